@@ -1,0 +1,49 @@
+"""What can go wrong, as the user reads it: one short message, no traceback."""
+
+import re
+
+import dagger
+from dagger.mod._exceptions import FunctionError
+
+
+class PipelineError(FunctionError):
+    """Something the user can act on; the SDK shows the message alone for a `FunctionError`."""
+
+
+class InputError(PipelineError):
+    """An argument or a file of the user is wrong; the message names it and says what to do."""
+
+
+class BuildError(PipelineError):
+    """The user's code does not build or does not boot; the message is the tool's own."""
+
+
+class PolicyError(PipelineError):
+    """The work was done and the result is not good enough."""
+
+
+for _class in (PipelineError, InputError, BuildError, PolicyError):
+    # The engine prefixes the message with module and class: "InputError: …" reads better than our module path.
+    _class.__module__ = "builtins"
+
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PROGRESS = re.compile(
+    r"===> (Verifying|Analyzing|Fetching|Compiling (?!.* failed)|Updating|Assembling|No longer|Skipping|"
+    r"Getting|Package|Using|Resolving|Linking)"
+)
+
+
+def excerpt(error: dagger.ExecError, lines: int = 25) -> str:
+    """Return what a failed command said, without colours and progress lines.
+
+    Parameters
+    ----------
+    error
+        The failure, as the engine reports it.
+    lines
+        How many lines to keep, from the end.
+    """
+    text = _ANSI.sub("", f"{error.stdout}\n{error.stderr}")
+    kept = [line.rstrip() for line in text.splitlines() if line.strip() and not _PROGRESS.match(line)]
+    return "\n".join(kept[-lines:]) or f"exit code {error.exit_code}, without a word"

@@ -1,0 +1,129 @@
+"""Start the image, prove its health check level by level, and say why a node did not start."""
+
+import dataclasses
+import time
+
+import dagger
+
+from pipeline._application import Application
+from pipeline._build import resource
+from pipeline._errors import BuildError
+from pipeline._render import table
+
+#: Seconds that a node may take to answer for the first time.
+START_LIMIT = 60
+_MAX_LINES = 12
+_SCRIPT = "/tmp/prove_health.sh"  # noqa: S108 # inside the container
+_LOG = "/tmp/node.log"  # noqa: S108 # as the script says
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One observation of `prove_health.sh`."""
+
+    name: str
+    #: Seconds it took.
+    seconds: float
+    exit_code: int
+    message: str
+
+
+#: What each step must show: its exit code (None: any of the application's), and a word of its message.
+EXPECTED = {
+    "node": (0, "Node OK"),
+    "endpoint": (1, "Degraded"),
+    "process": (1, "Degraded"),
+    "stopped": (0, "SIGTERM"),
+    "none": (1, "Down"),
+}
+_TITLES = {
+    "healthy": "started: healthy",
+    "node": "node answers: healthy",
+    "endpoint": "endpoint fails: degraded",
+    "process": "node hangs: degraded",
+    "stopped": "SIGTERM: clean stop",
+    "none": "no process: down",
+}
+
+
+def parse_steps(text: str) -> list[Step]:
+    """Read the lines of `prove_health.sh`."""
+    steps = []
+    for line in text.splitlines():
+        name, seconds, code, message = line.split("\t", 3)
+        steps.append(Step(name, float(seconds), int(code), message))
+    return steps
+
+
+def faults(steps: list[Step], *, endpoint: bool) -> list[str]:
+    """Return what the steps show that they must not.
+
+    Parameters
+    ----------
+    steps
+        What was observed.
+    endpoint
+        Whether the image has a HEALTH_URL: then the first level must be the one that answered.
+    """
+    by_name = {step.name: step for step in steps}
+    found = []
+    if endpoint and "HTTP OK" not in by_name["healthy"].message:
+        found.append(f"HEALTH_URL is set, but the answer was {by_name['healthy'].message!r}")
+    for name, (code, word) in EXPECTED.items():
+        step = by_name.get(name)
+        if step is None:
+            found.append(f"{_TITLES[name]}: not reached")
+        elif step.exit_code != code or word not in step.message:
+            found.append(f"{_TITLES[name]}: exit code {step.exit_code}, {step.message}")
+    found.extend(f"{step.message} is writable by the user of the image" for step in steps if step.name == "writable")
+    return found
+
+
+async def health(image: dagger.Container, application: Application) -> str:
+    """Prove the image's health check, and that the engine starts and stops it as a service.
+
+    Raises
+    ------
+    BuildError
+        If the node does not start (with its own words why), or a level does not show.
+    """
+    proof = image.with_new_file(_SCRIPT, resource("prove_health.sh")).with_exec(
+        ["sh", _SCRIPT, str(START_LIMIT)], expect=dagger.ReturnType.ANY
+    )
+    steps = parse_steps(await proof.stdout())
+    if not steps or steps[0].name != "healthy":
+        log = await proof.file(_LOG).contents()
+        raise BuildError("\n".join([_not_started(application.name, steps), *diagnose(log)]))
+    if found := faults(steps, endpoint=bool(await image.env_variable("HEALTH_URL"))):
+        raise BuildError("\n".join(["the image starts, but its health check is wrong:", *found]))
+    begin = time.monotonic()
+    service = image.as_service(use_entrypoint=True)
+    await service.start()
+    started = time.monotonic() - begin
+    begin = time.monotonic()
+    await service.stop()
+    rows = [(_TITLES[step.name], f"{step.seconds:.1f}", step.message) for step in steps]
+    rows.append(("service: health check passed", f"{started:.1f}", "started by the engine, by the image's HEALTHCHECK"))
+    rows.append(("service: stopped", f"{time.monotonic() - begin:.1f}", ""))
+    return table(("step", "seconds", "seen"), rows)
+
+
+def _not_started(name: str, steps: list[Step]) -> str:
+    if not steps:
+        return f"{name} does not start: the health check did not run"
+    step = steps[0]
+    if step.name == "died":
+        return f"{name} does not start: it ended after {step.seconds:.1f} s with exit code {step.exit_code}"
+    return f"{name} does not start: after {step.seconds:.0f} s the answer is {step.message!r}"
+
+
+def diagnose(log: str) -> list[str]:
+    """Return the few lines of a node's output that say which process died and why.
+
+    Parameters
+    ----------
+    log
+        Standard output and error of the node.
+    """
+    lines = [line.rstrip() for line in log.splitlines() if line.strip()]
+    return lines[-_MAX_LINES:]

@@ -1,0 +1,84 @@
+"""The one table of image references."""
+
+import dataclasses
+import re
+import tomllib
+from importlib import resources
+
+from pipeline._errors import InputError
+
+#: `name[:tag][@sha256:…]` of the distribution specification, loosely: the engine checks the rest.
+_REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Images:
+    """The image references in use, by key (`builder-alpine`, `runtime-alpine`, …)."""
+
+    table: dict[str, str]
+
+    def __getitem__(self, key: str) -> str:
+        """Return the reference for a key, or say how to give one."""
+        try:
+            return self.table[key]
+        except KeyError:
+            msg = f'no image "{key}"; give one as `{key} = "…"` under [images] in a file for --images'
+            raise InputError(msg) from None
+
+    def override(self, other: dict[str, str]) -> "Images":
+        """Return a table in which `other` replaces entries of the same key."""
+        return Images({**self.table, **other})
+
+
+def default_images() -> Images:
+    """Return the table that comes with the module (`pipeline/images.toml`), pinned by digest."""
+    text = resources.files("pipeline").joinpath("images.toml").read_text(encoding="utf-8")
+    return Images(parse_images(text, "pipeline/images.toml"))
+
+
+def parse_images(text: str, name: str) -> dict[str, str]:
+    """Read an image table.
+
+    Parameters
+    ----------
+    text
+        TOML with one table `[images]` of `key = "reference"`.
+    name
+        Whose text it is, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is no TOML, has no `[images]`, or a value is no image reference.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name}: not TOML: {error}") from None
+    images = document.get("images")
+    if not isinstance(images, dict):
+        raise InputError(f'{name}: no table [images]; it holds lines such as builder-alpine = "erlang:…@sha256:…"')
+    for key, reference in images.items():
+        check_reference(reference, f"{name}: {key}")
+    return images
+
+
+def check_reference(reference: object, name: str) -> str:
+    """Return the reference, or raise `InputError` if it cannot be one."""
+    if not isinstance(reference, str) or not _REFERENCE.match(reference):
+        raise InputError(f"{name}: {reference!r} is no image reference; expected name:tag@sha256:…")
+    return reference
+
+
+def is_pinned(reference: str) -> bool:
+    """Tell whether a reference names one content: has a digest."""
+    return "@sha256:" in reference
+
+
+def render_images(images: Images) -> str:
+    """Return the table as TOML: what `--images` reads, and the mirror list of an air-gapped site."""
+    lines = [f'{key} = "{reference}"' for key, reference in sorted(images.table.items())]
+    unpinned = [key for key, reference in sorted(images.table.items()) if not is_pinned(reference)]
+    if unpinned:
+        lines.append(f"# not pinned by digest: {', '.join(unpinned)}")
+    return "\n".join(["[images]", *lines, ""])

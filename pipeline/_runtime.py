@@ -1,0 +1,156 @@
+"""The runtime image: four layers by rate of change, then metadata that changes no layer."""
+
+import re
+
+import dagger
+from dagger import dag
+
+from pipeline._application import Application
+from pipeline._build import Project, resource, run
+from pipeline._errors import InputError
+
+UID = 1000
+#: One time for every file that we make, so that a layer depends on its content alone. Seconds since the epoch.
+FILE_TIME = 315532800  # 1980-01-01, the earliest that zip archives can hold
+#: The layers of ours, lowest first, as `layers.sh` names them.
+LAYERS = ("erts", "dependencies", "applications")
+PORTS = (8080, 9090, 9100)
+
+_TITLE = "org.opencontainers.image"
+
+
+async def distribution(container: dagger.Container) -> tuple[str, str]:
+    """Return the distribution and its release, such as `("alpine", "3.22")` or `("debian", "13")`."""
+    text = await run(container.file("/etc/os-release").contents(), "reading /etc/os-release")
+    fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    version = fields.get("VERSION_ID", "").strip('"')
+    # Alpine's libraries are the same throughout 3.22.x.
+    return fields.get("ID", "?").strip('"'), ".".join(version.split(".")[:2])
+
+
+async def check_distributions(project: Project) -> None:
+    """Raise `InputError` unless builder and runtime are of one distribution release.
+
+    A release with ERTS runs on the libraries that it was linked with: glibc on musl does not start at all, and
+    Alpine's next release has another libcrypto.
+    """
+    builder = await distribution(dag.container().from_(project.builder))
+    runtime = await distribution(dag.container().from_(project.runtime))
+    if builder != runtime:
+        raise InputError(
+            f"builder and runtime differ: {project.builder} is {' '.join(builder)}, {project.runtime} is "
+            f"{' '.join(runtime)}; choose images of one distribution release with --builder-image and --runtime-image"
+        )
+
+
+def libraries(project: Project, application: Application) -> dagger.Container:
+    """Return the runtime's base with libraries, user, folders and our two scripts."""
+    return (
+        dag.container()
+        .from_(project.runtime)
+        .with_user("root")
+        .with_new_file("/usr/local/bin/entrypoint", resource("entrypoint.sh"), permissions=0o755)
+        .with_new_file("/usr/local/bin/healthcheck", resource("healthcheck.sh"), permissions=0o755)
+        .with_new_file("/pipeline/packages.sh", resource("packages.sh"))
+        .with_exec(["sh", "/pipeline/packages.sh", application.name, str(UID)])
+        .without_directory("/pipeline")
+    )
+
+
+async def runtime(project: Project, application: Application, release: dagger.Container) -> dagger.Container:
+    """Return the image of a release.
+
+    Raises
+    ------
+    InputError
+        If builder and runtime differ, or a label is none.
+    BuildError
+        If a library that the release needs is not there.
+    """
+    await check_distributions(project)
+    name = application.name
+    base = dag.container().from_(project.runtime)
+    added = base.rootfs().diff(libraries(project, application).rootfs())
+    image = base.with_directory("/", added.with_timestamps(FILE_TIME))
+    for layer in LAYERS:
+        image = image.with_directory("/", release.directory(f"/layers/{layer}").with_timestamps(FILE_TIME))
+    await run(image.with_exec(["sh", "-ec", _MISSING_LIBRARIES, "sh", f"/opt/{name}"]).sync(), "checking libraries")
+    return metadata(image, project, application)
+
+
+#: ldd of musl and of glibc both say "not found"/"Error loading" for what is missing.
+_MISSING_LIBRARIES = """
+missing=$(find "$1" -type f \\( -name '*.so' -o -path '*/erts-*/bin/*' \\) -exec sh -c '
+    for file; do ldd "$file" 2>&1 | grep -E "not found|Error loading" | sed "s#^#$file: #"; done' sh {} +) || true
+[ -z "$missing" ] || { echo "libraries that the runtime image lacks:"; echo "$missing"; exit 1; }
+"""
+
+
+def metadata(image: dagger.Container, project: Project, application: Application) -> dagger.Container:
+    """Set everything of an image that is no file: nothing here makes or changes a layer."""
+    name = application.name
+    upper = name.upper().replace("-", "_")
+    home = f"/opt/{name}"
+    variables = {
+        "RELEASE_NAME": name,
+        f"{upper}_ENV": "production",
+        f"{upper}_VERSION": application.version,
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "PATH": f"{home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "ERL_CRASH_DUMP": f"/var/log/{name}/erl_crash.dump",
+        "ERL_MAX_PORTS": "65536",
+        "ERL_MAX_ETS_TABLES": "50000",
+        "ERL_AFLAGS": "+MBacul 0",
+    }
+    if project.health_url:
+        variables["HEALTH_URL"] = project.health_url
+    for key, value in variables.items():
+        image = image.with_env_variable(key, value)
+    for port in PORTS:
+        image = image.with_exposed_port(port, experimental_skip_healthcheck=True)
+    image = (
+        image.with_user(f"{UID}:{UID}")
+        .with_workdir(home)
+        .with_entrypoint(["tini", "--", "/usr/local/bin/entrypoint"])
+        .with_default_args(["foreground"])
+        .with_docker_healthcheck(
+            ["/usr/local/bin/healthcheck"], interval="15s", timeout="10s", start_period="45s", retries=3
+        )
+    )
+    for key, value in labels(project, application).items():
+        image = image.with_label(key, value)
+    return image
+
+
+def labels(project: Project, application: Application) -> dict[str, str]:
+    """Return the labels: the OCI set from the application's own `.app.src`, then what the user set.
+
+    Raises
+    ------
+    InputError
+        If one of `--labels` is not `KEY=VALUE`.
+    """
+    reference, _, digest = project.runtime.partition("@")
+    source = next((url for key, url in application.links.items() if "git" in (key + url).lower()), "")
+    known = {
+        "maintainer": f"{application.name} contributors",
+        "stage": "runtime",
+        f"{_TITLE}.title": application.name,
+        f"{_TITLE}.description": application.description,
+        f"{_TITLE}.vendor": application.name,
+        f"{_TITLE}.licenses": " AND ".join(application.licenses),
+        f"{_TITLE}.source": source,
+        f"{_TITLE}.version": application.version,
+        f"{_TITLE}.revision": project.revision,
+        f"{_TITLE}.created": project.created,
+        f"{_TITLE}.base.name": reference,
+        f"{_TITLE}.base.digest": digest,
+    }
+    for label in project.labels:
+        key, equals, value = label.partition("=")
+        if not equals or not re.fullmatch(r"[a-z0-9][a-z0-9._/-]*", key, re.IGNORECASE):
+            raise InputError(f"--labels {label}: expected KEY=VALUE, such as org.opencontainers.image.vendor=Example")
+        known[key] = value
+    # An empty label says less than none.
+    return {key: value for key, value in known.items() if value}

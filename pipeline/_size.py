@@ -1,0 +1,100 @@
+"""How big the image is, by component, against the budgets."""
+
+import dataclasses
+
+import dagger
+
+from pipeline._errors import PolicyError
+from pipeline._image import Layer, exported, read_layers
+from pipeline._render import table
+
+#: Megabytes (10^6 bytes) as pushed and pulled, from the old image's own targets (docs/docker-optimization-summary.md
+#: of erlmcp: base 5, libraries 20, Erlang 40, application code 30, in all 100).
+BUDGETS = {"base": 5.0, "libraries": 20.0, "ERTS and OTP": 40.0, "application code": 30.0}
+LIMIT = 100.0
+_MEGA = 1e6
+_BIGGEST = 10
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Component:
+    """A part of the image; sizes in bytes."""
+
+    name: str
+    compressed: int
+    uncompressed: int
+
+
+def components(layers: list[Layer]) -> list[Component]:
+    """Sort the layers of a runtime image into its components; ours are the last four, below them is the base."""
+    own = ("libraries", "ERTS and OTP", "dependencies", "applications")
+    groups = {
+        "base": layers[: -len(own)],
+        **{name: [layer] for name, layer in zip(own, layers[-len(own) :], strict=True)},
+    }
+    return [
+        Component(name, sum(layer.compressed for layer in group), sum(layer.uncompressed for layer in group))
+        for name, group in groups.items()
+    ]
+
+
+def render(layers: list[Layer]) -> str:
+    """Return the table by component and the biggest files."""
+    parts = components(layers)
+    by_budget = {name: (name,) for name in BUDGETS} | {"application code": ("dependencies", "applications")}
+    rows = []
+    for budget, names in by_budget.items():
+        members = [part for part in parts if part.name in names]
+        used = sum(part.compressed for part in members)
+        for part in members:
+            last = part is members[-1]
+            rows.append(
+                (
+                    part.name,
+                    _mega(part.compressed),
+                    _mega(part.uncompressed),
+                    f"{BUDGETS[budget]:.0f}" if last else "",
+                    ("over" if used > BUDGETS[budget] * _MEGA else "ok") if last else "",
+                )
+            )
+    total = sum(part.compressed for part in parts)
+    rows.append(
+        (
+            "in all",
+            _mega(total),
+            _mega(sum(part.uncompressed for part in parts)),
+            f"{LIMIT:.0f}",
+            "over" if total > LIMIT * _MEGA else "ok",
+        )
+    )
+    files = sorted(((size, path) for layer in layers for path, size in layer.files.items()), reverse=True)
+    return (
+        table(("component", "MB compressed", "MB unpacked", "budget", ""), rows)
+        + "\nbiggest files\n"
+        + table(("MB", "path"), [(_mega(size), path) for size, path in files[:_BIGGEST]])
+    )
+
+
+def over_limit(layers: list[Layer]) -> bool:
+    """Tell whether the image is over the limit in all, compressed."""
+    return sum(layer.compressed for layer in layers) > LIMIT * _MEGA
+
+
+def _mega(size: int) -> str:
+    return f"{size / _MEGA:.1f}"
+
+
+async def size(image: dagger.Container) -> str:
+    """Measure the image.
+
+    Raises
+    ------
+    PolicyError
+        If it is over the limit, with the table.
+    """
+    async with exported(image) as path:
+        layers = read_layers(path)
+    text = render(layers)
+    if over_limit(layers):
+        raise PolicyError(f"the image is over {LIMIT:.0f} MB\n{text}")
+    return text

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Three levels: HTTP (where HEALTH_URL is set), the node's answer, the process. Exit code 0: healthy.
+set -u
+umask 077
+private=/var/run/$RELEASE_NAME/node
+export RELX_OUT_FILE_PATH="$private"
+if [ -z "${RELX_COOKIE:-}" ] && [ -r "$private/cookie" ]; then
+    RELX_COOKIE=$(cat "$private/cookie")
+    export RELX_COOKIE
+fi
+
+if [ -n "${HEALTH_URL:-}" ] && busybox wget -q -T 5 -O /dev/null "$HEALTH_URL" 2>/dev/null; then
+    echo "health: HTTP OK"
+    exit 0
+fi
+if timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" ping >/dev/null 2>&1; then
+    if [ -n "${HEALTH_URL:-}" ]; then
+        echo "health: Degraded (the node answers, $HEALTH_URL does not)"
+        exit 1
+    fi
+    echo "health: Node OK"
+    exit 0
+fi
+# By the name of the process: the command line of a release does not hold "beam.smp".
+for comm in /proc/[0-9]*/comm; do
+    if [ "$(cat "$comm" 2>/dev/null)" = beam.smp ]; then
+        echo "health: Degraded (the node runs but does not answer)"
+        exit 1
+    fi
+done
+echo "health: Down"
+exit 1

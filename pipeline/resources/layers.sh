@@ -1,0 +1,47 @@
+#!/bin/sh
+# Takes the release of rebar3, removes what never runs, and sorts the rest by how often it changes:
+# /layers/erts (ERTS and OTP), /layers/dependencies, /layers/applications. The whole stays at /opt/NAME.
+# Usage: layers.sh NAME [OWN_APPLICATION...]
+set -eu
+name=$1
+shift
+own=" $* "
+root=/opt/$name
+rm -rf "$root" /layers
+mkdir -p /opt
+mv "_build/prod/rel/$name" "$root"
+otp=$(erl -noshell -eval 'io:put_chars(code:lib_dir()), halt().')
+
+find "$root" -type l ! -exec test -e {} \; -print | sed 's/^/===> dangling link: /' | grep . && exit 1
+# Build tools, sources and manuals: nothing of it runs. escript stays, the start script's nodetool needs it.
+for tool in ct_run dialyzer erlc erl_call.exe typer start start_erl start.src start_erl.src erl.src; do
+    rm -f "$root"/erts-*/bin/$tool "$root/bin/$tool"
+done
+rm -rf "$root"/erts-*/include "$root"/erts-*/lib "$root"/erts-*/src "$root"/erts-*/doc "$root"/erts-*/man
+for part in include src doc man examples c_src emacs info; do
+    rm -rf "$root"/lib/*/$part
+done
+find "$root" -name '*.a' -exec rm -f {} +
+# The same bytes whatever the builder's umask; nothing here is writable by the user that runs it.
+find "$root" -type d -exec chmod 0755 {} +
+find "$root" -type f -perm /111 -exec chmod 0755 {} +
+find "$root" -type f ! -perm /111 -exec chmod 0644 {} +
+
+for layer in erts dependencies applications; do
+    mkdir -p "/layers/$layer$root/lib"
+done
+cp -Rl "$root"/erts-* "/layers/erts$root/"
+for app in "$root"/lib/*; do
+    versioned=$(basename "$app")
+    case $own in
+        *" ${versioned%-*} "*) layer=applications ;;
+        *) if [ -d "$otp/$versioned" ]; then layer=erts; else layer=dependencies; fi ;;
+    esac
+    cp -Rl "$app" "/layers/$layer$root/lib/"
+done
+for part in "$root"/*; do
+    case $(basename "$part") in
+        erts-* | lib) ;;
+        *) cp -Rl "$part" "/layers/applications$root/" ;;
+    esac
+done
