@@ -3,7 +3,10 @@
 set -u
 umask 077
 private=/var/run/$RELEASE_NAME/node
-export RELX_OUT_FILE_PATH="$private"
+# The start script writes vm.args anew at each call: here into a folder of its own, or it would pull the file from
+# under a node that is just starting.
+export RELX_OUT_FILE_PATH="$private/health"
+mkdir -p "$RELX_OUT_FILE_PATH" 2>/dev/null
 if [ -z "${RELX_COOKIE:-}" ] && [ -r "$private/cookie" ]; then
     RELX_COOKIE=$(cat "$private/cookie")
     export RELX_COOKIE
@@ -13,7 +16,7 @@ if [ -n "${HEALTH_URL:-}" ] && busybox wget -q -T 5 -O /dev/null "$HEALTH_URL" 2
     echo "health: HTTP OK"
     exit 0
 fi
-if timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" ping >/dev/null 2>&1; then
+if [ -n "${RELX_COOKIE:-}" ] && timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" ping >/dev/null 2>&1; then
     if [ -n "${HEALTH_URL:-}" ]; then
         echo "health: Degraded (the node answers, $HEALTH_URL does not)"
         exit 1
