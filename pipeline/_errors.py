@@ -28,14 +28,15 @@ for _class in (PipelineError, InputError, BuildError, PolicyError):
 
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-_PROGRESS = re.compile(
+#: What a tool says while all is well.
+_NOISE = re.compile(
     r"===> (Verifying|Analyzing|Fetching|Compiling (?!.* failed)|Updating|Assembling|No longer|Skipping|"
-    r"Getting|Package|Using|Resolving|Linking)"
+    r"Getting|Package|Using|Resolving|Linking)|.*: Warning: "
 )
 
 
 def excerpt(error: dagger.ExecError, lines: int = 25) -> str:
-    """Return what a failed command said, without colours and progress lines.
+    """Return what a failed command said, without colours, progress and warnings.
 
     Parameters
     ----------
@@ -45,5 +46,6 @@ def excerpt(error: dagger.ExecError, lines: int = 25) -> str:
         How many lines to keep, from the end.
     """
     text = _ANSI.sub("", f"{error.stdout}\n{error.stderr}")
-    kept = [line.rstrip() for line in text.splitlines() if line.strip() and not _PROGRESS.match(line)]
-    return "\n".join(kept[-lines:]) or f"exit code {error.exit_code}, without a word"
+    said = dict.fromkeys(line.rstrip() for line in text.splitlines() if line.strip())
+    telling = [line for line in said if not _NOISE.match(line)] or list(said)
+    return "\n".join(telling[-lines:]) or f"exit code {error.exit_code}, without a word"

@@ -13,6 +13,12 @@ for sibling in "$@"; do
     fi
 done
 rm -f "$dir/rebar.config.script"
+# rebar3 compiles files at the same time; two modules of one name would write one file and destroy each other's.
+twice=$(find "$dir/src" -name '*.erl' -exec basename {} \; 2>/dev/null | sort | uniq -d | tr '\n' ' ')
+if [ -n "$twice" ]; then
+    echo "===> Warning: $dir/src has more than one of: $twice(compiled one by one, the last wins)" >&2
+    export ERL_FLAGS="+S 1:1"
+fi
 rebar3 as prod compile
 mkdir -p built
 sh /pipeline/collect.sh built _build/prod/lib

@@ -25,6 +25,7 @@ export RELX_COOKIE
 printf %s "$RELX_COOKIE" >"$private/cookie"
 
 # A cluster speaks TLS between its nodes, or does not start.
+mode='' optfile=''
 eval "mode=\${${upper}_DISTRIBUTION_MODE:-local}"
 if [ "$mode" = cluster ]; then
     eval "optfile=\${${upper}_DIST_OPTFILE:-/etc/$RELEASE_NAME/ssl_dist.conf}"

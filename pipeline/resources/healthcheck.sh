@@ -16,7 +16,10 @@ if [ -n "${HEALTH_URL:-}" ] && busybox wget -q -T 5 -O /dev/null "$HEALTH_URL" 2
     echo "health: HTTP OK"
     exit 0
 fi
-if [ -n "${RELX_COOKIE:-}" ] && timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" ping >/dev/null 2>&1; then
+# A node answers before its applications run: only a started one is healthy.
+if [ -n "${RELX_COOKIE:-}" ] &&
+    status=$(timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" eval 'element(1, init:get_status())' 2>/dev/null) &&
+    [ "$status" = started ]; then
     if [ -n "${HEALTH_URL:-}" ]; then
         echo "health: Degraded (the node answers, $HEALTH_URL does not)"
         exit 1
@@ -24,10 +27,14 @@ if [ -n "${RELX_COOKIE:-}" ] && timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME"
     echo "health: Node OK"
     exit 0
 fi
+case ${status:-} in
+    "" | *[!a-z]*) state="does not answer" ;;
+    *) state="is $status" ;;
+esac
 # By the name of the process: the command line of a release does not hold "beam.smp".
 for comm in /proc/[0-9]*/comm; do
     if [ "$(cat "$comm" 2>/dev/null)" = beam.smp ]; then
-        echo "health: Degraded (the node runs but does not answer)"
+        echo "health: Degraded (the node runs but $state)"
         exit 1
     fi
 done

@@ -17,11 +17,18 @@ find "$root" -type l ! -exec test -e {} \; -print | sed 's/^/===> dangling link:
 for tool in ct_run dialyzer erlc erl_call.exe typer start start_erl start.src start_erl.src erl.src; do
     rm -f "$root"/erts-*/bin/$tool "$root/bin/$tool"
 done
-rm -rf "$root"/erts-*/include "$root"/erts-*/lib "$root"/erts-*/src "$root"/erts-*/doc "$root"/erts-*/man
+rm -rf "${root:?}"/erts-*/include "$root"/erts-*/lib "$root"/erts-*/src "$root"/erts-*/doc "$root"/erts-*/man
 for part in include src doc man examples c_src emacs info; do
-    rm -rf "$root"/lib/*/$part
+    rm -rf "${root:?}"/lib/*/$part
 done
 find "$root" -name '*.a' -exec rm -f {} +
+# Applications write below log/ and data/ of their working folder, which is the release and not theirs to write:
+# these lead to the folders that are. One that relx filled with files stays.
+for pair in log=/var/log data=/var/lib; do
+    folder=$root/${pair%%=*}
+    [ ! -d "$folder" ] || rmdir "$folder" 2>/dev/null || continue
+    ln -s "${pair#*=}/$name" "$folder"
+done
 # The same bytes whatever the builder's umask; nothing here is writable by the user that runs it.
 find "$root" -type d -exec chmod 0755 {} +
 find "$root" -type f -perm /111 -exec chmod 0755 {} +
@@ -30,18 +37,18 @@ find "$root" -type f ! -perm /111 -exec chmod 0644 {} +
 for layer in erts dependencies applications; do
     mkdir -p "/layers/$layer$root/lib"
 done
-cp -Rl "$root"/erts-* "/layers/erts$root/"
+cp -RPl "$root"/erts-* "/layers/erts$root/"
 for app in "$root"/lib/*; do
     versioned=$(basename "$app")
     case $own in
         *" ${versioned%-*} "*) layer=applications ;;
         *) if [ -d "$otp/$versioned" ]; then layer=erts; else layer=dependencies; fi ;;
     esac
-    cp -Rl "$app" "/layers/$layer$root/lib/"
+    cp -RPl "$app" "/layers/$layer$root/lib/"
 done
 for part in "$root"/*; do
     case $(basename "$part") in
         erts-* | lib) ;;
-        *) cp -Rl "$part" "/layers/applications$root/" ;;
+        *) cp -RPl "$part" "/layers/applications$root/" ;;
     esac
 done

@@ -5,6 +5,7 @@
 # Usage: packages.sh NAME UID
 set -eu
 name=$1 uid=$2
+# shellcheck disable=SC1091 # the image has it
 . /etc/os-release
 case $ID in
     alpine)
