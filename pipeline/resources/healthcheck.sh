@@ -18,7 +18,7 @@ if [ -n "${HEALTH_URL:-}" ] && busybox wget -q -T 5 -O /dev/null "$HEALTH_URL" 2
 fi
 # A node answers before its applications run: only a started one is healthy.
 if [ -n "${RELX_COOKIE:-}" ] &&
-    status=$(timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" eval 'element(1, init:get_status())' 2>/dev/null) &&
+    status=$(timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" eval 'element(1, init:get_status()).' 2>/dev/null) &&
     [ "$status" = started ]; then
     if [ -n "${HEALTH_URL:-}" ]; then
         echo "health: Degraded (the node answers, $HEALTH_URL does not)"

@@ -22,12 +22,9 @@ for part in include src doc man examples c_src emacs info; do
     rm -rf "${root:?}"/lib/*/$part
 done
 find "$root" -name '*.a' -exec rm -f {} +
-# Applications write below log/ and data/ of their working folder, which is the release and not theirs to write:
-# these lead to the folders that are. One that relx filled with files stays.
-for pair in log=/var/log data=/var/lib; do
-    folder=$root/${pair%%=*}
-    [ ! -d "$folder" ] || rmdir "$folder" 2>/dev/null || continue
-    ln -s "${pair#*=}/$name" "$folder"
+# The base layer has log and data, as links to folders that may be written; one that relx filled with files stays.
+for folder in log data; do
+    [ ! -d "$root/$folder" ] || rmdir "$root/$folder" 2>/dev/null || true
 done
 # The same bytes whatever the builder's umask; nothing here is writable by the user that runs it.
 find "$root" -type d -exec chmod 0755 {} +

@@ -51,6 +51,10 @@ for folder in log lib run; do
     chown "$uid:$uid" "$install_dir"
     chmod 0750 "$install_dir"
 done
+# Applications write below log/ and data/ of their working folder, which is the release and not theirs to write.
+# Relative, since the engine sets the times of what a link leads to, and looks from its own root.
+ln -s "../../var/log/$name" "/opt/$name/log"
+ln -s "../../var/lib/$name" "/opt/$name/data"
 
 # What a package manager leaves: caches and logs with the time of the build in them.
 rm -rf /var/cache/apk/* /var/cache/apt/* /var/lib/apt/lists/* /var/cache/ldconfig/* /var/cache/debconf/*-old \
