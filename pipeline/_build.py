@@ -160,13 +160,13 @@ def _fetching(container: dagger.Container, project: Project) -> dagger.Container
     """Say where packages and repositories come from."""
     if project.mirror:
         container = container.with_service_binding(MIRROR_HOST, project.mirror)
-    if project.hex_mirror_key:
-        # A repository of one's own signs with a key of its own, which rebar3 reads from its global configuration.
-        container = container.with_mounted_file("/run/hex-mirror.pem", project.hex_mirror_key).with_exec(
-            ["sh", "-ec", _HEX_CONFIG, "sh", project.hex_mirror]
-        )
-    elif project.hex_mirror:
+    if project.hex_mirror:
         container = container.with_env_variable("HEX_CDN", project.hex_mirror)
+    if project.hex_mirror_key:
+        # rebar3 takes the key of a repository that signs with its own from its global configuration only.
+        container = container.with_mounted_file("/run/hex-mirror.pem", project.hex_mirror_key).with_exec(
+            ["sh", "-ec", _HEX_CONFIG]
+        )
     if project.git_config:
         container = container.with_mounted_file("/run/gitconfig", project.git_config).with_env_variable(
             "GIT_CONFIG_GLOBAL", "/run/gitconfig"
@@ -177,7 +177,7 @@ def _fetching(container: dagger.Container, project: Project) -> dagger.Container
 _HEX_CONFIG = """
 mkdir -p /root/.config/rebar3
 cat >/root/.config/rebar3/rebar.config <<END
-{hex, [{repos, [#{name => <<"hexpm">>, repo_url => <<"$1">>, repo_public_key => <<"
+{hex, [{repos, [#{name => <<"hexpm">>, repo_public_key => <<"
 $(cat /run/hex-mirror.pem)
 ">>}]}]}.
 END

@@ -1,0 +1,195 @@
+"""A Hex repository and git repositories on 127.0.0.1, made of `tests/fixtures/packages`, the same bytes every time.
+
+Formats: https://github.com/hexpm/specifications (registry v2, package tarball); git's dumb HTTP protocol.
+"""
+
+import contextlib
+import functools
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+PACKAGES = Path(__file__).parent.parent / "fixtures" / "packages"
+HEX = ("tiny_text", "1.0.2")
+GIT = ("tiny_math", "v0.3.0")
+_TIME = "2026-01-01T00:00:00 +0000"
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Where the mirror is: below `root` on disk, at `port` of 127.0.0.1."""
+
+    root: Path
+    port: int
+    host: str = "mirror"
+
+    @property
+    def hex_url(self) -> str:
+        """URL of the Hex repository as the pipeline's containers see it."""
+        return f"http://{self.host}:{self.port}/hex"
+
+    @property
+    def public_key(self) -> Path:
+        """The repository's key."""
+        return self.root / "hex" / "public_key"
+
+    @property
+    def git_config(self) -> Path:
+        """A git configuration that sends https://git.example.org here."""
+        path = self.root / "gitconfig"
+        path.write_text(f'[url "http://{self.host}:{self.port}/git/"]\n\tinsteadOf = https://git.example.org/\n')
+        return path
+
+    def arguments(self) -> list[str]:
+        """Return the module's arguments that make the dependencies come from here."""
+        return [
+            f"--mirror=tcp://127.0.0.1:{self.port}",
+            f"--hex-mirror={self.hex_url}",
+            f"--hex-mirror-key={self.public_key}",
+            f"--git-config={self.git_config}",
+        ]
+
+
+@contextlib.contextmanager
+def serve(port: int = 0) -> Iterator[Mirror]:
+    """Make the repositories and serve them while the context lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        make_hex(root / "hex")
+        make_git(root / "git" / "tiny" / f"{GIT[0]}.git")
+        handler = functools.partial(_Quiet, directory=folder)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield Mirror(root, server.server_address[1])
+        finally:
+            server.shutdown()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the tests' output is theirs."""
+
+    def end_headers(self) -> None:
+        """Send an ETag, without which rebar3 takes no package."""
+        self.send_header("ETag", f'"{hashlib.sha256(self.path.encode()).hexdigest()}"')
+        super().end_headers()
+
+
+def make_git(path: Path) -> str:
+    """Make a bare repository with one commit and its tag; return the commit."""
+    with tempfile.TemporaryDirectory() as work:
+        shutil.copytree(PACKAGES / GIT[0], work, dirs_exist_ok=True)
+        env = os.environ | {
+            "GIT_AUTHOR_DATE": _TIME,
+            "GIT_COMMITTER_DATE": _TIME,
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_SYSTEM": os.devnull,
+        }
+        for role in ("AUTHOR", "COMMITTER"):
+            env |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
+
+        def git(*words: str) -> str:
+            return subprocess.run(["git", *words], cwd=work, env=env, check=True, capture_output=True, text=True).stdout
+
+        git("init", "-q", "-b", "main")
+        git("add", "-A")
+        git("commit", "-q", "-m", "tiny_math 0.3.0")
+        git("tag", GIT[1])
+        commit = git("rev-parse", "HEAD").strip()
+        path.parent.mkdir(parents=True)
+        git("clone", "-q", "--bare", ".", str(path))
+        subprocess.run(["git", "update-server-info"], cwd=path, check=True)
+    return commit
+
+
+def tarball(name: str, version: str) -> tuple[bytes, str, str]:
+    """Return a Hex package, its inner and its outer checksum (hexadecimal, upper case)."""
+    source = PACKAGES / name
+    files = sorted(path for path in source.rglob("*") if path.is_file())
+    contents = io.BytesIO()
+    with tarfile.open(fileobj=contents, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path in files:
+            _add(archive, str(path.relative_to(source)), path.read_bytes())
+    packed = gzip.compress(contents.getvalue(), 9, mtime=0)
+    names = ",".join(f'<<"{path.relative_to(source)}">>' for path in files)
+    metadata = "".join(
+        f"{{{key},{value}}}.\n"
+        for key, value in {
+            '<<"app">>': f'<<"{name}">>',
+            '<<"build_tools">>': '[<<"rebar3">>]',
+            '<<"description">>': '<<"A package of the tests">>',
+            '<<"files">>': f"[{names}]",
+            '<<"licenses">>': '[<<"Apache-2.0">>]',
+            '<<"links">>': "[]",
+            '<<"name">>': f'<<"{name}">>',
+            '<<"requirements">>': "[]",
+            '<<"version">>': f'<<"{version}">>',
+        }.items()
+    ).encode()
+    inner = hashlib.sha256(b"3" + metadata + packed).hexdigest().upper()
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for part, data in {
+            "VERSION": b"3",
+            "CHECKSUM": inner.encode(),
+            "metadata.config": metadata,
+            "contents.tar.gz": packed,
+        }.items():
+            _add(archive, part, data)
+    return whole.getvalue(), inner, hashlib.sha256(whole.getvalue()).hexdigest().upper()
+
+
+def make_hex(root: Path) -> None:
+    """Make a Hex repository with its key."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name, version = HEX
+    data, inner, outer = tarball(name, version)
+    (root / "tarballs").mkdir(parents=True)
+    (root / "packages").mkdir()
+    (root / "tarballs" / f"{name}-{version}.tar").write_bytes(data)
+    release = _text(1, version) + _bytes(2, bytes.fromhex(inner)) + _bytes(5, bytes.fromhex(outer))
+    package = _bytes(1, release) + _text(2, name) + _text(3, "hexpm")
+    signed = _bytes(1, package) + _bytes(2, key.sign(package, padding.PKCS1v15(), hashes.SHA512()))
+    (root / "packages" / name).write_bytes(gzip.compress(signed, mtime=0))
+    (root / "public_key").write_bytes(
+        key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    archive.addfile(info, io.BytesIO(data))
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    """Encode a length-delimited field of a protocol buffer."""
+    return _varint(field << 3 | 2) + _varint(len(value)) + value
+
+
+def _text(field: int, value: str) -> bytes:
+    return _bytes(field, value.encode())
