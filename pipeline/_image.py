@@ -62,8 +62,7 @@ async def tarball(image: dagger.Container, created: str) -> dagger.File:
     """
     time = parse_time(created)
     # A module hands a file over from its own working directory.
-    folder = tempfile.mkdtemp(dir=".")
-    target = Path(folder, "image.tar")
+    target = Path(Path(tempfile.mkdtemp(dir=".")).name, "image.tar")
     async with exported(image) as path:
         set_times(path, target, time)
     return await dag.current_module().workdir_file(str(target)).sync()

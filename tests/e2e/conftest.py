@@ -1,0 +1,184 @@
+"""A real engine, stand-in images on a registry of 127.0.0.1, the fixture's sources."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import mirror as mirrors
+
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
+SOCKET = Path("/run/dagger/engine.sock")
+NO_ENGINE = "no Dagger engine answers (see README, Tests: Docker, Podman, or _EXPERIMENTAL_DAGGER_RUNNER_HOST)"
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_CALL_LIMIT = 900
+_PORT = 5065
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a call of the module left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def message(self) -> str:
+        """The error as the user reads it: the last one, without the engine's trace id."""
+        return re.sub(r" \[traceparent:[^\]]*\]", "", self.err.rpartition("Error: ")[2]).strip()
+
+    def ran(self, words: str) -> bool:
+        """Tell whether a command that holds these words really ran (was not answered by the cache)."""
+        lines = self.err.splitlines()
+        numbers = {line.split(":", 1)[0].strip() for line in lines if "withExec" in line and words in line}
+        done = [line for line in lines if re.search(r"withExec DONE \[(\d+m)?[\d.]+s\]", line)]
+        return any(line.split(":", 1)[0].strip() in numbers and not line.rstrip().endswith("[0.0s]") for line in done)
+
+
+@pytest.fixture(scope="session")
+def engine() -> dict[str, str]:
+    """Return the environment in which an engine answers, or skip."""
+    env = dict(os.environ) | {"DAGGER_NO_NAG": "1", "NO_COLOR": "1"}
+    if not shutil.which("dagger"):
+        pytest.skip(f"no dagger on PATH: {NO_ENGINE}")
+    if "_EXPERIMENTAL_DAGGER_RUNNER_HOST" not in env:
+        if not SOCKET.exists() and shutil.which("dagger-engine-up"):
+            subprocess.run(["dagger-engine-up"], check=False, timeout=120)
+        if SOCKET.exists():
+            env["_EXPERIMENTAL_DAGGER_RUNNER_HOST"] = f"unix://{SOCKET}"
+    try:
+        subprocess.run(["dagger", "-s", "core", "version"], env=env, check=True, timeout=180, capture_output=True)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        pytest.skip(NO_ENGINE)
+    return env
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[str]:
+    """Serve a registry on 127.0.0.1 whose content stays from run to run."""
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    if not program:
+        pytest.fail("docker-registry is not installed (Debian: apt-get install docker-registry mmdebstrap skopeo)")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erlmcp-standins"
+    (cache / "registry").mkdir(parents=True, exist_ok=True)
+    # The same port each time where possible: references are part of the engine's keys.
+    port = _PORT if _is_free(_PORT) else _free_port()
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as config:
+        json.dump(
+            {
+                "version": 0.1,
+                "log": {"level": "error"},
+                "storage": {"filesystem": {"rootdirectory": str(cache / "registry")}},
+                "http": {"addr": f"127.0.0.1:{port}"},
+            },
+            config,
+        )
+        config.flush()
+        server = subprocess.Popen([program, "serve", config.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            for _ in range(100):
+                if not _is_free(port):
+                    break
+                time.sleep(0.1)
+            yield f"127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait()
+
+
+@pytest.fixture(scope="session")
+def images(engine: dict[str, str], registry: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the table of stand-in images, made and pushed."""
+    table = tmp_path_factory.mktemp("images") / "images.toml"
+    subprocess.run(
+        [Path(__file__).parent / "standins", "--registry", registry, "--out", table], env=engine, check=True, timeout=1800
+    )
+    return table
+
+
+@pytest.fixture(scope="session")
+def mirror() -> Iterator[mirrors.Mirror]:
+    """Serve the fixture's dependencies."""
+    with mirrors.serve() as served:
+        yield served
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Return a copy of the fixture whose dependencies are checkouts: its build needs no network."""
+    target = tmp_path / "greeter"
+    shutil.copytree(FIXTURES / "greeter", target, symlinks=True)
+    shutil.copytree(FIXTURES / "packages", target / "_checkouts")
+    return target
+
+
+@dataclass(frozen=True)
+class Module:
+    """The module, with the stand-in images."""
+
+    env: dict[str, str]
+    images: Path
+
+    def __call__(self, source: Path, *words: str) -> Result:
+        """Run `dagger call` on a source; the module's arguments come before the function's name."""
+        command = ["dagger", "--progress=plain", "call", f"--mod={ROOT}", "--flavor=debian", f"--images={self.images}"]
+        done = subprocess.run(
+            [*command, f"--source={source}", *words],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=_CALL_LIMIT,
+            check=False,
+        )
+        return Result(done.returncode, _ANSI.sub("", done.stdout), _ANSI.sub("", done.stderr))
+
+
+@pytest.fixture(scope="session")
+def module(engine: dict[str, str], images: Path) -> Module:
+    """Return the module, ready to call."""
+    return Module(engine, images)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An OCI archive, read."""
+
+    digest: str
+    config: dict
+    layers: list[str]
+
+
+def read_archive(path: Path) -> Archive:
+    """Read an OCI archive."""
+    with tarfile.open(path) as archive:
+
+        def load(name: str) -> dict:
+            return json.load(archive.extractfile(name))
+
+        digest = load("index.json")["manifests"][0]["digest"]
+        manifest = load("blobs/" + digest.replace(":", "/"))
+        config = load("blobs/" + manifest["config"]["digest"].replace(":", "/"))
+    return Archive(digest, config, [layer["digest"] for layer in manifest["layers"]])
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

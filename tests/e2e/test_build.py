@@ -1,0 +1,197 @@
+"""Build, boot, measure: on a real engine."""
+
+import hashlib
+import json
+import subprocess
+import tomllib
+import urllib.request
+from pathlib import Path
+
+from conftest import FIXTURES, ROOT, Module, read_archive
+from mirror import Mirror
+
+HEALTH = "--health-url=http://127.0.0.1:8080/health"
+
+
+def test_fetches_hex_and_git_dependencies_over_a_mirror(module: Module, mirror: Mirror) -> None:
+    result = module(FIXTURES / "greeter", *mirror.arguments(), "deps", "directory", "--path=/build/lib", "entries")
+    assert result.code == 0, result.err
+    assert result.out.split() == ["tiny_math/", "tiny_text/"]
+
+
+def test_starts_turns_healthy_and_shows_each_level(module: Module, source: Path) -> None:
+    result = module(source, HEALTH, "health")
+    assert result.code == 0, result.err
+    seen = result.out
+    assert "health: HTTP OK" in seen
+    assert "health: Node OK" in seen
+    assert "the node runs but does not answer" in seen
+    assert "health: Down" in seen
+    assert "started by the engine" in seen
+
+
+def test_the_size_is_told_by_component(module: Module, source: Path) -> None:
+    result = module(source, "size")
+    assert result.code == 0, result.err
+    rows = {line.split("  ")[0].strip(): line.split() for line in result.out.splitlines()}
+    for name in ("base", "libraries", "ERTS and OTP", "dependencies", "applications", "in all"):
+        assert name in rows
+    assert rows["in all"][-1] == "ok"
+    assert "beam.smp" in result.out
+
+
+def test_a_second_call_runs_nothing_and_one_line_reruns_one_application(
+    module: Module, source: Path, tmp_path: Path
+) -> None:
+    archives = [tmp_path / f"{name}.tar" for name in ("first", "second", "third", "fourth")]
+    stages = ("rebar3 as prod compile --deps_only", "compile.sh greeter_core", "compile.sh greeter_web", "prod release")
+
+    def build(archive: Path) -> dict[str, bool]:
+        result = module(source, "image-tarball", "export", f"--path={archive}")
+        assert result.code == 0, result.err
+        return {stage: result.ran(stage) for stage in stages}
+
+    build(archives[0])
+    assert not any(build(archives[1]).values())
+    code = source / "apps" / "greeter_web" / "src" / "greeter_web.erl"
+    code.write_text(code.read_text().replace('"ok"', f'"ok {tmp_path}"'))
+    # deps and greeter_core stay; greeter_web and the release, which needs it, run.
+    assert list(build(archives[2]).values()) == [False, False, True, True]
+    first, second, third = (read_archive(path) for path in archives[:3])
+    assert first.digest == second.digest
+    assert first.layers[:-1] == third.layers[:-1]
+    assert first.layers[-1] != third.layers[-1]
+
+
+def test_two_builds_from_nothing_give_one_digest(module: Module, source: Path, registry: str, tmp_path: Path) -> None:
+    table = tomllib.loads(module.images.read_text())["images"]
+    digests = set()
+    for attempt in ("one", "two"):
+        # The same content under another digest: nothing of the other build's is in the engine's keys.
+        fresh = {key: republished(registry, table[f"{key}-debian"], f"{attempt} {tmp_path}") for key in ("builder", "runtime")}
+        result = module(
+            source,
+            *(f"--{key}-image={reference}" for key, reference in fresh.items()),
+            "--labels=org.opencontainers.image.base.name=base,org.opencontainers.image.base.digest=base",
+            "--created=2026-02-04T17:25:56Z",
+            "image-tarball",
+            "export",
+            f"--path={tmp_path}/{attempt}.tar",
+        )
+        assert result.code == 0, result.err
+        assert result.ran("compile.sh greeter_core")
+        archive = read_archive(tmp_path / f"{attempt}.tar")
+        archive.config["config"]["Labels"].pop("base", None)
+        digests.add((archive.digest, tuple(archive.layers)))
+    assert len(digests) == 1
+
+
+def test_what_the_image_says_of_itself(module: Module, source: Path, tmp_path: Path) -> None:
+    revision = {"--revision=": "1356e12d", "--created=": "2026-02-04T17:25:56+00:00"}
+    words = [key + value for key, value in revision.items()]
+    assert module(source, *words, "image-tarball", "export", f"--path={tmp_path}/a.tar").code == 0
+    assert module(source, "image-tarball", "export", f"--path={tmp_path}/b.tar").code == 0
+    image, plain = read_archive(tmp_path / "a.tar"), read_archive(tmp_path / "b.tar")
+    # Revision and time change no layer.
+    assert image.layers == plain.layers
+    assert image.config["created"] == "2026-02-04T17:25:56Z"
+    config = image.config["config"]
+    assert config["User"] == "1000:1000"
+    assert config["Entrypoint"] == ["tini", "--", "/usr/local/bin/entrypoint"]
+    assert sorted(config["ExposedPorts"]) == ["8080/tcp", "9090/tcp", "9100/tcp"]
+    seconds = {key: value // 10**9 for key, value in config["Healthcheck"].items() if key not in ("Test", "Retries")}
+    assert seconds == {"Interval": 15, "Timeout": 10, "StartPeriod": 45}
+    assert config["Healthcheck"]["Retries"] == 3
+    labels = config["Labels"]
+    expected = {
+        "title": "greeter",
+        "description": "Says hello",
+        "vendor": "greeter",
+        "licenses": "Apache-2.0",
+        "source": "https://github.com/banyan-platform/erlmcp",
+        "version": "1.2.0",
+        "revision": "1356e12d",
+        "created": "2026-02-04T17:25:56+00:00",
+    }
+    assert {key: labels[f"org.opencontainers.image.{key}"] for key in expected} == expected
+    assert labels["org.opencontainers.image.base.digest"].startswith("sha256:")
+    assert not any("cookie" in entry.lower() for entry in config["Env"])
+
+
+def test_the_root_filesystem_may_be_read_only(module: Module, source: Path, tmp_path: Path) -> None:
+    script = tmp_path / "readonly.sh"
+    script.write_text(
+        """set -eu
+for folder in /tmp /var/log/greeter /var/lib/greeter /var/run/greeter; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
+mount -o remount,ro,bind / 2>/dev/null || { mount --bind / /mnt; mount -o remount,ro,bind /mnt; }
+touch /opt/greeter/x 2>/dev/null && { echo "root is writable"; exit 1; }
+run() { setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
+run /usr/local/bin/entrypoint foreground >/tmp/node.log 2>&1 &
+main=$!
+for i in $(seq 50); do run /usr/local/bin/healthcheck && break; sleep 0.3; done
+kill -TERM $main; wait $main; echo "stopped with $?"
+"""
+    )
+    result = module(
+        source, "build-runtime", "with-user", "--name=root", "with-file", "--path=/readonly.sh", f"--source={script}",
+        "with-exec", "--args=sh,/readonly.sh", "--insecure-root-capabilities", "stdout",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert "health: Node OK" in result.out
+    assert "stopped with 0" in result.out
+
+
+def test_nothing_but_what_runs_is_in_the_release(module: Module, source: Path) -> None:
+    result = module(source, "release", "directory", "--path=/opt/greeter", "glob", "--pattern=**")
+    assert result.code == 0, result.err
+    files = result.out.split()
+    assert not [name for name in files if name.endswith((".erl", ".hrl", ".a", "/src/", "/doc/", "/include/"))]
+    assert not [name for name in files if name.rpartition("/")[2] in ("erlc", "dialyzer", "typer", "ct_run")]
+    assert [name for name in files if name.startswith("erts-") and name.endswith("/beam.smp")]
+    assert "etc/motd.txt" in files
+
+
+def test_the_shim_fills_in_the_revision(module: Module, source: Path) -> None:
+    def git(*words: str) -> str:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+        return subprocess.run(["git", *identity, *words], cwd=source, check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-q", "-m", "x")
+    done = subprocess.run(
+        [
+            ROOT / "ci" / "run", "--flavor=debian", f"--images={module.images}", "--source=.",
+            "build-runtime", "label", "--name=org.opencontainers.image.revision",
+        ],  # fmt: skip
+        cwd=source, env=module.env, check=False, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == git("rev-parse", "HEAD").strip()
+
+
+def republished(registry: str, reference: str, label: str) -> str:
+    """Push an image again by another author; return its reference: other digest, same content."""
+    name, _, digest = reference.removeprefix(f"{registry}/").partition("@")
+    name = name.partition(":")[0]
+    manifest = json.loads(_registry("GET", f"http://{registry}/v2/{name}/manifests/{digest}")[1])
+    config = json.loads(_registry("GET", f"http://{registry}/v2/{name}/blobs/{manifest['config']['digest']}")[1])
+    config["author"] = label
+    data = json.dumps(config).encode()
+    location = _registry("POST", f"http://{registry}/v2/{name}/blobs/uploads/")[0]["Location"]
+    manifest["config"] |= {"digest": f"sha256:{hashlib.sha256(data).hexdigest()}", "size": len(data)}
+    _registry("PUT", f"{location}&digest={manifest['config']['digest']}", data, "application/octet-stream")
+    body = json.dumps(manifest).encode()
+    fresh = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    _registry("PUT", f"http://{registry}/v2/{name}/manifests/{fresh}", body, manifest["mediaType"])
+    return f"{registry}/{name}@{fresh}"
+
+
+def _registry(method: str, url: str, data: bytes | None = None, kind: str = "") -> tuple[dict[str, str], bytes]:
+    accept = "application/vnd.oci.image.manifest.v1+json"
+    headers = {"Accept": accept} | ({"Content-Type": kind} if kind else {})
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310 # our own registry
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 # as above
+        return dict(answer.headers), answer.read()
+
+
