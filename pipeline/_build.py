@@ -25,6 +25,8 @@ BUILD = "/build"
 LIB = f"{BUILD}/lib"
 #: The host name under which `--mirror` is known to the stages that fetch.
 MIRROR_HOST = "mirror"
+#: One time for every file that we make, so that a layer depends on its content alone. Seconds since the epoch.
+FILE_TIME = 315532800  # 1980-01-01, the earliest that zip archives can hold
 
 #: What the reader needs to see: its key changes with the project's shape, not with its code.
 _SHAPE = [
@@ -268,7 +270,9 @@ async def release(project: Project, application: Application) -> dagger.Containe
         container.with_env_variable("ERL_LIBS", LIB)
         .with_env_variable("REBAR_OFFLINE", "1")
         .with_exec(["rebar3", "as", "prod", "release", "--relname", application.name])
-        .with_exec(["sh", "/pipeline/layers.sh", application.name, *(app.name for app in application.apps)])
+        .with_exec(
+            ["sh", "/pipeline/layers.sh", str(FILE_TIME), application.name, *(app.name for app in application.apps)]
+        )
         .with_workdir(f"/opt/{application.name}")
         .with_label("stage", "release")
     )

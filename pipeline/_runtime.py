@@ -6,12 +6,10 @@ import dagger
 from dagger import dag
 
 from pipeline._application import Application
-from pipeline._build import Project, resource, run
+from pipeline._build import FILE_TIME, Project, resource, run
 from pipeline._errors import InputError
 
 UID = 1000
-#: One time for every file that we make, so that a layer depends on its content alone. Seconds since the epoch.
-FILE_TIME = 315532800  # 1980-01-01, the earliest that zip archives can hold
 #: The layers of ours, lowest first, as `layers.sh` names them.
 LAYERS = ("erts", "dependencies", "applications")
 PORTS = (8080, 9090, 9100)
@@ -52,8 +50,7 @@ def libraries(project: Project, application: Application) -> dagger.Container:
         .with_new_file("/usr/local/bin/entrypoint", resource("entrypoint.sh"), permissions=0o755)
         .with_new_file("/usr/local/bin/healthcheck", resource("healthcheck.sh"), permissions=0o755)
         .with_new_file("/pipeline/packages.sh", resource("packages.sh"))
-        .with_exec(["sh", "/pipeline/packages.sh", application.name, str(UID)])
-        .without_directory("/pipeline")
+        .with_exec(["sh", "/pipeline/packages.sh", application.name, str(UID), str(FILE_TIME)])
     )
 
 
@@ -70,7 +67,11 @@ async def runtime(project: Project, application: Application, release: dagger.Co
     await check_distributions(project)
     name = application.name
     base = dag.container().from_(project.runtime)
-    added = base.rootfs().diff(libraries(project, application).rootfs())
+    installed = libraries(project, application)
+    links = await run(installed.file("/pipeline/links").contents(), f"installing libraries into {project.runtime}")
+    added = base.rootfs().diff(installed.without_directory("/pipeline").rootfs())
+    if links:
+        added = added.without_files(links.split())
     image = base.with_directory("/", added.with_timestamps(FILE_TIME))
     for layer in LAYERS:
         image = image.with_directory("/", release.directory(f"/layers/{layer}").with_timestamps(FILE_TIME))

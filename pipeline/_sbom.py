@@ -199,9 +199,10 @@ class Sbom:
         return dataclasses.replace(self, components=tuple(part for part in self.components if part.shipped))
 
     def tops(self) -> tuple[str, ...]:
-        """Return the purls of what nothing else in the image needs; all the rest hangs on them."""
-        needed = {purl for part in self.components for purl in part.needs}
-        return tuple(part.purl for part in self.components if part.shipped and part.purl not in needed)
+        """Return the purls of what the image has of its own accord; packages of the system hang on the system."""
+        parts = [part for part in self.components if part.shipped and part.kind is not Kind.OS]
+        needed = {purl for part in parts for purl in part.needs}
+        return tuple(part.purl for part in parts if part.purl not in needed)
 
     def counts_by_kind(self) -> dict[str, int]:
         """Count the components of each kind, and last what is locked but not shipped."""
@@ -530,10 +531,9 @@ def cyclonedx(sbom: Sbom) -> str:
         version=system.version,
         description=system.pretty,
     )
-    of_system = [part.purl for part in sbom.components if part.kind is Kind.OS]
     edges = {
-        image.purl: ["operating-system", *(purl for purl in sbom.tops() if purl not in set(of_system))],
-        "operating-system": of_system,
+        image.purl: ["operating-system", *sbom.tops()],
+        "operating-system": [part.purl for part in sbom.components if part.kind is Kind.OS],
         **{part.purl: list(part.needs) for part in sbom.components},
     }
     return _write(

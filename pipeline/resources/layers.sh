@@ -1,10 +1,10 @@
 #!/bin/sh
 # Takes the release of rebar3, removes what never runs, and sorts the rest by how often it changes:
 # /layers/erts (ERTS and OTP), /layers/dependencies, /layers/applications. The whole stays at /opt/NAME.
-# Usage: layers.sh NAME [OWN_APPLICATION...]
+# Usage: layers.sh TIME NAME [OWN_APPLICATION...]
 set -eu
-name=$1
-shift
+time=$1 name=$2
+shift 2
 own=" $* "
 root=/opt/$name
 rm -rf "$root" /layers
@@ -30,6 +30,8 @@ done
 find "$root" -type d -exec chmod 0755 {} +
 find "$root" -type f -perm /111 -exec chmod 0755 {} +
 find "$root" -type f ! -perm /111 -exec chmod 0644 {} +
+# The engine sets the times of files, not those of links.
+find "$root" -type l -exec touch -h -d "@$time" {} +
 
 for layer in erts dependencies applications; do
     mkdir -p "/layers/$layer$root/lib"

@@ -2,9 +2,10 @@
 # Makes a runtime out of a bare Alpine or Debian: the libraries that ERTS, its crypto and its terminal load,
 # an init, the user, and the folders that it may write to.
 # What is there already is not fetched: a base image that has it all needs no network.
-# Usage: packages.sh NAME UID
+# Usage: packages.sh NAME UID TIME (seconds since the epoch)
 set -eu
 name=$1 uid=$2
+start=$(mktemp)
 # shellcheck disable=SC1091 # the image has it
 . /etc/os-release
 case $ID in
@@ -56,7 +57,17 @@ done
 ln -s "../../var/log/$name" "/opt/$name/log"
 ln -s "../../var/lib/$name" "/opt/$name/data"
 
+# An engine with certificates of its own links them in here for the time of a command; the links would stay.
+for link in /etc/ssl/certs/*; do
+    case $(readlink -f "$link") in
+        /usr/local/share/ca-certificates/*) echo "${link#/}" ;;
+    esac
+done >/pipeline/links
+
 # What a package manager leaves: caches and logs with the time of the build in them.
 rm -rf /var/cache/apk/* /var/cache/apt/* /var/lib/apt/lists/* /var/cache/ldconfig/* /var/cache/debconf/*-old \
-    /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/apk.log /tmp/* /var/lib/dpkg/*-old \
+    /var/log/apt /var/log/dpkg.log /var/log/alternatives.log /var/log/apk.log /var/lib/dpkg/*-old \
     /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow-
+# Links made now have today's time, which the engine cannot set (it sets that of what they lead to).
+find / -xdev -type l -newer "$start" ! -path '/proc/*' -exec touch -h -d "@$3" {} +
+rm -f "$start"

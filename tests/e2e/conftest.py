@@ -103,7 +103,10 @@ def images(engine: dict[str, str], registry: str, tmp_path_factory: pytest.TempP
     """Return the table of stand-in images, made and pushed."""
     table = tmp_path_factory.mktemp("images") / "images.toml"
     subprocess.run(
-        [Path(__file__).parent / "standins", "--registry", registry, "--out", table], env=engine, check=True, timeout=1800
+        [Path(__file__).parent / "standins", "--registry", registry, "--out", table],
+        env=engine,
+        check=True,
+        timeout=1800,
     )
     return table
 

@@ -68,7 +68,10 @@ def test_two_builds_from_nothing_give_one_digest(module: Module, source: Path, r
     digests = set()
     for attempt in ("one", "two"):
         # The same content under another digest: nothing of the other build's is in the engine's keys.
-        fresh = {key: republished(registry, table[f"{key}-debian"], f"{attempt} {tmp_path}") for key in ("builder", "runtime")}
+        fresh = {
+            key: republished(registry, table[f"{key}-debian"], f"{attempt} {tmp_path}")
+            for key in ("builder", "runtime")
+        }
         result = module(
             source,
             *(f"--{key}-image={reference}" for key, reference in fresh.items()),
@@ -126,10 +129,10 @@ for folder in /tmp /var/log/greeter /var/lib/greeter /var/run/greeter; do mount 
 mount -o remount,ro,bind / 2>/dev/null || { mount --bind / /mnt; mount -o remount,ro,bind /mnt; }
 touch /opt/greeter/x 2>/dev/null && { echo "root is writable"; exit 1; }
 run() { setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
-run /usr/local/bin/entrypoint foreground >/tmp/node.log 2>&1 &
+setpriv --reuid 1000 --regid 1000 --clear-groups /usr/local/bin/entrypoint foreground >/tmp/node.log 2>&1 &
 main=$!
 for i in $(seq 50); do run /usr/local/bin/healthcheck && break; sleep 0.3; done
-kill -TERM $main; wait $main; echo "stopped with $?"
+kill -TERM $main; code=0; wait $main || code=$?; echo "stopped with $code"
 """
     )
     result = module(
@@ -193,5 +196,3 @@ def _registry(method: str, url: str, data: bytes | None = None, kind: str = "") 
     request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310 # our own registry
     with urllib.request.urlopen(request) as answer:  # noqa: S310 # as above
         return dict(answer.headers), answer.read()
-
-
