@@ -125,7 +125,9 @@ def test_the_root_filesystem_may_be_read_only(module: Module, source: Path, tmp_
     script = tmp_path / "readonly.sh"
     script.write_text(
         """set -eu
-for folder in /tmp /var/log/greeter /var/lib/greeter /var/run/greeter; do mount -t tmpfs -o mode=1777 tmpfs $folder; done
+for folder in /tmp /var/log/greeter /var/lib/greeter /var/run/greeter; do
+    mount -t tmpfs -o mode=1777 tmpfs $folder
+done
 mount -o remount,ro,bind / 2>/dev/null || { mount --bind / /mnt; mount -o remount,ro,bind /mnt; }
 touch /opt/greeter/x 2>/dev/null && { echo "root is writable"; exit 1; }
 run() { setpriv --reuid 1000 --regid 1000 --clear-groups "$@"; }
@@ -162,13 +164,10 @@ def test_the_shim_fills_in_the_revision(module: Module, source: Path) -> None:
     git("init", "-q")
     git("add", "-A")
     git("commit", "-q", "-m", "x")
-    done = subprocess.run(
-        [
-            ROOT / "ci" / "run", "--flavor=debian", f"--images={module.images}", "--source=.",
-            "build-runtime", "label", "--name=org.opencontainers.image.revision",
-        ],  # fmt: skip
-        cwd=source, env=module.env, check=False, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+    words = ["--flavor=debian", f"--images={module.images}", "--source=.", "build-runtime"]
+    words += ["label", "--name=org.opencontainers.image.revision"]
+    command = [ROOT / "ci" / "run", *words]
+    done = subprocess.run(command, cwd=source, env=module.env, check=False, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == git("rev-parse", "HEAD").strip()
 

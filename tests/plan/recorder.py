@@ -8,7 +8,7 @@ The real SDK talks to it over HTTP, as it talks to an engine:
     assert recorder.plan[0].images() == ["alpine@sha256:…"]
 
 What a query asks for is a `Chain`: the calls that make an object, with the chains of the objects among their
-arguments. `Chain.key` is the recipe; `Chain.content_key` follows what the engine's cache does (see `_keyed_by_content`).
+arguments. `Chain.key` is the recipe; `Chain.content_key` follows the engine's cache (see `_keyed_by_content`).
 """
 
 import asyncio

@@ -6,6 +6,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+
 from pipeline._errors import InputError
 from pipeline._image import Layer, parse_time, read_layers, set_times
 from pipeline._size import components, over_limit, render
@@ -32,7 +33,11 @@ def archive(path: Path, built: str, layers: list[dict[str, bytes]]) -> Path:
                 layer.addfile(info, io.BytesIO(data))
         descriptors.append({"mediaType": "layer", **add(gzip.compress(out.getvalue(), mtime=0))})
     config = {"created": built, "config": {"User": "1000"}, "history": [{"created": built} for _ in layers]}
-    manifest = {"schemaVersion": 2, "config": {"mediaType": "c", **add(json.dumps(config).encode())}, "layers": descriptors}
+    manifest = {
+        "schemaVersion": 2,
+        "config": {"mediaType": "c", **add(json.dumps(config).encode())},
+        "layers": descriptors,
+    }
     index = {"schemaVersion": 2, "manifests": [{"mediaType": "m", **add(json.dumps(manifest).encode())}]}
     with tarfile.open(path, "w") as target:
         for name, data in {"index.json": json.dumps(index).encode(), **blobs}.items():
@@ -42,7 +47,13 @@ def archive(path: Path, built: str, layers: list[dict[str, bytes]]) -> Path:
     return path
 
 
-LAYERS = [{"etc/os-release": b"ID=x"}, {"usr/lib/a.so": b"0" * 9000, "usr/lib/.wh.b": b""}, {"opt/x": b"x"}, {}, {"y": b"yy"}]
+LAYERS = [
+    {"etc/os-release": b"ID=x"},
+    {"usr/lib/a.so": b"0" * 9000, "usr/lib/.wh.b": b""},
+    {"opt/x": b"x"},
+    {},
+    {"y": b"yy"},
+]
 
 
 def test_two_builds_of_one_content_have_one_digest_and_file(tmp_path: Path) -> None:

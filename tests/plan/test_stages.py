@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 
 import dagger
 import pytest
+from recorder import Chain, Recorder, exec_error
+
 from pipeline import _build, _runtime
 from pipeline._application import Application
 from pipeline._build import Project
 from pipeline._errors import BuildError, InputError
 from pipeline._images import default_images
-from recorder import Chain, Recorder, exec_error
 
 pytestmark = pytest.mark.anyio
 
