@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from pipeline._application import Application
 from pipeline._errors import InputError
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+
 from pipeline._health import Step, diagnose, faults, parse_steps
 
 #: Output of real nodes that did not start (OTP 27.3): erlmcp as it is, and copies broken on purpose.

@@ -1,4 +1,5 @@
 import pytest
+
 from pipeline._errors import InputError
 from pipeline._images import default_images, is_pinned, parse_images, render_images
 

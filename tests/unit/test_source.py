@@ -1,4 +1,5 @@
 import pytest
+
 from pipeline._errors import InputError
 from pipeline._source import parse_dockerignore
 
