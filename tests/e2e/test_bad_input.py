@@ -83,7 +83,7 @@ def dockerignore(source: Path) -> None:
     [
         (no_config, "rebar.config: not found; --source must be the root of a rebar3 project"),
         (no_relx, "rebar.config: no {release, {Name, Version}, Applications} in relx"),
-        (syntax, 'rebar.config:8: syntax error before: "1.0.2"'),
+        (syntax, 'rebar.config:9: syntax error before: "1.0.2"'),
         (two_releases, "rebar.config: several releases (greeter, other); choose one with --release"),
         (git_version, "give it with --release-version"),
         (
