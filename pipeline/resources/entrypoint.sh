@@ -22,7 +22,6 @@ if [ -z "${RELX_COOKIE:-}" ]; then
     fi
 fi
 export RELX_COOKIE
-printf %s "$RELX_COOKIE" >"$private/cookie"
 
 # A cluster speaks TLS between its nodes, or does not start.
 mode='' optfile=''
@@ -33,9 +32,18 @@ if [ "$mode" = cluster ]; then
         echo "$RELEASE_NAME: ${upper}_DISTRIBUTION_MODE=cluster needs TLS options in $optfile" >&2
         exit 78
     fi
-    export ERL_DIST_PORT="${ERL_DIST_PORT:-9100}" USE_NODETOOL=1
-    export ERL_FLAGS="${ERL_FLAGS:-} -proto_dist inet_tls -ssl_dist_optfile $optfile"
+    # The start script looks for -proto_dist in vm.args, to speak TLS itself when it asks the node.
+    mkdir -p "$private/cluster"
+    release=$(cut -d' ' -f2 "/opt/$RELEASE_NAME/releases/start_erl.data")
+    { cat "/opt/$RELEASE_NAME/releases/$release/vm.args.src" && echo && echo "-proto_dist inet_tls"; } \
+        >"$private/cluster/vm.args.src"
+    export ERL_FLAGS="${ERL_FLAGS:-} -ssl_dist_optfile $optfile"
+    export VMARGS_PATH="$private/cluster/vm.args" ERL_DIST_PORT="${ERL_DIST_PORT:-9100}"
 fi
+# What the health check needs to ask this node.
+for name in RELX_COOKIE VMARGS_PATH ERL_DIST_PORT ERL_FLAGS; do
+    eval "[ -z \"\${$name:-}\" ] || printf '%s=%s\n' $name \"'\$$name'\""
+done >"$private/environment"
 
 [ $# -gt 0 ] || set -- foreground
 exec "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" "$@"

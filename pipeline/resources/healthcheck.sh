@@ -7,9 +7,11 @@ private=/var/run/$RELEASE_NAME/node
 # under a node that is just starting.
 export RELX_OUT_FILE_PATH="$private/health"
 mkdir -p "$RELX_OUT_FILE_PATH" 2>/dev/null
-if [ -z "${RELX_COOKIE:-}" ] && [ -r "$private/cookie" ]; then
-    RELX_COOKIE=$(cat "$private/cookie")
-    export RELX_COOKIE
+if [ -r "$private/environment" ]; then
+    set -a
+    # shellcheck disable=SC1091 # the entrypoint writes it
+    . "$private/environment"
+    set +a
 fi
 
 if [ -n "${HEALTH_URL:-}" ] && busybox wget -q -T 5 -O /dev/null "$HEALTH_URL" 2>/dev/null; then

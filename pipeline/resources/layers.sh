@@ -10,7 +10,6 @@ root=/opt/$name
 rm -rf "$root" /layers
 mkdir -p /opt
 mv "_build/prod/rel/$name" "$root"
-otp=$(erl -noshell -eval 'io:put_chars(code:lib_dir()), halt().')
 
 find "$root" -type l ! -exec test -e {} \; -print | sed 's/^/===> dangling link: /' | grep . && exit 1
 # Build tools, sources and manuals: nothing of it runs. escript stays, the start script's nodetool needs it.
@@ -41,7 +40,7 @@ for app in "$root"/lib/*; do
     versioned=$(basename "$app")
     case $own in
         *" ${versioned%-*} "*) layer=applications ;;
-        *) if [ -d "$otp/$versioned" ]; then layer=erts; else layer=dependencies; fi ;;
+        *) if [ -d "/build/lib/${versioned%-*}" ]; then layer=dependencies; else layer=erts; fi ;;
     esac
     cp -RPl "$app" "/layers/$layer$root/lib/"
 done

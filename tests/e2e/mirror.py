@@ -11,10 +11,12 @@ import http.server
 import io
 import os
 import shutil
+import struct
 import subprocess
 import tarfile
 import tempfile
 import threading
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +126,7 @@ def tarball(name: str, version: str) -> tuple[bytes, str, str]:
     with tarfile.open(fileobj=contents, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for path in files:
             _add(archive, str(path.relative_to(source)), path.read_bytes())
-    packed = gzip.compress(contents.getvalue(), 9, mtime=0)
+    packed = _stored_gzip(contents.getvalue())
     names = ",".join(f'<<"{path.relative_to(source)}">>' for path in files)
     metadata = "".join(
         f"{{{key},{value}}}.\n"
@@ -176,6 +178,13 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     info = tarfile.TarInfo(name)
     info.size = len(data)
     archive.addfile(info, io.BytesIO(data))
+
+
+def _stored_gzip(data: bytes) -> bytes:
+    """Return a gzip file without compression: rebar.lock holds its hash, which no Python or zlib may change."""
+    assert len(data) <= 0xFFFF, "one stored block holds no more"
+    block = b"\x01" + struct.pack("<HH", len(data), len(data) ^ 0xFFFF) + data
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + block + struct.pack("<II", zlib.crc32(data), len(data))
 
 
 def _varint(value: int) -> bytes:
