@@ -168,9 +168,7 @@ def make_hex(root: Path) -> None:
     signed = _bytes(1, package) + _bytes(2, key.sign(package, padding.PKCS1v15(), hashes.SHA512()))
     (root / "packages" / name).write_bytes(gzip.compress(signed, mtime=0))
     (root / "public_key").write_bytes(
-        key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
 
 

@@ -1,0 +1,500 @@
+"""The component set and its two documents.
+
+`data/sbom/syft.json` (cut down to a dozen packages) and `inventory.json` are recorded from a Debian image with a real
+release of erlmcp, by Syft 1.57.0 and `inventory.escript` on Erlang/OTP 27.3.4.1.
+"""
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
+from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
+
+from pipeline._build import resource
+from pipeline._errors import InputError
+from pipeline._sbom import Image, Kind, License, Sbom, cyclonedx, git_purl, license_of, oci_purl, spdx
+
+HERE = Path(__file__).parent
+IMAGE = Image(
+    name="ghcr.io/banyan-platform/erlmcp",
+    version="3.0.0",
+    digest="sha256:" + "ab" * 32,
+    created="2026-02-04T17:25:56Z",
+    base="docker.io/library/debian:trixie-slim@sha256:" + "cd" * 32,
+)
+SYFT = json.loads((HERE / "data/sbom/syft.json").read_text())
+INVENTORY = json.loads((HERE / "data/sbom/inventory.json").read_text())
+#: Syft's form of a package of Alpine.
+APK = {
+    "id": "1",
+    "name": "libcrypto3",
+    "version": "3.5.4-r0",
+    "type": "apk",
+    "licenses": [{"value": "Apache-2.0", "spdxExpression": "Apache-2.0", "type": "declared"}],
+    "cpes": [
+        {"cpe": "cpe:2.3:a:libcrypto3:libcrypto3:3.5.4-r0:*:*:*:*:*:*:*"},
+        {"cpe": "cpe:2.3:a:openssl:openssl:3.5.4-r0:*:*:*:*:*:*:*"},
+    ],
+    "purl": "pkg:apk/alpine/libcrypto3@3.5.4-r0?arch=x86_64&distro=alpine-3.22.6&upstream=openssl",
+    "metadata": {"originPackage": "openssl", "description": "Crypto library from openssl"},
+}
+
+
+def parse(syft: dict[str, Any] = SYFT, inventory: dict[str, Any] = INVENTORY) -> Sbom:
+    return Sbom.parse(IMAGE, json.dumps(syft), json.dumps(inventory))
+
+
+def with_app(name: str, locks: list[dict[str, Any]] | None = None, **changes: object) -> Sbom:
+    """Parse the recorded inventory with one application changed (or added), and perhaps another lock."""
+    inventory = copy.deepcopy(INVENTORY)
+    apps = {app["name"]: app for app in inventory["applications"]}
+    app = apps.get(name) or {**apps["cowlib"], "name": name}
+    inventory["applications"] = [other for other in inventory["applications"] if other["name"] != name]
+    inventory["applications"].append(app | changes)
+    if locks is not None:
+        inventory["locks"] = [lock for lock in inventory["locks"] if lock["name"] != name] + locks
+    return parse(inventory=inventory)
+
+
+def component(sbom: Sbom, name: str) -> Any:  # noqa: ANN401 # a short way to its fields
+    (found,) = [part for part in sbom.components if part.name == name]
+    return found
+
+
+def purls(sbom: Sbom, kind: Kind) -> list[str]:
+    return [part.purl for part in sbom.components if part.kind is kind]
+
+
+def test_every_kind_is_counted() -> None:
+    counts = parse().counts_by_kind()
+    assert counts == {"os": 11, "otp": 11, "hex": 19, "git": 0, "own": 3, "other": 0, "not shipped": 2}
+    assert sum(counts.values()) == len(parse().components)
+
+
+def test_a_hex_package_has_the_name_and_the_checksum_of_hex() -> None:
+    part = component(parse(), "ts_chatterbox")
+    assert part.purl == "pkg:hex/ts_chatterbox@0.15.1"
+    # pkg_hash_ext, the checksum of the archive; not pkg_hash.
+    assert part.sha256 == "4f75b91451338bc0da5f52f3480fa6ef6e3a2aeecfc33686d6b3d0a0948f31aa"
+    assert part.download == "https://repo.hex.pm/tarballs/ts_chatterbox-0.15.1.tar"
+    assert ("application", "chatterbox") in part.notes
+    assert part.shipped
+
+
+def test_what_a_locked_package_says_of_itself_is_a_note() -> None:
+    part = component(parse(), "acceptor_pool")
+    assert part.version == "1.0.1"
+    assert ("application-version", "1.0.0") in part.notes
+
+
+def test_needs_follow_applications_by_their_purls() -> None:
+    needs = component(parse(), "grpcbox").needs
+    assert {"pkg:hex/ts_chatterbox@0.15.1", "pkg:hex/gproc@0.9.0", "pkg:otp/kernel@10.2.7.1"} <= set(needs)
+    assert component(parse(), "kernel").needs == ("pkg:otp/erts@15.2.7",)
+
+
+def test_every_need_is_a_component_and_all_of_the_beam_hangs_on_the_tops() -> None:
+    sbom = parse()
+    by_purl = {part.purl: part for part in sbom.components}
+    reached: set[str] = set()
+    todo = list(sbom.tops())
+    while todo:
+        purl = todo.pop()
+        if purl not in reached:
+            reached.add(purl)
+            todo += by_purl[purl].needs
+    assert reached == {part.purl for part in sbom.components if part.shipped and part.kind is not Kind.OS}
+
+
+def test_erlang_itself_is_one_component_with_a_cpe() -> None:
+    sbom = parse()
+    part = component(sbom, "erlang")
+    assert part.purl == "pkg:github/erlang/otp@OTP-27.3.4.1"
+    assert part.cpes == (r"cpe:2.3:a:erlang:erlang\/otp:27.3.4.1:*:*:*:*:*:*:*",)
+    assert "pkg:otp/erts@15.2.7" in part.needs
+    assert all(not part.cpes for part in sbom.components if part.purl.startswith("pkg:otp/"))
+
+
+def test_own_applications_claim_no_registry() -> None:
+    assert purls(parse(), Kind.OWN) == [
+        "pkg:generic/erlmcp_core@2.1.0",
+        "pkg:generic/erlmcp_observability@2.1.0",
+        "pkg:generic/erlmcp_transports@2.1.0",
+    ]
+
+
+def test_what_is_locked_and_not_shipped_is_marked_and_can_be_left_out() -> None:
+    sbom = parse()
+    assert [part.name for part in sbom.components if not part.shipped] == ["gen_pnet", "lib_combin"]
+    assert all(part.shipped for part in sbom.shipped().components)
+    assert len(sbom.shipped().components) == len(sbom.components) - 2
+
+
+def test_packages_of_the_system_keep_syfts_purl_and_their_edges() -> None:
+    part = component(parse(), "libssl3t64")
+    assert part.purl == "pkg:deb/debian/libssl3t64@3.5.9-1~deb13u1?arch=amd64&distro=debian-13.8&upstream=openssl"
+    assert part.source == ("openssl", "3.5.9-1~deb13u1")
+    assert any(need.startswith("pkg:deb/debian/libc6@") for need in part.needs)
+
+
+def test_a_source_package_may_have_its_own_version() -> None:
+    assert component(parse(), "bsdutils").source == ("util-linux", "2.41.5-0+deb13u1")
+
+
+def test_packages_of_alpine() -> None:
+    syft = {"artifacts": [APK], "distro": {"id": "alpine", "versionID": "3.22.6", "prettyName": "Alpine Linux v3.22"}}
+    sbom = parse(syft=syft)
+    part = component(sbom, "libcrypto3")
+    assert part.source == ("openssl", "3.5.4-r0")
+    assert part.supplier == "Alpine Linux v3.22"
+    written = next(c for c in json.loads(cyclonedx(sbom))["components"] if c["name"] == "libcrypto3")
+    assert written["cpe"] == APK["cpes"][0]["cpe"]  # type: ignore[index]
+    assert {"name": "syft:cpe23", "value": APK["cpes"][1]["cpe"]} in written["properties"]  # type: ignore[index]
+
+
+def test_what_syft_found_of_erlang_is_replaced_and_all_else_stays() -> None:
+    syft = copy.deepcopy(SYFT)
+    for index, (name, kind) in enumerate([("kernel", "erlang-otp"), ("chatterbox", "hex"), ("jq", "binary")]):
+        syft["artifacts"].append({"id": f"x{index}", "name": name, "version": "1", "type": kind, "purl": ""})
+    assert purls(parse(syft=syft), Kind.OTHER) == ["pkg:generic/jq@1"]
+
+
+def test_a_git_dependency_that_is_shipped() -> None:
+    sbom = with_app("gen_pnet", vsn="0.1.7", kind="dependency", applications=["kernel", "lib_combin"])
+    part = component(sbom, "gen_pnet")
+    assert (part.kind, part.shipped) == (Kind.GIT, True)
+    assert part.purl == "pkg:github/joergen7/gen_pnet@f7f9a26d1f4f3e5aebcbc08a2e9729c3f1d7eeb2"
+    assert part.download == "git+https://github.com/joergen7/gen_pnet.git@f7f9a26d1f4f3e5aebcbc08a2e9729c3f1d7eeb2"
+    assert ("application-version", "0.1.7") in part.notes
+    # lib_combin is locked and not shipped: no edge may lead to it.
+    assert part.needs == ("pkg:otp/kernel@10.2.7.1",)
+
+
+def test_a_checkout_is_not_what_the_lock_says() -> None:
+    part = component(with_app("chatterbox", checkout=True, vsn="0.16.0"), "ts_chatterbox")
+    assert (part.kind, part.purl) == (Kind.HEX, "pkg:hex/ts_chatterbox@0.16.0")
+    assert (part.sha256, part.download) == ("", "")
+    assert ("origin", "_checkouts") in part.notes
+    git = component(with_app("gen_pnet", checkout=True, vsn="0.2.0"), "gen_pnet")
+    assert (git.kind, git.purl) == (Kind.OTHER, "pkg:generic/gen_pnet@0.2.0")
+
+
+def test_a_dependency_that_no_lock_names() -> None:
+    part = component(with_app("sneaky", vsn="1.0"), "sneaky")
+    assert (part.kind, part.purl) == (Kind.OTHER, "pkg:generic/sneaky@1.0")
+    assert part.notes == (("origin", "not in rebar.lock"),)
+
+
+def test_a_release_built_from_another_version_than_locked_is_refused() -> None:
+    with pytest.raises(InputError, match=r"rebar\.lock: it locks cowboy 2\.10\.0, but .* with 2\.9\.0"):
+        with_app("cowboy", hex={"name": "cowboy", "version": "2.9.0"})
+
+
+def test_a_token_in_the_url_of_a_repository_goes_nowhere() -> None:
+    lock = {"name": "private", "kind": "git", "url": "https://ci:s3cret@git.example.com/a/b.git", "ref": "0" * 40}
+    sbom = with_app("private", locks=[lock | {"subdir": ""}])
+    for text in (cyclonedx(sbom), spdx(sbom)):
+        assert "s3cret" not in text
+        assert "git.example.com/a/b.git" in text
+
+
+@pytest.mark.parametrize(
+    ("url", "purl"),
+    [
+        ("https://github.com/Owner/Repo.git", "pkg:github/owner/repo@abc"),
+        ("https://github.com/owner/repo", "pkg:github/owner/repo@abc"),
+        ("https://github.com/owner/repo/", "pkg:github/owner/repo@abc"),
+        ("git@github.com:owner/repo.git", "pkg:github/owner/repo@abc"),
+        ("ssh://git@github.com/owner/repo.git", "pkg:github/owner/repo@abc"),
+        ("git://github.com/owner/repo.git", "pkg:github/owner/repo@abc"),
+        ("https://token@github.com/owner/repo.git", "pkg:github/owner/repo@abc"),
+        ("https://bitbucket.org/owner/repo", "pkg:bitbucket/owner/repo@abc"),
+        (
+            "https://gitlab.com/group/sub/repo.git",
+            "pkg:generic/app@abc?vcs_url=git%2Bhttps://gitlab.com/group/sub/repo.git%40abc",
+        ),
+        (
+            "ssh://git@git.example.com:2222/repo.git",
+            "pkg:generic/app@abc?vcs_url=git%2Bssh://git.example.com:2222/repo.git%40abc",
+        ),
+    ],
+)
+def test_git_purl(url: str, purl: str) -> None:
+    assert git_purl(url, "abc", "app") == purl
+
+
+def test_git_purl_of_a_subdirectory() -> None:
+    assert git_purl("https://github.com/o/r", "abc", "app", "apps/app") == "pkg:github/o/r@abc#apps/app"
+
+
+@pytest.mark.parametrize(
+    ("reference", "purl"),
+    [
+        ("alpine:3.22", "pkg:oci/alpine?tag=3.22"),
+        ("localhost:5000/erlmcp", "pkg:oci/erlmcp?repository_url=localhost:5000/erlmcp"),
+        (
+            "ghcr.io/a/Erlmcp:3.0.0@sha256:00",
+            "pkg:oci/erlmcp@sha256%3A00?repository_url=ghcr.io/a/erlmcp&tag=3.0.0",
+        ),
+    ],
+)
+def test_oci_purl(reference: str, purl: str) -> None:
+    assert oci_purl(reference) == purl
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Apache-2.0", "Apache-2.0"),
+        ("Apache 2.0", "Apache-2.0"),
+        ("Apache v2.0", "Apache-2.0"),
+        ("Apache License, Version 2.0", "Apache-2.0"),
+        ("The MIT License", "MIT"),
+        ("BSD 3-Clause", "BSD-3-Clause"),
+        ("Unlicense", "Unlicense"),
+        ("GPL-3.0-or-later", "GPL-3.0-or-later"),
+        # These do not say which one.
+        ("BSD", None),
+        ("GPL", None),
+        ("APL 2.0", None),
+        ("", None),
+    ],
+)
+def test_licenses_as_hex_spells_them(text: str, expected: str | None) -> None:
+    assert license_of(text) == License(expected or text, spdx=expected is not None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s, _: s.update(artifacts=[]), "it would be empty: the JSON of Syft has no artifacts"),
+        (lambda s, _: s.update(artifacts=s["artifacts"][2:3]), "Syft found no package of an operating system"),
+        (lambda s, _: s.update(distro={}), "does not know the image's distribution"),
+        (lambda _, i: i.update(applications=[]), "it would be empty: the inventory of the release has no applications"),
+        (lambda _, i: i.update(error="rebar.lock: not a lock file"), "^rebar.lock: not a lock file$"),
+        (lambda _, i: i.pop("applications"), "the inventory of the release is not readable"),
+    ],
+)
+def test_an_empty_or_broken_input_is_refused(change: Callable[..., object], message: str) -> None:
+    syft, inventory = copy.deepcopy(SYFT), copy.deepcopy(INVENTORY)
+    change(syft, inventory)
+    with pytest.raises(InputError, match=message):
+        parse(syft, inventory)
+
+
+def test_text_that_is_not_json_is_refused() -> None:
+    with pytest.raises(InputError, match="the JSON of Syft is not readable"):
+        Sbom.parse(IMAGE, "[0000] ERROR no such image", json.dumps(INVENTORY))
+
+
+# The documents --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def crowded() -> Sbom:
+    """Return a set with every kind in it."""
+    syft = copy.deepcopy(SYFT)
+    syft["artifacts"].append({"id": "x", "name": "jq", "version": "1", "type": "binary", "purl": ""})
+    inventory = copy.deepcopy(INVENTORY)
+    apps = {app["name"]: app for app in inventory["applications"]}
+    inventory["applications"].append({**apps["cowlib"], "name": "gen_pnet", "vsn": "0.1.7"})
+    inventory["applications"].append({**apps["cowlib"], "name": "odd-é", "licenses": ["Müller's own"], "vsn": "1 (x)"})
+    sbom = parse(syft, inventory)
+    counts = sbom.counts_by_kind()
+    assert all(counts.values()), counts
+    return sbom
+
+
+@pytest.mark.parametrize("write", [cyclonedx, spdx])
+def test_the_same_input_gives_the_same_bytes(write: Callable[[Sbom], str]) -> None:
+    syft, inventory = copy.deepcopy(SYFT), copy.deepcopy(INVENTORY)
+    syft["artifacts"].reverse()
+    syft["artifactRelationships"].reverse()
+    inventory["applications"].reverse()
+    inventory["locks"].reverse()
+    assert write(parse()) == write(parse(syft, inventory))
+
+
+def test_time_and_serial_come_of_the_image() -> None:
+    document = json.loads(cyclonedx(parse()))
+    assert document["metadata"]["timestamp"] == IMAGE.created
+    other = Sbom.parse(
+        Image("ghcr.io/banyan-platform/erlmcp", "3.0.0", "sha256:" + "00" * 32, IMAGE.created),
+        json.dumps(SYFT),
+        json.dumps(INVENTORY),
+    )
+    assert document["serialNumber"] != json.loads(cyclonedx(other))["serialNumber"]
+    assert json.loads(spdx(parse()))["documentNamespace"].endswith(document["serialNumber"].removeprefix("urn:uuid:"))
+
+
+def test_cyclonedx_is_valid(crowded: Sbom) -> None:
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(cyclonedx(crowded)) is None
+
+
+def test_spdx_is_valid(crowded: Sbom) -> None:
+    document = json.loads(spdx(crowded))
+    assert validate_full_spdx_document(JsonLikeDictParser().parse(document)) == []
+
+
+def test_every_purl_is_canonical(crowded: Sbom) -> None:
+    # Syft spells a colon in a version as %3A, which the specification allows no more: its purls stay as they are.
+    for part in (part for part in crowded.components if part.kind is not Kind.OS):
+        assert PackageURL.from_string(part.purl).to_string() == part.purl
+    assert PackageURL.from_string(crowded.image.purl).version == IMAGE.digest
+
+
+def test_both_documents_hold_one_component_set(crowded: Sbom) -> None:
+    bom, document = json.loads(cyclonedx(crowded)), json.loads(spdx(crowded))
+    in_spdx = {ref["referenceLocator"] for package in document["packages"] for ref in package.get("externalRefs", [])}
+    in_bom = {part["purl"] for part in bom["components"] if "purl" in part}
+    assert in_bom == {part.purl for part in crowded.components}
+    assert in_bom <= in_spdx
+    refs = {part["bom-ref"] for part in bom["components"]} | {IMAGE.purl}
+    assert {edge["ref"] for edge in bom["dependencies"]} == refs
+    assert {need for edge in bom["dependencies"] for need in edge.get("dependsOn", [])} <= refs
+    ids = [package["SPDXID"] for package in document["packages"]]
+    assert len(ids) == len(set(ids))
+
+
+def test_cyclonedx_excludes_what_is_not_shipped() -> None:
+    components = {part["name"]: part for part in json.loads(cyclonedx(parse()))["components"]}
+    assert components["lib_combin"]["scope"] == "excluded"
+    assert components["cowboy"]["scope"] == "required"
+
+
+def test_spdx_contains_what_is_shipped_alone() -> None:
+    document = json.loads(spdx(parse()))
+    names = {package["SPDXID"]: package["name"] for package in document["packages"]}
+    contained = {
+        names[edge["relatedSpdxElement"]]
+        for edge in document["relationships"]
+        if edge["relationshipType"] == "CONTAINS"
+    }
+    assert set(names.values()) - contained == {IMAGE.name, IMAGE.base, "gen_pnet", "lib_combin"}
+    (package,) = [package for package in document["packages"] if package["name"] == "lib_combin"]
+    assert "locked in rebar.lock, not in the image" in package["comment"]
+
+
+def test_licenses_in_the_documents() -> None:
+    packages = {package["name"]: package for package in json.loads(spdx(parse()))["packages"]}
+    assert packages["cowboy"]["licenseDeclared"] == "NOASSERTION"
+    assert packages["jose"]["licenseDeclared"] == "MIT"
+    assert packages["gproc"]["licenseDeclared"] == "LicenseRef-APL-2.0"
+    assert packages["poolboy"]["licenseDeclared"] == "Unlicense AND Apache-2.0"
+    components = {part["name"]: part for part in json.loads(cyclonedx(parse()))["components"]}
+    assert "licenses" not in components["cowboy"]
+    assert components["jose"]["licenses"] == [{"expression": "MIT"}]
+    assert components["gproc"]["licenses"] == [{"license": {"name": "APL 2.0"}}]
+
+
+def test_trivy_finds_the_source_package() -> None:
+    components = {part["name"]: part for part in json.loads(cyclonedx(parse()))["components"]}
+    assert {"name": "aquasecurity:trivy:SrcName", "value": "openssl"} in components["libssl3t64"]["properties"]
+
+
+# The script -----------------------------------------------------------------------------------------------------------
+
+needs_erlang = pytest.mark.skipif(not shutil.which("escript"), reason="needs Erlang")
+LOCK = """{"1.2.0",
+[{<<"hpack">>,{pkg,<<"hpack_erl">>,<<"0.3.0">>},0},
+ {<<"pnet">>,{git,"https://github.com/o/pnet.git",{ref,"f7f9"}},0},
+ {<<"part">>,{git_subdir,"https://github.com/o/many.git",{ref,"aa"},"apps/part"},1}]}.
+[
+{pkg_hash,[
+ {<<"hpack">>, <<"AA">>}]},
+{pkg_hash_ext,[
+ {<<"hpack">>, <<"BB">>}]}
+].
+"""
+
+
+def inventory_of(release: Path, *options: str) -> dict[str, Any]:
+    script = release.parent / "inventory.escript"
+    script.write_text(resource("inventory.escript"))
+    out = release.parent / "inventory.json"
+    subprocess.run(["escript", script, release, out, *options], check=True)
+    return dict(json.loads(out.read_text()))
+
+
+def add_app(release: Path, name: str, vsn: str, text: str) -> None:
+    ebin = release / "lib" / f"{name}-{vsn}" / "ebin"
+    ebin.mkdir(parents=True)
+    (ebin / f"{name}.app").write_text(text, encoding="utf-8")
+
+
+@needs_erlang
+def test_the_script_reads_a_release(tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    (release / "erts-15.2.7").mkdir(parents=True)
+    add_app(release, "hpack", "0.3.0", '{application, hpack, [{vsn, "0.3.0"}, {applications, [kernel, stdlib]}]}.')
+    add_app(
+        release,
+        "own",
+        "1.0",
+        '{application, own, [{vsn, "1.0"}, {description, "é \\"quoted\\" \\\\ \\n line"}, {licenses, ["MIT"]},'
+        ' {links, [{"GitHub", "https://github.com/o/own"}]}, {applications, [kernel, hpack, gone]},'
+        " {optional_applications, [gone]}]}.",
+    )
+    libs = tmp_path / "libs" / "hpack"
+    libs.mkdir(parents=True)
+    (libs / "hex_metadata.config").write_text(
+        '{<<"name">>,<<"hpack_erl">>}.\n{<<"version">>,<<"0.3.0">>}.\n{<<"licenses">>,[<<"MIT">>]}.\n'
+        '{<<"links">>,[{<<"Github">>,<<"https://github.com/j/hpack">>}]}.\n'
+    )
+    lock = tmp_path / "rebar.lock"
+    lock.write_text(LOCK)
+    read = inventory_of(release, "--libs", str(libs.parent), "--lock", str(lock), "--own", "own,other")
+    assert read["erts"] == "15.2.7"
+    assert re.fullmatch(r"\d+(\.\d+)+", read["otp_version"])
+    assert read["otp_version"].startswith(read["otp_release"] + ".")
+    hpack, own = read["applications"]
+    assert (hpack["kind"], hpack["licenses"], hpack["checkout"]) == ("dependency", ["MIT"], False)
+    assert hpack["hex"] == {"name": "hpack_erl", "version": "0.3.0"}
+    assert (own["kind"], own["description"]) == ("own", 'é "quoted" \\ \n line')
+    assert own["optional_applications"] == ["gone"]
+    assert own["links"] == [{"name": "GitHub", "url": "https://github.com/o/own"}]
+    assert read["locks"] == [
+        {"name": "hpack", "kind": "hex", "package": "hpack_erl", "version": "0.3.0", "inner": "AA", "outer": "BB"},
+        {"name": "pnet", "kind": "git", "url": "https://github.com/o/pnet.git", "ref": "f7f9", "subdir": ""},
+        {"name": "part", "kind": "git", "url": "https://github.com/o/many.git", "ref": "aa", "subdir": "apps/part"},
+    ]
+    assert parse(inventory=read).counts_by_kind() | {"os": 0} == {
+        "os": 0,
+        "otp": 2,
+        "hex": 1,
+        "git": 0,
+        "own": 1,
+        "other": 0,
+        "not shipped": 2,
+    }
+
+
+@needs_erlang
+@pytest.mark.parametrize(
+    ("text", "lock", "message"),
+    [
+        (None, LOCK, "release: no application in it"),
+        ("{application, x", LOCK, "x.app: "),
+        ("{nothing}.", LOCK, "x.app: not an application resource file"),
+        ('{application, x, [{vsn, "1"}]}.', "{[", "rebar.lock: "),
+    ],
+)
+def test_the_script_says_what_it_cannot_read(tmp_path: Path, text: str | None, lock: str, message: str) -> None:
+    release = tmp_path / "release"
+    release.mkdir()
+    if text:
+        add_app(release, "x", "1", text)
+    (tmp_path / "rebar.lock").write_text(lock)
+    read = inventory_of(release, "--lock", str(tmp_path / "rebar.lock"))
+    with pytest.raises(InputError, match=re.escape(message)):
+        parse(inventory=read)
