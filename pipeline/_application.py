@@ -110,8 +110,8 @@ class Application:
                 name if pinned else f"{name} (no version: fetched anew)" for name, pinned in self.plugins.items()
             ),
             "plugins dropped": ", ".join(self.dropped_plugins),
-            "sys.config": self.sys_config or "",
-            "vm.args": self.vm_args or "",
+            "sys.config": self.sys_config or "made by the pipeline",
+            "vm.args": self.vm_args or "made by the pipeline",
         }
         width = max(map(len, rows))
         return "\n".join(f"{key:<{width}}  {value or '-'}" for key, value in rows.items())

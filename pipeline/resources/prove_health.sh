@@ -53,6 +53,8 @@ wait "$main"
 printf 'stopped\t%s\t%s\tSIGTERM\n' "$(since "$begin")" "$?"
 probe none HEALTH_URL=
 # Whoever runs with a read-only root filesystem gives tmpfs for these, and nothing else.
-find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o -writable ! -type l -print 2>/dev/null |
+# (Not find's -writable: Alpine's find has none, and would say nothing.)
+find / -xdev \( -path /proc -o -path /sys -o -path /dev \) -prune -o ! -type l \
+    -exec sh -c 'for path; do [ ! -w "$path" ] || printf "%s\n" "$path"; done' sh {} + 2>/dev/null |
     grep -Ev "^/(tmp|var/tmp|var/(log|lib|run)/$RELEASE_NAME|run/$RELEASE_NAME|run/lock)(/|$)" |
     while read -r path; do printf 'writable\t0\t1\t%s\n' "$path"; done

@@ -143,12 +143,14 @@ class Recorder:
         self._items: dict[str, Mapping[str, Any]] = {}
         self._leaves: list[tuple[Chain, float, float]] = []
         self._stack = contextlib.AsyncExitStack()
+        self._connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
         #: Queries that are not valid, with the reason; any fails the test at the end.
         self.invalid: list[str] = []
 
     async def __aenter__(self) -> Self:
         """Start the server and connect the SDK to it."""
         server = await self._stack.enter_async_context(await asyncio.start_server(self._serve, "127.0.0.1", 0))
+        self._stack.push_async_callback(self._hang_up)  # before the server's end, which waits for connections
         port = server.sockets[0].getsockname()[1]
         environment = {"DAGGER_SESSION_PORT": str(port), "DAGGER_SESSION_TOKEN": _TOKEN}
         self._stack.enter_context(mock.patch.dict(os.environ, environment))
@@ -235,7 +237,13 @@ class Recorder:
 
     # The server
 
+    async def _hang_up(self) -> None:
+        for writer in self._connections:
+            writer.close()
+        await asyncio.gather(*filter(None, self._connections.values()))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._connections[writer] = asyncio.current_task()
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError), contextlib.closing(writer):
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
@@ -461,7 +469,8 @@ def _apply(tree: Tree | None, call: Call) -> Tree | None:
         case "withNewDirectory":
             return _tree({**tree, at: None})
         case "withFile" | "withFiles":
-            into = at + "/" if call.field == "withFiles" or args["path"].endswith("/") else ""
+            is_directory = args["path"].endswith("/") or tree.get(at, "") is None
+            into = at + "/" if call.field == "withFiles" or is_directory else ""
             files = [(name, file) for needed in call.objects() for name, file in (needed.tree or {}).items()]
             return _tree({**tree, **{_clean(into + name) if into else at: file for name, file in files}})
         case "withDirectory":
@@ -472,14 +481,15 @@ def _apply(tree: Tree | None, call: Call) -> Tree | None:
         case "filter":
             return _filter(tree, args.get("include"), args.get("exclude"))
         case "directory":
-            _look(tree, at)
+            _look_in(tree, at)
             return {path[len(at) :].strip("/"): file for path, file in tree.items() if at in _above(path) or not at}
         case "file":
             if (file := _look(tree, at)) is None:
                 raise graphql.GraphQLError(f"path {at} is a directory, not a file")
             return {posixpath.basename(at): file}
         case "withoutFile" | "withoutFiles" | "withoutDirectory":
-            gone = [_pattern(path) for path in args.get("paths", [at])]
+            # Here `**` crosses no directory: the engine globs as a shell does.
+            gone = [_pattern(path.replace("**", "*")) for path in args.get("paths", [at])]
             return {path: file for path, file in tree.items() if not _any_match(gone, path)}
     return None
 
@@ -492,7 +502,7 @@ def _read(tree: Tree, call: Call) -> object:
     match call.type, call.field:
         case "Directory", "entries":
             at = _clean(call.args.get("path", ""))
-            _look(tree, at)
+            _look_in(tree, at)
             return [
                 posixpath.basename(path) + names[path][len(path) :] for path in names if posixpath.dirname(path) == at
             ]
@@ -533,7 +543,9 @@ def _chosen(patterns: Iterable[str], path: str) -> bool:
     """Tell whether the last pattern that matches a path, or a directory above it, is not a `!pattern`."""
     chosen = False
     for pattern in patterns:
-        if _any_match([_pattern(pattern.removeprefix("!"))], path):
+        glob = pattern.removeprefix("!")
+        # Paths have no leading slash, so a pattern with one matches nothing.
+        if not glob.startswith("/") and _any_match([_pattern(glob)], path):
             chosen = not pattern.startswith("!")
     return chosen
 
@@ -554,6 +566,11 @@ def _look(tree: Tree, path: str) -> tuple[str, int] | None:
     if path and path not in tree:
         raise graphql.GraphQLError(f"stat {path}: no such file or directory")
     return tree.get(path)
+
+
+def _look_in(tree: Tree, path: str) -> None:
+    if _look(tree, path):
+        raise graphql.GraphQLError(f"path {path} is a file, not a directory")
 
 
 def _clean(path: str) -> str:
