@@ -1,0 +1,315 @@
+"""Reading, dropping and joining; `data/scans/*.json` are recorded by `record_scans.py` from the real scanners."""
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline._errors import InputError
+from pipeline._findings import Database, Purl, Scan, Severity, Sighting, drop_false, join, read_grype, read_trivy
+from pipeline._sbom import Kind
+
+SCANS = Path(__file__).parent / "data" / "scans"
+TRIVY = (SCANS / "trivy.json").read_text()
+GRYPE = (SCANS / "grype.json").read_text()
+
+
+def sighting(flaw: str = "CVE-2026-0001", scanner: str = "trivy", **changes: Any) -> Sighting:  # noqa: ANN401 # fields
+    purl = changes.pop("purl", "pkg:hex/cowlib@2.12.1")
+    return dataclasses.replace(
+        Sighting(scanner, flaw, (), "cowlib", "2.12.1", purl, Kind.HEX, Severity.HIGH), **changes
+    )
+
+
+def grype_of(artifact: dict[str, Any], own: tuple[str, ...] = ()) -> Sighting:
+    raw = json.loads(GRYPE)
+    raw["matches"] = raw["matches"][:1]
+    raw["matches"][0]["artifact"] |= artifact
+    return read_grype(json.dumps(raw), "SBOM", own).sightings[0]
+
+
+# Reading --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_trivy_wrote_is_read() -> None:
+    scan = read_trivy(TRIVY, "SBOM")
+    assert not scan.failure
+    assert {(s.id, s.package, s.kind, s.severity) for s in scan.sightings} == {
+        ("CVE-2019-1010022", "libc6", Kind.OS, Severity.LOW),
+        ("CVE-0000-0001", "libssl3t64", Kind.OS, Severity.HIGH),
+        ("CVE-0000-0001", "openssl-provider-legacy", Kind.OS, Severity.HIGH),
+        ("CVE-2023-50966", "jose", Kind.HEX, Severity.MEDIUM),
+        ("CVE-0000-0002", "tiny_text", Kind.HEX, Severity.HIGH),
+    }
+    jose = next(s for s in scan.sightings if s.package == "jose")
+    assert jose.aliases == ("GHSA-9mg4-v392-8j68",)
+    assert jose.fixed == ("1.11.7",)
+    assert jose.version == "1.11.1"
+
+
+def test_what_grype_wrote_is_read() -> None:
+    scan = read_grype(GRYPE, "SBOM")
+    assert not scan.failure
+    assert scan.database is not None
+    assert scan.database.built.tzinfo is not None
+    assert scan.database.source == "tests/fixtures/advisories"
+    by_package = {s.package: s for s in scan.sightings}
+    assert by_package["ssh"].id == "GHSA-37cp-fgq5-7wc2"
+    assert by_package["ssh"].aliases == ("CVE-2025-32433",)
+    assert by_package["ssh"].kind is Kind.OTP
+    assert by_package["ssh"].cpes == ()
+    assert by_package["Erlang/OTP"].version == "27.3.4.1"
+    assert by_package["Erlang/OTP"].kind is Kind.OTP
+    assert by_package["libc6"].severity is Severity.NEGLIGIBLE
+
+
+def test_of_several_fixed_versions_the_one_for_the_version_at_hand_is_kept() -> None:
+    ssh = next(s for s in read_grype(GRYPE, "SBOM").sightings if s.package == "ssh")
+    assert ssh.fixed == ("5.2.10",)
+
+
+@pytest.mark.parametrize(
+    ("artifact", "own", "expected"),
+    [
+        ({"purl": "pkg:hex/ts_chatterbox@0.15.1", "name": "chatterbox"}, (), ("ts_chatterbox", Kind.HEX)),
+        ({"purl": "pkg:github/joergen7/gen_pnet@f7f9", "name": "gen_pnet"}, (), ("joergen7/gen_pnet", Kind.GIT)),
+        ({"purl": "pkg:generic/x@1?vcs_url=git%2Bhttps://a/x.git%401", "name": "x"}, (), ("x", Kind.GIT)),
+        ({"purl": "pkg:generic/greeter@1.2.0", "name": "greeter"}, ("greeter",), ("greeter", Kind.OWN)),
+        ({"purl": "pkg:generic/greeter@1.2.0", "name": "greeter"}, (), ("greeter", Kind.OTHER)),
+        ({"purl": "pkg:deb/debian/greeter@1.2.0", "name": "greeter"}, ("greeter",), ("greeter", Kind.OS)),
+        ({"purl": "pkg:generic/erlang@27.3", "name": "erlang", "version": "27.3"}, (), ("Erlang/OTP", Kind.OTP)),
+        ({"purl": "", "type": "erlang-otp", "name": "inets"}, (), ("inets", Kind.OTP)),
+        ({"purl": "", "type": "erlang-otp", "name": "erlang"}, (), ("Erlang/OTP", Kind.OTP)),
+        ({"purl": "", "type": "apk", "name": "libssl3"}, ("libssl3",), ("libssl3", Kind.OS)),
+        ({"purl": "", "type": "UnknownPackage", "name": "greeter"}, ("greeter",), ("greeter", Kind.OWN)),
+    ],
+)
+def test_a_package_is_named_and_sorted_alike_whatever_the_scanner_says(
+    artifact: dict[str, Any], own: tuple[str, ...], expected: tuple[str, Kind]
+) -> None:
+    found = grype_of(artifact, own)
+    assert (found.package, found.kind) == expected
+
+
+def test_secrets_of_trivy_are_told_without_their_text() -> None:
+    raw = json.loads(TRIVY)
+    secret = {"RuleID": "private-key", "Category": "AsymmetricPrivateKey", "StartLine": 3, "Match": "-----BEGIN ****"}
+    raw["Results"].append({"Target": "/opt/app/key.pem", "Class": "secret", "Secrets": [secret]})
+    (found,) = read_trivy(json.dumps(raw), "image").secrets
+    assert dataclasses.astuple(found) == ("private-key", "/opt/app/key.pem", 3)
+
+
+@pytest.mark.parametrize("read", [read_trivy, read_grype])
+@pytest.mark.parametrize("text", ["", "FATAL failed to run", "[]", "{}", "null", '{"matches": [{}]}'])
+def test_a_report_that_cannot_be_read_is_a_scan_that_failed(read: Callable[[str, str], Scan], text: str) -> None:
+    scan = read(text, "image")
+    assert scan.failure
+    assert not scan.sightings
+    assert "\n" not in scan.failure
+
+
+def test_a_match_without_its_parts_is_a_scan_that_failed() -> None:
+    raw = json.loads(GRYPE)
+    del raw["matches"][0]["artifact"]
+    assert read_grype(json.dumps(raw), "image").failure == "its report cannot be read (no 'artifact')"
+
+
+def test_trivy_that_saw_no_packages_is_not_clean() -> None:
+    raw = json.loads(TRIVY) | {"Results": [{"Target": "/key.pem", "Class": "secret"}]}
+    assert read_trivy(json.dumps(raw), "image").failure == "it saw no packages in the image"
+
+
+def test_another_version_of_trivys_format_is_refused() -> None:
+    assert "version 3" in read_trivy(json.dumps({"SchemaVersion": 3, "Results": [{"Class": "os-pkgs"}]}), "i").failure
+
+
+def test_a_broken_database_of_grype_is_a_failure() -> None:
+    raw = json.loads(GRYPE)
+    raw["descriptor"]["db"]["status"] |= {"valid": False, "error": "database is corrupt"}
+    assert read_grype(json.dumps(raw), "image").failure == "its database: database is corrupt"
+
+
+def test_the_date_of_trivys_database() -> None:
+    text = '{"Version":2,"NextUpdate":"2026-11-25T18:32:02Z","UpdatedAt":"2026-11-24T18:32:02.123456789Z"}'
+    database = Database.from_trivy(text, "mirror")
+    assert database.built == dt.datetime(2026, 11, 24, 18, 32, 2, 123456, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"UpdatedAt": "yesterday"}', '{"UpdatedAt": 3}'])
+def test_a_trivy_database_without_a_date_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"trivy database: its metadata\.json has no build date"):
+        Database.from_trivy(text)
+
+
+def test_severities_are_read_in_any_case_and_others_are_refused() -> None:
+    assert Severity.parse(" high ") is Severity.HIGH
+    with pytest.raises(InputError, match="severe: not a severity; expected one of CRITICAL, HIGH, MEDIUM, LOW, NEGL"):
+        Severity.parse("severe")
+    with pytest.raises(InputError):
+        Severity.parse("")
+
+
+# Package URLs ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_package_url_is_taken_apart() -> None:
+    purl = Purl.parse("pkg:deb/debian/zlib1g@1%3A1.3.dfsg%2Breally1.3.1-1?arch=amd64&distro=debian-13#sub/path")
+    assert purl == Purl("deb", "debian", "zlib1g", "1:1.3.dfsg+really1.3.1-1", {"arch": "amd64", "distro": "debian-13"})
+
+
+@pytest.mark.parametrize("text", ["", "pkg:", "pkg:hex", "cowlib", "https://example.org/a@b"])
+def test_what_is_no_package_url(text: str) -> None:
+    assert Purl.parse(text) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given", "covers"),
+    [
+        ("pkg:otp/ssh@5.2.9", "pkg:otp/ssh@5.2.9", True),
+        ("pkg:otp/ssh", "pkg:otp/ssh@5.2.9", True),
+        ("pkg:otp/ssh@5.2.9", "pkg:otp/ssh", False),
+        ("pkg:otp/ssh@5.2.9", "pkg:otp/ssh@5.2.10", False),
+        ("pkg:otp/ssh@5.2.9", "pkg:hex/ssh@5.2.9", False),
+        ("pkg:deb/debian/libc6", "pkg:deb/debian/libc6@2.41?arch=amd64", True),
+        ("pkg:deb/debian/libc6?arch=arm64", "pkg:deb/debian/libc6@2.41?arch=amd64", False),
+        ("pkg:github/erlang/otp@OTP-27.3.4", "pkg:otp/erlang@27.3.4", True),
+        ("pkg:otp/erlang@27.3.4", "pkg:github/erlang/otp@OTP-27.3.4", True),
+        ("pkg:generic/erlang@27.3.4", "pkg:github/erlang/otp@OTP-27.3.4", True),
+        ("pkg:github/erlang/otp@OTP-27.3.3", "pkg:github/erlang/otp@OTP-27.3.4", False),
+    ],
+)
+def test_which_package_url_covers_which(wanted: str, given: str, covers: bool) -> None:  # noqa: FBT001
+    first, second = Purl.parse(wanted), Purl.parse(given)
+    assert first
+    assert second
+    assert first.covers(second) is covers
+
+
+# False matches --------------------------------------------------------------------------------------------------------
+
+
+def test_the_ftp_daemon_of_1988_is_not_otps_ftp() -> None:
+    kept, dropped = drop_false(read_grype(GRYPE, "SBOM").sightings)
+    assert [(item.sighting.id, item.sighting.package) for item in dropped] == [("CVE-1999-0082", "ftp")]
+    assert dropped[0].reason == "an OTP application matched by the CPE of another vendor's program"
+    assert dropped[0].sighting.cpes == ("cpe:2.3:a:ftp:ftp:*:*:*:*:*:*:*:*",)
+    # Erlang/OTP as a whole is matched by CPE too, and rightly.
+    assert "Erlang/OTP" in {item.package for item in kept}
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_dropped"),
+    [
+        ({"flaw": "CVE-2002-0013", "kind": Kind.OTP, "package": "snmp"}, True),
+        ({"flaw": "GHSA-aaaa-bbbb-cccc", "aliases": ("CVE-2002-0013",), "kind": Kind.OTP}, True),
+        ({"flaw": "CVE-2009-0130", "kind": Kind.OTP, "package": "crypto"}, False),
+        ({"flaw": "CVE-0000-0001", "kind": Kind.OTP}, False),
+        ({"flaw": "CVE-2002-0013", "kind": Kind.OS, "package": "snmpd"}, False),
+        ({"kind": Kind.OTP, "cpes": ("cpe:2.3:a:erlang:erlang\\/otp:*:*:*:*:*:*:*:*",)}, False),
+        ({"kind": Kind.OTP, "cpes": ("cpe:2.3:a:ssh\\:erlang:ssh:*:*:*:*:*:*:*:*",)}, True),
+        ({"kind": Kind.HEX, "cpes": ("cpe:2.3:a:ninenines:cowlib:*:*:*:*:*:*:*:*",)}, False),
+    ],
+)
+def test_which_sightings_are_dropped(changes: dict[str, Any], is_dropped: bool) -> None:  # noqa: FBT001
+    _, dropped = drop_false([sighting(**changes)])
+    assert bool(dropped) is is_dropped
+
+
+# Joining --------------------------------------------------------------------------------------------------------------
+
+
+def test_recorded_scans_are_joined_into_one_line_each() -> None:
+    kept, _ = drop_false(read_trivy(TRIVY, "SBOM").sightings + read_grype(GRYPE, "SBOM").sightings)
+    assert [(f.id, f.package, f.severity.name, tuple(f.severities)) for f in join(kept)] == [
+        ("CVE-2025-32433", "ssh", "CRITICAL", ("grype",)),
+        ("CVE-0000-0002", "tiny_text", "HIGH", ("grype", "trivy")),
+        ("CVE-0000-0001", "libssl3t64", "HIGH", ("grype", "trivy")),
+        ("CVE-0000-0001", "openssl-provider-legacy", "HIGH", ("grype", "trivy")),
+        ("CVE-2026-23941", "inets", "HIGH", ("grype",)),
+        ("CVE-2023-50966", "jose", "MEDIUM", ("grype", "trivy")),
+        ("CVE-2019-1010022", "libc6", "LOW", ("grype", "trivy")),
+    ]
+
+
+def test_a_flaw_of_an_otp_application_and_of_otp_as_a_whole_is_one_finding() -> None:
+    kept, _ = drop_false(read_grype(GRYPE, "SBOM").sightings)
+    inets = next(finding for finding in join(kept) if finding.package == "inets")
+    assert inets.fixed == ("9.3.2.3", "OTP 27.3.4.9")
+    assert inets.purls == ("pkg:otp/inets@9.3.2", "pkg:github/erlang/otp@OTP-27.3.4.1")
+
+
+def test_a_flaw_of_otp_as_a_whole_alone_stays() -> None:
+    (whole,) = [s for s in read_grype(GRYPE, "SBOM").sightings if s.is_erlang]
+    (finding,) = join([whole])
+    assert (finding.package, finding.fixed) == ("Erlang/OTP", ("27.3.4.9",))
+
+
+def test_aliases_are_folded_through_a_chain_of_scanners() -> None:
+    (finding,) = join(
+        [
+            sighting("EEF-CVE-2026-1", "trivy", aliases=("CVE-2026-1",)),
+            sighting("GHSA-aaaa-bbbb-cccc", "grype"),
+            sighting("OSV-2026-7", "scout", aliases=("GHSA-aaaa-bbbb-cccc", "EEF-CVE-2026-1")),
+        ]
+    )
+    assert finding.id == "CVE-2026-1"
+    assert finding.aliases == ("EEF-CVE-2026-1", "GHSA-aaaa-bbbb-cccc", "OSV-2026-7")
+    assert list(finding.severities) == ["grype", "scout", "trivy"]
+
+
+def test_an_alias_learned_of_one_package_holds_for_another() -> None:
+    findings = join(
+        [
+            sighting("GHSA-aaaa-bbbb-cccc", aliases=("CVE-2026-1",)),
+            sighting("GHSA-aaaa-bbbb-cccc", package="ranch"),
+        ]
+    )
+    assert {(finding.package, finding.id) for finding in findings} == {
+        ("cowlib", "CVE-2026-1"),
+        ("ranch", "CVE-2026-1"),
+    }
+
+
+def test_the_name_of_the_erlang_foundation_says_the_cve() -> None:
+    raw = json.loads(TRIVY)
+    (flaw,) = [v for r in raw["Results"] for v in r["Vulnerabilities"] if v["PkgName"] == "jose"]
+    flaw |= {"VulnerabilityID": "EEF-CVE-2023-50966", "VendorIDs": None}
+    found = [s for s in read_trivy(json.dumps(raw), "SBOM").sightings if s.package == "jose"]
+    assert found[0].aliases == ("CVE-2023-50966",)
+
+
+def test_a_bulletin_of_a_distribution_does_not_join_its_flaws() -> None:
+    raw = json.loads(TRIVY)
+    for flaw in raw["Results"][0]["Vulnerabilities"]:
+        flaw |= {"VendorIDs": ["DSA-1234-1"], "PkgName": "one", "InstalledVersion": "1", "PkgIdentifier": {}}
+    findings = [f for f in join(read_trivy(json.dumps(raw), "image").sightings) if f.package == "one"]
+    assert [(f.id, f.aliases) for f in findings] == [("CVE-0000-0001", ()), ("CVE-2019-1010022", ())]
+
+
+def test_the_highest_severity_counts_and_each_is_kept() -> None:
+    (finding,) = join(
+        [
+            sighting(severity=Severity.LOW),
+            sighting(severity=Severity.MEDIUM),
+            sighting(scanner="grype", severity=Severity.CRITICAL),
+        ]
+    )
+    assert finding.severity is Severity.CRITICAL
+    assert finding.severities == {"grype": Severity.CRITICAL, "trivy": Severity.MEDIUM}
+
+
+def test_versions_of_a_package_are_apart() -> None:
+    assert len(join([sighting(), sighting(version="2.13.0")])) == 2
+
+
+def test_the_order_of_the_scans_does_not_matter() -> None:
+    both = read_trivy(TRIVY, "SBOM").sightings + read_grype(GRYPE, "SBOM").sightings
+    assert join(both) == join(both[::-1])
+
+
+def test_nothing_seen_is_nothing_found() -> None:
+    assert join([]) == ()

@@ -1,0 +1,321 @@
+"""The verdict: VEX, acceptances, thresholds, failed scans, old databases."""
+
+import dataclasses
+import datetime as dt
+import json
+from typing import Any
+
+import pytest
+
+from pipeline._errors import InputError
+from pipeline._findings import Database, Scan, Severity, Sighting
+from pipeline._policy import (
+    Acceptance,
+    Policy,
+    Statement,
+    Status,
+    Verdict,
+    judge,
+    read_acceptances,
+    read_vex,
+    too_old,
+)
+from pipeline._sbom import Kind
+
+NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
+IMAGE = ("ghcr.io/example/erlmcp:2.1.0", "pkg:oci/erlmcp@sha256:5e5e?repository_url=ghcr.io/example/erlmcp")
+SSH = Sighting(
+    "grype",
+    "GHSA-37cp-fgq5-7wc2",
+    ("CVE-2025-32433",),
+    "ssh",
+    "5.2.6",
+    "pkg:otp/ssh@5.2.6",
+    Kind.OTP,
+    Severity.CRITICAL,
+    fixed=("5.2.10",),
+)
+LIBC = Sighting(
+    "trivy",
+    "CVE-2026-1",
+    (),
+    "libc6",
+    "2.41-12",
+    "pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=debian-13",
+    Kind.OS,
+    Severity.HIGH,
+)
+
+
+def verdict(*sightings: Sighting, policy: Policy | None = None, **rest: Any) -> Verdict:  # noqa: ANN401 # arguments
+    return judge([Scan("grype", "SBOM", sightings=sightings)], policy or Policy(), now=NOW, **rest)
+
+
+def statuses(result: Verdict) -> dict[str, str]:
+    return {item.finding.package: item.status.value for item in result.judged}
+
+
+def vex(*statements: dict[str, Any], **document: object) -> tuple[Statement, ...]:
+    head = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.org/vex/1",
+        "author": "somebody",
+        "timestamp": "2026-06-11T01:54:55.011596443Z",
+        "version": 1,
+    }
+    return read_vex(json.dumps(head | {"statements": statements} | document), "a.openvex.json")
+
+
+def says(status: str, *products: object, flaw: str = "CVE-2025-32433", **more: object) -> dict[str, Any]:
+    reason = {"justification": "vulnerable_code_not_present"} if status == "not_affected" else {}
+    listed = [{"@id": product} if isinstance(product, str) else product for product in products]
+    return {"vulnerability": {"name": flaw}, "status": status, "products": listed} | reason | more
+
+
+# Thresholds -----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_found_passes() -> None:
+    result = verdict()
+    assert result.passed
+    assert result.lines == ("PASSED: no finding of HIGH or worse",)
+
+
+def test_a_finding_of_the_threshold_breaks() -> None:
+    result = verdict(LIBC, SSH)
+    assert not result.passed
+    assert [item.finding.package for item in result.breaking] == ["ssh", "libc6"]
+    assert result.lines == ("POLICY FAILED: 2 findings of HIGH or worse",)
+
+
+def test_less_than_the_threshold_is_tolerated() -> None:
+    result = verdict(LIBC, SSH, policy=Policy(Severity.CRITICAL))
+    assert statuses(result) == {"ssh": "breaking", "libc6": "tolerated"}
+    assert result.lines == ("POLICY FAILED: 1 finding of CRITICAL",)
+
+
+def test_what_nobody_can_fix_is_tolerated_if_asked() -> None:
+    result = verdict(LIBC, SSH, policy=Policy(only_fixed=True))
+    assert statuses(result) == {"ssh": "breaking", "libc6": "tolerated"}
+    assert result.judged[1].reason == "no fixed version"
+    assert result.lines == ("POLICY FAILED: 1 finding of HIGH or worse with a fix",)
+
+
+# Scanners that failed -------------------------------------------------------------------------------------------------
+
+
+def test_a_scanner_that_failed_never_counts_as_clean() -> None:
+    failed = Scan("trivy", "image", failure="exit code 1: no such image")
+    result = judge([Scan("grype", "SBOM"), failed], Policy(), now=NOW)
+    assert not result.passed
+    assert result.failures == (failed,)
+    (line,) = result.lines
+    assert line.startswith("SCANNER FAILED: trivy (image): exit code 1: no such image; what it would have found")
+
+
+def test_what_the_other_scanners_found_is_told_besides() -> None:
+    scans = [Scan("grype", "SBOM", sightings=(SSH,)), Scan("trivy", "image", failure="crashed")]
+    first, second = judge(scans, Policy(), now=NOW).lines
+    assert first.startswith("SCANNER FAILED: trivy")
+    assert second == "POLICY FAILED: 1 finding of HIGH or worse"
+
+
+# Databases ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_old_database_is_not_passed_over() -> None:
+    old = Database("trivy", NOW - dt.timedelta(days=6), "ghcr.io/aquasecurity/trivy-db:2")
+    scans = [Scan("trivy", "image", database=old), Scan("trivy", "SBOM", database=old)]
+    result = judge(scans, Policy(), now=NOW)
+    assert not result.passed
+    (line,) = result.lines
+    assert line.startswith(
+        "DATABASE TOO OLD: trivy's database (ghcr.io/aquasecurity/trivy-db:2) was built on 2026-11-18,"
+    )
+    assert "6 days ago; at most 5 days are allowed" in line
+    assert judge(scans, Policy(), now=NOW, max_age=None).passed
+
+
+def test_a_database_of_just_that_age_will_do() -> None:
+    assert not too_old(Database("grype", NOW - dt.timedelta(days=5)), NOW)
+
+
+# VEX ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        says("not_affected", "pkg:otp/ssh@5.2.6"),
+        says("not_affected", "pkg:otp/ssh"),
+        says("fixed", "pkg:otp/kernel@1", "pkg:otp/ssh@5.2.6"),
+        says("not_affected", "pkg:otp/ssh", flaw="GHSA-37cp-fgq5-7wc2"),
+        says("not_affected", "pkg:otp/ssh", flaw="X-1")
+        | {"vulnerability": {"name": "X-1", "aliases": ["CVE-2025-32433"]}},
+        says("not_affected", {"@id": "urn:x", "identifiers": {"purl": "pkg:otp/ssh@5.2.6"}}),
+        says("not_affected", IMAGE[0]),
+        says("not_affected", "pkg:oci/erlmcp"),
+        says("not_affected", {"@id": "pkg:oci/erlmcp", "subcomponents": [{"@id": "pkg:otp/ssh"}]}),
+        says("not_affected", {"@id": IMAGE[0], "subcomponents": ["pkg:otp/ssh@5.2.6"]}),
+        says("not_affected", "pkg:otp/ssh") | {"vulnerability": "CVE-2025-32433"},
+    ],
+)
+def test_a_statement_about_the_package_or_the_image_suppresses(statement: dict[str, Any]) -> None:
+    result = verdict(SSH, statements=vex(statement), image=IMAGE)
+    assert result.passed
+    assert len(result.suppressed) == 1
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        says("not_affected", "pkg:otp/ssh@5.2.5"),
+        says("not_affected", "pkg:hex/ssh"),
+        says("not_affected", "pkg:otp/ssh", flaw="CVE-2025-1"),
+        says("not_affected", "pkg:oci/other"),
+        says("not_affected", "ghcr.io/example/erlmcp:2.0.0"),
+        says("not_affected", {"@id": IMAGE[0], "subcomponents": [{"@id": "pkg:otp/ssl"}]}),
+        says("not_affected", {"@id": "pkg:oci/other", "subcomponents": [{"@id": "pkg:otp/ssh"}]}),
+        says("affected", "pkg:otp/ssh@5.2.6"),
+        says("under_investigation", "pkg:otp/ssh@5.2.6"),
+        says("not_affected"),
+    ],
+)
+def test_a_statement_about_something_else_does_not(statement: dict[str, Any]) -> None:
+    assert not verdict(SSH, statements=vex(statement), image=IMAGE).suppressed
+
+
+def test_the_reason_and_the_document_are_told() -> None:
+    (item,) = verdict(SSH, statements=vex(says("not_affected", "pkg:otp/ssh"))).suppressed
+    assert item.status is Status.NOT_AFFECTED
+    assert item.reason == "vulnerable code not present (https://example.org/vex/1)"
+
+
+def test_the_last_statement_counts_in_any_order_of_documents() -> None:
+    early = vex(says("not_affected", "pkg:otp/ssh", timestamp="2026-01-01T00:00:00Z"))
+    late = vex(says("affected", "pkg:otp/ssh@5.2.6", timestamp="2026-02-01T00:00:00Z"))
+    assert not verdict(SSH, statements=early + late).suppressed
+    assert not verdict(SSH, statements=late + early).suppressed
+
+
+def test_erlangs_own_documents_speak_of_otp_and_of_applications() -> None:
+    """In the form of https://erlang.org/download/vex/otp-27.openvex.json."""
+    statements = vex(
+        says("affected", "pkg:github/erlang/otp@OTP-27.3.2", "pkg:otp/ssh@5.2.9"),
+        says("fixed", "pkg:github/erlang/otp@OTP-27.3.3", "pkg:otp/ssh@5.2.10"),
+    )
+    whole = dataclasses.replace(SSH, package="Erlang/OTP", version="27.3.3", purl="pkg:github/erlang/otp@OTP-27.3.3")
+    assert statuses(verdict(whole, statements=statements)) == {"Erlang/OTP": "fixed"}
+    patched = dataclasses.replace(SSH, version="5.2.10", purl="pkg:otp/ssh@5.2.10")
+    assert statuses(verdict(patched, statements=statements)) == {"ssh": "fixed"}
+    vulnerable = dataclasses.replace(SSH, version="5.2.9", purl="pkg:otp/ssh@5.2.9")
+    assert statuses(verdict(vulnerable, statements=statements)) == {"ssh": "breaking"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "a.json: not an OpenVEX document"),
+        ("[]", "a.json: not an OpenVEX document"),
+        ("{}", r"a.json: not an OpenVEX document \(no '@context'\)"),
+        ('{"@context": "https://schema.org"}', "a.json: its @context is https://schema.org; expected an OpenVEX"),
+        ('{"@context": "https://openvex.dev/ns/v0.2.0"}', "no 'statements'"),
+        ('{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{}]}', "no 'vulnerability'"),
+    ],
+)
+def test_what_is_no_vex_document_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_vex(text, "a.json")
+
+
+def test_a_status_that_openvex_does_not_have_is_refused() -> None:
+    with pytest.raises(InputError, match="CVE-2025-32433 has the status ignored; expected one of not_affected"):
+        vex(says("ignored", "pkg:otp/ssh"))
+
+
+def test_not_affected_without_a_reason_is_refused() -> None:
+    statement = says("not_affected", "pkg:otp/ssh")
+    del statement["justification"]
+    with pytest.raises(InputError, match="is not_affected without a reason"):
+        vex(statement)
+    assert vex(statement | {"impact_statement": "never called"})[0].reason == "never called"
+
+
+# Acceptances ----------------------------------------------------------------------------------------------------------
+
+
+def accept(**changes: Any) -> Acceptance:  # noqa: ANN401 # fields
+    return dataclasses.replace(Acceptance("CVE-2025-32433", "ssh", "no daemon", dt.date(2026, 11, 24)), **changes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"id": "GHSA-37cp-fgq5-7wc2"}, {"package": "pkg:otp/ssh"}, {"package": "pkg:otp/ssh@5.2.6"}],
+)
+def test_an_acceptance_holds_on_its_last_day(changes: dict[str, Any]) -> None:
+    result = verdict(SSH, acceptances=[accept(**changes)])
+    assert result.passed
+    assert [item.reason for item in result.accepted] == ["no daemon (until 2026-11-24)"]
+    assert not result.unmatched
+
+
+def test_an_expired_acceptance_accepts_nothing_and_is_told() -> None:
+    entry = accept(until=dt.date(2026, 11, 23))
+    result = verdict(SSH, acceptances=[entry])
+    assert not result.passed
+    assert result.expired == (entry,)
+    assert not result.unmatched
+    assert result.breaking[0].reason == "its acceptance expired on 2026-11-23"
+
+
+@pytest.mark.parametrize("changes", [{"id": "CVE-2025-1"}, {"package": "ssl"}, {"package": "pkg:otp/ssh@5.2.5"}])
+def test_an_acceptance_that_matches_nothing_is_told(changes: dict[str, Any]) -> None:
+    result = verdict(SSH, acceptances=[accept(**changes)])
+    assert not result.passed
+    assert result.unmatched == (accept(**changes),)
+
+
+def test_vex_goes_before_an_acceptance_which_is_still_matched() -> None:
+    result = verdict(SSH, acceptances=[accept()], statements=vex(says("not_affected", "pkg:otp/ssh")))
+    assert statuses(result) == {"ssh": "not_affected"}
+    assert not result.unmatched
+
+
+def test_an_acceptance_file_is_read() -> None:
+    text = '[[accept]]\nid = "CVE-1"\npackage = "ssh"\nreason = """no\n daemon"""\nuntil = 2026-12-31\n'
+    assert read_acceptances(text, "accept.toml") == (Acceptance("CVE-1", "ssh", "no daemon", dt.date(2026, 12, 31)),)
+    assert read_acceptances("", "accept.toml") == ()
+
+
+ENTRY = '[[accept]]\nid = "CVE-1"\npackage = "ssh"\nreason = "x"\nuntil = 2026-12-31\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[[accept", "accept.toml: not TOML: "),
+        ("[accept]\n", "accept.toml: accept is not known here"),
+        ('accept = ["CVE-1"]', "accept.toml: accept is not known here"),
+        ('[[ignore]]\nid = "CVE-1"\n', "accept.toml: ignore is not known here"),
+        ("[[accept]]\n", r"entry 1 \(without an id\): needs a text for id"),
+        (ENTRY.replace('"x"', '" "'), r"entry 1 \(CVE-1\): needs a text for reason"),
+        (ENTRY.replace('"ssh"', "5"), "needs a text for package"),
+        (ENTRY.replace("2026-12-31", '"2026-12-31"'), "needs a date for until, without quotes"),
+        (ENTRY.replace("2026-12-31", "2026-12-31T00:00:00Z"), "needs a date for until"),
+        (ENTRY.replace("until", "expires"), "expires is not known; expected id, package, reason and until"),
+        (ENTRY + ENTRY, "accept.toml: CVE-1 of ssh is there 2 times"),
+    ],
+)
+def test_an_acceptance_file_that_is_not_complete_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_acceptances(text, "accept.toml")
+
+
+def test_false_matches_are_dropped_and_counted() -> None:
+    ftp = dataclasses.replace(
+        SSH, id="CVE-1999-0082", aliases=(), package="ftp", cpes=("cpe:2.3:a:ftp:ftp:*:*:*:*:*:*:*:*",)
+    )
+    result = verdict(ftp)
+    assert result.passed
+    assert not result.judged
+    assert len(result.dropped) == 1
