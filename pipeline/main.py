@@ -104,7 +104,7 @@ class Erlmcp:
 
     @function
     async def image_tarball(self) -> dagger.File:
-        """Build the runtime image as an OCI archive whose digest depends on sources and arguments alone."""
+        """Build the runtime image as an OCI archive: one digest for one input, while the engine lives."""
         project, _, image = await self._runtime()
         return await _image.tarball(image, project.created)
 
