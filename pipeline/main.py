@@ -4,9 +4,9 @@ import enum
 from typing import Annotated
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, Name, check, enum_type, function, object_type
+from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, function, object_type
 
-from pipeline import _build, _health, _image, _runtime, _size, _source
+from pipeline import _build, _health, _image, _platforms, _runtime, _size, _source
 from pipeline._application import Application
 from pipeline._images import Images, check_reference, default_images, parse_images, render_images
 
@@ -68,6 +68,13 @@ class Erlmcp:
     revision: Annotated[str, Doc("Source revision (git commit), for the labels.")] = ""
     created: Annotated[str, Doc("Time of that revision (RFC 3339), for labels and image configuration.")] = ""
     labels: Annotated[list[str], Doc("Further labels as KEY=VALUE; they win over what the pipeline sets.")] = ()  # type: ignore[assignment] # as above
+    registry_service: Annotated[
+        dagger.Service | None,
+        Doc("The registry of the base image, if it is on the engine's own machine (tcp://127.0.0.1:PORT)."),
+    ] = None
+    platforms: Annotated[
+        list[str], Doc("Platforms of the image archive: linux/amd64, linux/arm64 or both (default: the engine's own).")
+    ] = ()  # type: ignore[assignment] # as above
 
     @function
     async def application(self) -> str:
@@ -104,9 +111,9 @@ class Erlmcp:
 
     @function
     async def image_tarball(self) -> dagger.File:
-        """Build the runtime image as an OCI archive: one digest for one input, while the engine lives."""
-        project, _, image = await self._runtime()
-        return await _image.tarball(image, project.created)
+        """Build the runtime image as an OCI archive, for each of --platforms: one digest for one input."""
+        project, images, bases = await self._variants()
+        return await _image.tarball(images, project.created, bases)
 
     @function
     @check
@@ -159,6 +166,24 @@ class Erlmcp:
     async def _read(self) -> tuple[_build.Project, Application]:
         project = await self._project()
         return project, await _build.read(project)
+
+    async def _variants(
+        self,
+    ) -> tuple[_build.Project, dict[str, dagger.Container], dict[str, dagger.Directory]]:
+        """Return the image for each platform, and the base's layers as its registry has them."""
+        platforms = _platforms.parse_platforms(self.platforms, await dag.default_platform())
+        table = await self._images()
+        project, application = await self._read()
+        release = await _build.release(project, application)
+        images, bases = {}, {}
+        crane = dag.container().from_(table["crane"])
+        for name, platform in platforms.items():
+            images[name] = await _runtime.runtime(project, application, release, platform)
+            reference = await _platforms.container(platform, project.runtime).image_ref()
+            base = await _image.base_layers(crane, reference, name, self.registry_service)
+            if base:
+                bases[name] = base
+        return project, images, bases
 
     async def _runtime(self) -> tuple[_build.Project, Application, dagger.Container]:
         project, application = await self._read()
