@@ -114,14 +114,17 @@ async def base_layers(
     BuildError
         If crane cannot pull the image.
     """
-    host, slash, name = reference.partition("/")
-    if slash and _LOOPBACK.fullmatch(host):
+    options = ["--format=oci", f"--platform={platform}"]
+    host, _, name = reference.partition("/")
+    address = reference
+    if _LOOPBACK.fullmatch(host):
         if not registry:
             return None
-        # A name that crane asks over plain HTTP, as it asks 127.0.0.1.
-        host = "registry.local" + host[host.rindex(":") :]
-        crane = crane.with_service_binding("registry.local", registry)
-    command = ["pull", "--format=oci", f"--platform={platform}", host + slash + name, _BASE]
+        crane = crane.with_service_binding("registry", registry)
+        # As the engine does for 127.0.0.1: over plain HTTP, if it speaks that.
+        options.append("--insecure")
+        address = f"registry:{host.rpartition(':')[2]}/{name}"
+    command = ["pull", *options, address, _BASE]
     # Its image has a user that may write nowhere.
     pulled = crane.with_user("0").with_exec(command, use_entrypoint=True).directory(_BASE)
     try:

@@ -34,7 +34,7 @@ _KNOWN = {
 
 
 def parse_platforms(given: Iterable[str], own: str) -> dict[str, Platform | None]:
-    """Read `--platforms`; return them by name, each once, `None` for the engine's own.
+    """Read `--platforms`; return them by name, in one order, `None` for the engine's own.
 
     Parameters
     ----------
@@ -49,12 +49,11 @@ def parse_platforms(given: Iterable[str], own: str) -> dict[str, Platform | None
         If one is not known.
     """
     own = "/".join(own.split("/")[:2])
-    platforms: dict[str, Platform | None] = {}
-    for name in given or [own]:
+    names = sorted(set(given)) or [own]
+    for name in names:
         if name != own and name not in _KNOWN:
             raise InputError(f"--platforms {name}: not a platform that the pipeline knows; one of {', '.join(_KNOWN)}")
-        platforms[name] = None if name == own else _KNOWN[name]
-    return platforms
+    return {name: None if name == own else _KNOWN[name] for name in names}
 
 
 def container(platform: Platform | None, reference: str) -> dagger.Container:
@@ -90,21 +89,27 @@ async def release_for(platform: Platform, project: Project, release: dagger.Cont
 
 
 def refuse(problems: Sequence[str], project: Project, platform: Platform) -> None:
-    """Raise `InputError` for the first of the problems that `elf.escript swap` found."""
-    for problem in problems:
-        kind, _, what = problem.partition(" ")
-        if kind == "native":
-            layer, _, path = what.partition(" ")
-            raise InputError(
-                f"{path}: native code in the {layer} is for the engine's own platform, so an image for "
-                f"{platform.name} cannot be made by copying; build that one where its code runs: the same command "
-                f"with --platforms={platform.name}, and _EXPERIMENTAL_DAGGER_RUNNER_HOST set to an engine on "
-                f"{platform.name} (a real machine, or an emulated one)"
-            )
+    """Raise `InputError` for the first of the problems that `elf.escript swap` found, if any."""
+    if not problems:
+        return
+    kind, _, what = problems[0].partition(" ")
+    if kind == "native":
+        application = what.removeprefix("lib/").partition("/")[0].rpartition("-")[0] or "the release"
         raise InputError(
-            f"{project.builder}: its Erlang for {platform.name} differs: {what}; choose an image whose platforms "
-            "have one version with --builder-image"
+            f"{application} has native code ({what}), made for the engine's own platform: an image for {platform.name} "
+            "cannot be made by copying. Build that one where its code runs: the same command with "
+            f"--platforms={platform.name}, and _EXPERIMENTAL_DAGGER_RUNNER_HOST set to an engine on {platform.name} "
+            "(a real machine, or an emulated one)"
         )
+    if kind == "processor":
+        raise InputError(
+            f"{project.builder}: no image for {platform.name}: {what} is for another processor; "
+            "choose one that has it with --builder-image"
+        )
+    raise InputError(
+        f"{project.builder}: its Erlang for {platform.name} is another: {what}; choose an image whose platforms have "
+        "one version with --builder-image"
+    )
 
 
 async def check_libraries(

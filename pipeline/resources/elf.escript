@@ -5,7 +5,8 @@
 %% elf.escript swap ARCHITECTURE LAYERS FOREIGN
 %%     Puts, in place of each ELF file of LAYERS/erts, the one of the same path below the Erlang of FOREIGN (the root
 %%     filesystem of the other platform's builder). Writes what stands against it to LAYERS/problems, a line each:
-%%     "different" and where the two Erlangs differ, or "native" and a file of the dependencies or applications.
+%%     "native" and a file of the dependencies or applications, "processor" and a file of FOREIGN that is for another
+%%     one, or "different" and where the two Erlangs differ.
 %% elf.escript libraries ARCHITECTURE ROOT RELEASE
 %%     Prints what the ELF files below RELEASE (a folder of the root filesystem ROOT) need and ROOT has not, then
 %%     fails. ARCHITECTURE may be "native" here.
@@ -48,7 +49,7 @@ machine("native") ->
 %% --- swap ---
 
 native(Layers) ->
-    [["native ", Layer, " ", inside(File)]
+    [["native ", inside(File)]
      || Layer <- ["dependencies", "applications"], File <- elf_files(filename:join(Layers, Layer))].
 
 %% From "…/opt/NAME/lib/APP-VSN/priv/x.so": what comes after the release's folder.
@@ -93,7 +94,7 @@ swap_file(Machine, File, Foreign) ->
                     ok = file:change_mode(File, Mode band 8#777),
                     [];
                 _ ->
-                    [["different ", Path, ", which is not for that platform"]]
+                    [["processor ", Path]]
             end;
         error ->
             [["different no ", Path]]
