@@ -22,15 +22,10 @@ class Platform:
     """A platform that is not the engine's own."""
 
     name: str
-    #: The processor's name in the platform, and what Alpine's packages call it.
     architecture: str
-    apk: str
 
 
-_KNOWN = {
-    platform.name: platform
-    for platform in (Platform("linux/amd64", "amd64", "x86_64"), Platform("linux/arm64", "arm64", "aarch64"))
-}
+_KNOWN = {f"linux/{name}": Platform(f"linux/{name}", name) for name in ("amd64", "arm64")}
 
 
 def parse_platforms(given: Iterable[str], own: str) -> dict[str, Platform | None]:

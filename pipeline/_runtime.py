@@ -44,15 +44,15 @@ async def check_distributions(project: Project, platform: Platform | None = None
 
 
 async def libraries(project: Project, application: Application, platform: Platform | None) -> dagger.Directory:
-    """Return what lies over the runtime's base: libraries, user, folders and our two scripts."""
+    """Return what lies over the runtime's base: libraries, user, folders and our two scripts, all of one time."""
     base = _platforms.container(platform, project.runtime).rootfs()
     container = dag.container().from_(project.runtime).with_user("root")
-    arguments = [application.name, str(UID), str(FILE_TIME)]
+    arguments = [application.name, str(UID)]
     root = ""
     if platform:
         root = _OTHER_ROOT
         container = container.with_mounted_directory(root, base)
-        arguments += [root, platform.apk]
+        arguments += [root, platform.architecture]
     for name in ("entrypoint", "healthcheck"):
         container = container.with_new_file(f"{root}/usr/local/bin/{name}", resource(f"{name}.sh"), permissions=0o755)
     installed = container.with_new_file("/pipeline/packages.sh", resource("packages.sh")).with_exec(
@@ -60,7 +60,23 @@ async def libraries(project: Project, application: Application, platform: Platfo
     )
     links = await run(installed.file("/pipeline/links").contents(), f"installing libraries into {project.runtime}")
     added = base.diff(installed.directory(root) if root else installed.without_directory("/pipeline").rootfs())
-    return added.without_files(links.split()) if links else added
+    return _with_one_time(project, added.without_files(links.split()) if links else added)
+
+
+def _with_one_time(project: Project, directory: dagger.Directory) -> dagger.Directory:
+    """Set every time in a directory, also those of links.
+
+    The engine's `with_timestamps` follows a link, from its own root: it fails on those that packages make to
+    certificates (`/etc/ssl/certs/x.pem -> /usr/share/…`).
+    """
+    return (
+        dag.container()
+        .from_(project.runtime)
+        .with_user("root")
+        .with_mounted_directory("/added", directory)
+        .with_exec(["find", "/added", "-exec", "touch", "-h", "-d", f"@{FILE_TIME}", "{}", "+"])
+        .directory("/added")
+    )
 
 
 #: Where the root filesystem of another platform lies while the package manager of the engine's own installs into it.
@@ -84,7 +100,7 @@ async def runtime(
         release = await _platforms.release_for(platform, project, release)
     await check_distributions(project, platform)
     added = await libraries(project, application, platform)
-    image = _platforms.container(platform, project.runtime).with_directory("/", added.with_timestamps(FILE_TIME))
+    image = _platforms.container(platform, project.runtime).with_directory("/", added)
     for layer in LAYERS:
         image = image.with_directory("/", release.directory(f"/layers/{layer}").with_timestamps(FILE_TIME))
     await _platforms.check_libraries(project, application, image, platform)

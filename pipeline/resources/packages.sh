@@ -2,13 +2,11 @@
 # Makes a runtime out of a bare Alpine or Debian: the libraries that ERTS, its crypto and its terminal load,
 # an init, the user, and the folders that it may write to.
 # What is there already is not fetched: a base image that has it all needs no network.
-# Usage: packages.sh NAME UID TIME [ROOT ARCH]
-#   TIME  seconds since the epoch
+# Usage: packages.sh NAME UID [ROOT ARCH]
 #   ROOT  the root filesystem of another platform, of which nothing runs; the package manager is this platform's
-#   ARCH  what Alpine calls that platform's processor
+#   ARCH  that platform's processor: amd64 or arm64
 set -eu
-name=$1 uid=$2 time=$3 root=${4:-} arch=${5:-}
-start=$(mktemp)
+name=$1 uid=$2 root=${3:-} arch=${4:-}
 # shellcheck disable=SC1091 # the image has it
 . "$root/etc/os-release"
 case $ID in
@@ -18,6 +16,10 @@ case $ID in
         install() {
             if [ -n "$root" ]; then
                 # Scripts of packages are that platform's programs. These need none: the certificates come in one file.
+                case $arch in
+                    amd64) arch=x86_64 ;;
+                    arm64) arch=aarch64 ;;
+                esac
                 apk add --root "$root" --arch "$arch" --no-scripts --no-cache "$@"
             else
                 apk add --no-cache "$@"
@@ -34,9 +36,8 @@ case $ID in
         }
         install() {
             if [ -n "$root" ]; then
-                echo "===> it lacks $* for that platform, and dpkg installs nothing without running it;" \
-                    "choose a --runtime-image that has them" >&2
-                exit 1
+                unpack "$@"
+                return
             fi
             export DEBIAN_FRONTEND=noninteractive
             apt-get update -q
@@ -48,6 +49,28 @@ case $ID in
         exit 1
         ;;
 esac
+# Puts Debian packages into the root filesystem of another platform. dpkg would run their scripts, which are programs of
+# that platform; of those that are wanted only ca-certificates has one that matters: it joins the certificates.
+unpack() {
+    archives=$root/var/cache/apt/archives
+    mkdir -p "$archives/partial" "$root/var/lib/apt/lists/partial"
+    apt() {
+        apt-get -q -o APT::Architecture="$arch" -o APT::Architectures::="$arch" -o Dir::Etc="$root/etc/apt" \
+            -o Dir::Cache="$root/var/cache/apt" -o Dir::State="$root/var/lib/apt" \
+            -o Dir::State::status="$root/var/lib/dpkg/status" "$@"
+    }
+    apt update
+    apt install -y --no-install-recommends --download-only "$@"
+    for archive in "$archives"/*.deb; do
+        # Folders that are links in a newer Debian (/lib) stay links.
+        dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$root" --keep-directory-symlink \
+            --exclude='./usr/share/man' --exclude='./usr/share/locale'
+        { dpkg-deb --field "$archive" && printf 'Status: install ok installed\n\n'; } >>"$root/var/lib/dpkg/status"
+    done
+    certificates=$root/etc/ssl/certs/ca-certificates.crt
+    [ -s "$certificates" ] || cat "$root"/usr/share/ca-certificates/mozilla/*.crt >"$certificates"
+}
+
 missing=
 for package in $wanted; do
     installed "$package" || missing="$missing $package"
@@ -73,7 +96,6 @@ for folder in var/log var/lib "$run"; do
     chmod 0750 "$install_dir"
 done
 # Applications write below log/ and data/ of their working folder, which is the release and not theirs to write.
-# Relative, since the engine sets the times of what a link leads to, and looks from its own root.
 ln -s "../../var/log/$name" "$root/opt/$name/log"
 ln -s "../../var/lib/$name" "$root/opt/$name/data"
 
@@ -90,6 +112,3 @@ fi >/pipeline/links
 (cd "$root/var" && rm -rf cache/apk/* cache/apt/* lib/apt/lists/* cache/ldconfig/* cache/debconf/*-old \
     log/apt log/dpkg.log log/alternatives.log log/apk.log lib/dpkg/*-old)
 rm -f "$root/etc/passwd-" "$root/etc/group-" "$root/etc/shadow-" "$root/etc/gshadow-"
-# Links made now have today's time, which the engine cannot set (it sets that of what they lead to).
-find "$root/" -xdev -type l -newer "$start" ! -path '/proc/*' -exec touch -h -d "@$time" {} +
-rm -f "$start"

@@ -15,15 +15,15 @@ ARM = parse_platforms(["linux/arm64"], OWN)["linux/arm64"]
         ([], "linux/amd64", {"linux/amd64": None}),
         ([], "linux/arm64/v8", {"linux/arm64": None}),
         (["linux/amd64"], "linux/amd64", {"linux/amd64": None}),
-        (["linux/amd64"], "linux/arm64", {"linux/amd64": "x86_64"}),
-        (["linux/arm64", "linux/amd64", "linux/arm64"], "linux/amd64", {"linux/amd64": None, "linux/arm64": "aarch64"}),
+        (["linux/amd64"], "linux/arm64", {"linux/amd64": "amd64"}),
+        (["linux/arm64", "linux/amd64", "linux/arm64"], "linux/amd64", {"linux/amd64": None, "linux/arm64": "arm64"}),
         # An engine of a platform that the pipeline does not know still builds for itself.
         ([], "linux/riscv64", {"linux/riscv64": None}),
     ],
 )
 def test_platforms_are_read(given: list[str], own: str, expected: dict[str, str | None]) -> None:
     platforms = parse_platforms(given, own)
-    assert {name: platform and platform.apk for name, platform in platforms.items()} == expected
+    assert {name: platform and platform.architecture for name, platform in platforms.items()} == expected
 
 
 def test_the_order_of_platforms_changes_nothing() -> None:
