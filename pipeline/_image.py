@@ -17,7 +17,9 @@ from typing import Any
 import dagger
 from dagger import dag
 
+from pipeline import _platforms
 from pipeline._errors import BuildError, InputError, excerpt
+from pipeline._platforms import Platform
 
 #: The time of an image whose revision has none. RFC 3339.
 NO_TIME = "1980-01-01T00:00:00Z"
@@ -131,6 +133,19 @@ async def base_layers(
         return await pulled.sync()
     except dagger.ExecError as error:
         raise BuildError(f"{reference}: its layers cannot be had for {platform}:\n{excerpt(error)}") from None
+
+
+async def bases(
+    crane: str, reference: str, platforms: Mapping[str, Platform | None], registry: dagger.Service | None
+) -> dict[str, dagger.Directory]:
+    """Return what `base_layers` gives of an image, for each platform; `crane` is the reference of its image."""
+    found = {}
+    for name, platform in platforms.items():
+        pinned = await _platforms.container(platform, reference).image_ref()
+        layers = await base_layers(dag.container().from_(crane), pinned, name, registry)
+        if layers:
+            found[name] = layers
+    return found
 
 
 _BASE = "/base"

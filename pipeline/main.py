@@ -167,23 +167,17 @@ class Erlmcp:
         project = await self._project()
         return project, await _build.read(project)
 
-    async def _variants(
-        self,
-    ) -> tuple[_build.Project, dict[str, dagger.Container], dict[str, dagger.Directory]]:
-        """Return the image for each platform, and the base's layers as its registry has them."""
+    async def _variants(self) -> tuple[_build.Project, dict[str, dagger.Container], dict[str, dagger.Directory]]:
+        """Return the image for each platform, and its base as the registry has it."""
         platforms = _platforms.parse_platforms(self.platforms, await dag.default_platform())
-        table = await self._images()
         project, application = await self._read()
         release = await _build.release(project, application)
-        images, bases = {}, {}
-        crane = dag.container().from_(table["crane"])
-        for name, platform in platforms.items():
-            images[name] = await _runtime.runtime(project, application, release, platform)
-            reference = await _platforms.container(platform, project.runtime).image_ref()
-            base = await _image.base_layers(crane, reference, name, self.registry_service)
-            if base:
-                bases[name] = base
-        return project, images, bases
+        images = {
+            name: await _runtime.runtime(project, application, release, platform)
+            for name, platform in platforms.items()
+        }
+        crane = (await self._images())["crane"]
+        return project, images, await _image.bases(crane, project.runtime, platforms, self.registry_service)
 
     async def _runtime(self) -> tuple[_build.Project, Application, dagger.Container]:
         project, application = await self._read()

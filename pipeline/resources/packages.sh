@@ -62,9 +62,9 @@ unpack() {
     apt update
     apt install -y --no-install-recommends --download-only "$@"
     for archive in "$archives"/*.deb; do
-        # Folders that are links in a newer Debian (/lib) stay links.
-        dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$root" --keep-directory-symlink \
-            --exclude='./usr/share/man' --exclude='./usr/share/locale'
+        # Folders that are links in a newer Debian (/lib) stay links; what nobody reads is left out, as in slim images.
+        dpkg-deb --fsys-tarfile "$archive" | tar -x -C "$root" --keep-directory-symlink --exclude='./usr/share/man' \
+            --exclude='./usr/share/locale' --exclude='./usr/share/doc/*/changelog*' --exclude='./usr/share/doc/*/examples'
         { dpkg-deb --field "$archive" && printf 'Status: install ok installed\n\n'; } >>"$root/var/lib/dpkg/status"
     done
     certificates=$root/etc/ssl/certs/ca-certificates.crt

@@ -186,7 +186,7 @@ def test_native_code_of_an_application_is_refused_for_another_platform(
     add_native_library(source, elf(needed="libc.so.6"))
     result = build(module, source, tmp_path / "image.tar", BOTH)
     assert result.code != 0
-    assert result.message.startswith("InputError: greeter_web has native code (lib/greeter_web-1.2.0/priv/native.so)")
+    assert result.message.startswith("greeter_web has native code (lib/greeter_web-1.2.0/priv/native.so)")
     assert f"--platforms=linux/{OTHER}" in result.message
     assert not (tmp_path / "image.tar").exists()
     # What it needs is there: its own platform's image is made.
@@ -194,37 +194,27 @@ def test_native_code_of_an_application_is_refused_for_another_platform(
     assert own.code == 0, own.err
 
 
-@pytest.mark.parametrize(
-    ("library", "said"),
-    [
-        ({"needed": "libnothing.so.9"}, "native.so: libnothing.so.9 is not there"),
-        ({"needed": "libc.so.6", "version": "GLIBC_9.9"}, "native.so: libc.so.6 has no GLIBC_9.9"),
-        ({"needed": "libc.so.6", "architecture": OTHER}, "native.so: is not for this platform"),
-    ],
-)
-def test_a_library_that_the_image_lacks_is_named(
-    module: Module, source: Path, library: dict[str, str], said: str
-) -> None:
-    add_native_library(source, elf(**library))
+def test_what_the_image_lacks_for_native_code_is_named(module: Module, source: Path) -> None:
+    add_native_library(source, elf(needed="libnothing.so.9"), "a.so")
+    add_native_library(source, elf(needed="libc.so.6", version="GLIBC_9.9"), "b.so")
+    add_native_library(source, elf(needed="libc.so.6", architecture=OTHER), "c.so")
     result = module(source, "build-runtime", "sync")
     assert result.code != 0
-    lines = result.message.splitlines()
-    assert lines[:2] == ["BuildError: checking libraries failed:", "libraries that the runtime image lacks:"]
-    assert lines[2] == f"/opt/greeter/lib/greeter_web-1.2.0/priv/{said}"
-
-
-def test_an_unknown_platform_is_refused(module: Module, source: Path) -> None:
-    result = module(source, "--platforms=linux/s390x", "image-tarball")
-    assert result.message == (
-        "InputError: --platforms linux/s390x: not a platform that the pipeline knows; one of linux/amd64, linux/arm64"
-    )
+    priv = "/opt/greeter/lib/greeter_web-1.2.0/priv"
+    assert result.message.splitlines() == [
+        "checking libraries failed:",
+        "libraries that the runtime image lacks:",
+        f"{priv}/a.so: libnothing.so.9 is not there",
+        f"{priv}/b.so: libc.so.6 has no GLIBC_9.9",
+        f"{priv}/c.so: is not for this platform",
+    ]
 
 
 def test_a_builder_of_one_platform_alone_is_refused(module: Module, source: Path) -> None:
     reference = tomllib.loads(module.images.read_text())["images"]["builder-debian"]
     alone = f"{reference.partition('@')[0]}@{manifest_of(reference, OWN)[0]}"
     result = module(source, f"--builder-image={alone}", f"--platforms=linux/{OTHER}", "image-tarball")
-    assert result.message.startswith(f"InputError: {alone}: no image for linux/{OTHER}: ")
+    assert result.message.startswith(f"{alone}: no image for linux/{OTHER}: ")
     assert "--builder-image" in result.message
 
 
@@ -237,7 +227,7 @@ def test_a_builder_whose_platforms_differ_is_refused(module: Module, source: Pat
     subprocess.run([*command, f"docker://{bare}", f"docker://{registry}/erlang:bare"], check=True)
     mixed = indexed(f"{registry}/erlang", {OWN: manifest_of(builder, OWN)[0], OTHER: bare.partition("@")[2]})
     result = module(source, f"--builder-image={mixed}", f"--platforms=linux/{OTHER}", "image-tarball")
-    assert result.message.startswith(f"InputError: {mixed}: its Erlang for linux/{OTHER} is another: no erts-")
+    assert result.message.startswith(f"{mixed}: its Erlang for linux/{OTHER} is another: no erts-")
 
 
 @pytest.fixture(scope="module")
@@ -269,10 +259,10 @@ def test_the_bases_layers_are_those_of_the_registry(
     assert layers["registry"] == [layer, *layers["engine"][1:]]
 
 
-def add_native_library(source: Path, library: bytes) -> None:
+def add_native_library(source: Path, library: bytes, name: str = "native.so") -> None:
     priv = source / "apps" / "greeter_web" / "priv"
-    priv.mkdir()
-    (priv / "native.so").write_bytes(library)
+    priv.mkdir(exist_ok=True)
+    (priv / name).write_bytes(library)
 
 
 def elf(needed: str, version: str = "", architecture: str = OWN) -> bytes:
