@@ -5,23 +5,29 @@ import dataclasses
 import datetime as dt
 import gzip
 import hashlib
-import io
 import json
+import re
 import shutil
 import tarfile
 import tempfile
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
 import dagger
 from dagger import dag
 
-from pipeline._errors import InputError
+from pipeline import _platforms
+from pipeline._errors import BuildError, InputError, excerpt
+from pipeline._platforms import Platform
 
 #: The time of an image whose revision has none. RFC 3339.
 NO_TIME = "1980-01-01T00:00:00Z"
+#: Layers of a runtime image above those of its base.
+OWN_LAYERS = 4
 _WHITEOUT = ".wh."
+_BLOBS = "blobs/sha256"
+_INDEX = "application/vnd.oci.image.index.v1+json"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,44 +56,125 @@ async def exported(image: dagger.Container) -> AsyncGenerator[Path]:
         yield path
 
 
-async def tarball(image: dagger.Container, created: str) -> dagger.File:
-    """Return the image as an OCI archive with one digest per content.
-
-    Parameters
-    ----------
-    image
-        The image.
-    created
-        The time to write into its configuration, RFC 3339; the engine writes the time of the build.
-    """
-    target, _ = await _archive(image, created)
+async def tarball(
+    images: dagger.Container | Mapping[str, dagger.Container],
+    created: str,
+    bases: Mapping[str, dagger.Directory] | None = None,
+) -> dagger.File:
+    """Return what `layout` returns as one file, an OCI archive."""
+    folder = _working_folder()
+    await _write(images, created, bases, folder / "layout")
+    target = folder / "image.tar"
+    pack(folder / "layout", target)
     return await dag.current_module().workdir_file(str(target)).sync()
 
 
-async def layout(image: dagger.Container, created: str) -> tuple[dagger.Directory, str]:
-    """Return the image as an OCI image layout, and its digest: the archive of `tarball`, unpacked.
+async def layout(
+    images: dagger.Container | Mapping[str, dagger.Container],
+    created: str,
+    bases: Mapping[str, dagger.Directory] | None = None,
+) -> tuple[dagger.Directory, str]:
+    """Return an image as an OCI image layout, and its digest: the same for the same content, whatever engine built it.
 
     Parameters
     ----------
-    image
-        The image.
+    images
+        The image, or one for each platform by its name: several come under one index.
     created
-        The time to write into its configuration, RFC 3339.
+        The time to write into the configuration, RFC 3339; the engine writes the time of the build.
+    bases
+        By platform, what `base_layers` gave. Without it the base's layers are as the engine packs them: with
+        other bytes after it was restarted, and so with another digest.
     """
-    packed, digest = await _archive(image, created)
-    target = packed.with_name("layout")
-    with tarfile.open(packed) as archive:
-        archive.extractall(target, filter="data")
-    return await dag.current_module().workdir(str(target)).sync(), digest
+    folder = _working_folder() / "layout"
+    digest = await _write(images, created, bases, folder)
+    return await dag.current_module().workdir(str(folder)).sync(), digest
 
 
-async def _archive(image: dagger.Container, created: str) -> tuple[Path, str]:
-    """Write the archive with its times set; return where it is, and the image's digest."""
+async def base_layers(
+    crane: dagger.Container, reference: str, platform: str, registry: dagger.Service | None = None
+) -> dagger.Directory | None:
+    """Return an image's OCI layout from its registry, with the layers as they are there.
+
+    Parameters
+    ----------
+    crane
+        An image of crane.
+    reference
+        The image, pinned by digest.
+    platform
+        Its platform, such as `linux/amd64`.
+    registry
+        The registry where it is on the engine's own machine: a container does not reach that one.
+
+    Returns
+    -------
+        The layout; nothing for an image on the engine's machine without its `registry`.
+
+    Raises
+    ------
+    BuildError
+        If crane cannot pull the image.
+    """
+    options = ["--format=oci", f"--platform={platform}"]
+    host, _, name = reference.partition("/")
+    address = reference
+    if _LOOPBACK.fullmatch(host):
+        if not registry:
+            return None
+        crane = crane.with_service_binding("registry", registry)
+        # As the engine does for 127.0.0.1: over plain HTTP, if it speaks that.
+        options.append("--insecure")
+        address = f"registry:{host.rpartition(':')[2]}/{name}"
+    command = ["pull", *options, address, _BASE]
+    # Its image has a user that may write nowhere.
+    pulled = crane.with_user("0").with_exec(command, use_entrypoint=True).directory(_BASE)
+    try:
+        return await pulled.sync()
+    except dagger.ExecError as error:
+        raise BuildError(f"{reference}: its layers cannot be had for {platform}:\n{excerpt(error)}") from None
+
+
+async def bases(
+    crane: str, reference: str, platforms: Mapping[str, Platform | None], registry: dagger.Service | None
+) -> dict[str, dagger.Directory]:
+    """Return what `base_layers` gives of an image, for each platform; `crane` is the reference of its image."""
+    found = {}
+    for name, platform in platforms.items():
+        pinned = await _platforms.container(platform, reference).image_ref()
+        layers = await base_layers(dag.container().from_(crane), pinned, name, registry)
+        if layers:
+            found[name] = layers
+    return found
+
+
+_BASE = "/base"
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}):\d+")
+
+
+def _working_folder() -> Path:
+    """Return a new folder of the module's own working directory: from there it can hand files over."""
+    return Path(Path(tempfile.mkdtemp(dir=".")).name)
+
+
+async def _write(
+    images: dagger.Container | Mapping[str, dagger.Container],
+    created: str,
+    bases: Mapping[str, dagger.Directory] | None,
+    folder: Path,
+) -> str:
+    """Write the layout; return the image's digest."""
     time = parse_time(created)
-    # A module hands files over from its own working directory.
-    target = Path(Path(tempfile.mkdtemp(dir=".")).name, "image.tar")
-    async with exported(image) as path:
-        return target, set_times(path, target, time)
+    descriptors = []
+    for platform, image in ({"": images} if isinstance(images, dagger.Container) else images).items():
+        with tempfile.TemporaryDirectory() as temporary:
+            base = None
+            if bases and platform in bases:
+                await bases[platform].export(temporary)
+                base = read_base(Path(temporary), platform)
+            async with exported(image) as archive:
+                descriptors.append(add_image(archive, folder, time, base))
+    return add_index(folder, descriptors)
 
 
 def parse_time(created: str) -> str:
@@ -101,39 +188,100 @@ def parse_time(created: str) -> str:
     return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def set_times(source: Path, target: Path, time: str) -> str:
-    """Copy an OCI archive with every time in the image's configuration set to one; return the manifest's digest.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Base:
+    """A base image as its registry has it."""
 
-    The layers stay as they are. Of the specification (image-spec 1.1, config.md): `created` and `history[].created`.
+    blobs: Path
+    platform: str
+    layers: list[dict[str, Any]]
+    diff_ids: list[str]
+    history: list[dict[str, Any]]
+
+
+def read_base(folder: Path, platform: str) -> Base:
+    """Read the one image in an OCI layout.
+
+    Raises
+    ------
+    BuildError
+        If it is for another platform.
     """
+    index = json.loads((folder / "index.json").read_bytes())
+    manifest = json.loads((folder / _blob(index["manifests"][0]["digest"])).read_bytes())
+    config = json.loads((folder / _blob(manifest["config"]["digest"])).read_bytes())
+    found = f"{config['os']}/{config['architecture']}"
+    if found != platform:
+        raise BuildError(f"the registry's base image is for {found}, not for {platform}; choose one that has it")
+    return Base(folder, found, manifest["layers"], config["rootfs"]["diff_ids"], config.get("history", []))
+
+
+def add_image(source: Path, folder: Path, time: str, base: Base | None = None) -> dict[str, Any]:
+    """Copy the image of an OCI archive into a layout; return the descriptor of its manifest.
+
+    The layers stay as they are, but for the base's, if given. Every time in the configuration that a build wrote is
+    set to one: of the specification (image-spec 1.1, config.md) `created` and `history[].created`.
+
+    Raises
+    ------
+    BuildError
+        If the image is not made of the base and our layers.
+    """
+    (folder / _BLOBS).mkdir(parents=True, exist_ok=True)
     with tarfile.open(source) as archive:
-        index = _read_json(archive, "index.json")
-        descriptor = index["manifests"][0]
+        descriptor = _read_json(archive, "index.json")["manifests"][0]
         manifest = _read_json(archive, _blob(descriptor["digest"]))
         config = _read_json(archive, _blob(manifest["config"]["digest"]))
         config["created"] = time
         for step in config.get("history", []):
             step["created"] = time
-        config_blob = _encode(config)
-        manifest["config"] |= _describe(config_blob)
-        manifest_blob = _encode(manifest)
-        entry = {"mediaType": descriptor["mediaType"], **_describe(manifest_blob)}
-        if platform := descriptor.get("platform"):
-            entry["platform"] = platform
-        blobs: dict[str, bytes] = {
-            "oci-layout": _encode({"imageLayoutVersion": "1.0.0"}),
-            "index.json": _encode({"schemaVersion": 2, "mediaType": index.get("mediaType"), "manifests": [entry]}),
-            _blob(_describe(config_blob)["digest"]): config_blob,
-            _blob(entry["digest"]): manifest_blob,
-        }
-        layers = {_blob(layer["digest"]): layer["size"] for layer in manifest["layers"]}
-        with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as out:
-            for name in sorted({*blobs, *layers}):
-                info = tarfile.TarInfo(name)
-                info.size = len(blobs[name]) if name in blobs else layers[name]
-                data = io.BytesIO(blobs[name]) if name in blobs else archive.extractfile(name)
+        if base:
+            _set_base(manifest, config, base)
+        for layer in manifest["layers"]:
+            target = folder / _blob(layer["digest"])
+            if base and layer in base.layers:
+                shutil.copyfile(base.blobs / _blob(layer["digest"]), target)
+            elif not target.exists():
+                with target.open("wb") as out:
+                    shutil.copyfileobj(archive.extractfile(_blob(layer["digest"])), out)  # type: ignore[arg-type] # a blob is a regular file
+    manifest["config"] |= _add_blob(folder, config)
+    platform = {key: config[key] for key in ("architecture", "os", "variant") if key in config}
+    return {"mediaType": descriptor["mediaType"], **_add_blob(folder, manifest), "platform": platform}
+
+
+def _set_base(manifest: dict[str, Any], config: dict[str, Any], base: Base) -> None:
+    """Put the registry's layers in place of those that the engine packed."""
+    count = len(base.layers)
+    found = f"{config['os']}/{config['architecture']}"
+    if len(manifest["layers"]) != count + OWN_LAYERS or found != base.platform:
+        raise BuildError(
+            f"the image for {found} has {len(manifest['layers'])} layers; expected {count} of the base for "
+            f"{base.platform} and {OWN_LAYERS} above them"
+        )
+    manifest["layers"][:count] = base.layers
+    config["rootfs"]["diff_ids"][:count] = base.diff_ids
+    # The engine writes a step for each layer; the base's own say more.
+    config["history"] = base.history + config["history"][-OWN_LAYERS:]
+
+
+def add_index(folder: Path, descriptors: list[dict[str, Any]]) -> str:
+    """Write what makes a folder of blobs a layout; return the digest of its one image, or of the index of several."""
+    top = descriptors
+    if len(descriptors) > 1:
+        top = [{"mediaType": _INDEX, **_add_blob(folder, _index(descriptors))}]
+    (folder / "index.json").write_bytes(_encode(_index(top)))
+    (folder / "oci-layout").write_bytes(_encode({"imageLayoutVersion": "1.0.0"}))
+    return str(top[0]["digest"])
+
+
+def pack(folder: Path, target: Path) -> None:
+    """Write a layout as an archive whose bytes depend on its content alone."""
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as out:
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            info = tarfile.TarInfo(path.relative_to(folder).as_posix())
+            info.size = path.stat().st_size
+            with path.open("rb") as data:
                 out.addfile(info, data)
-    return str(entry["digest"])
 
 
 def read_layers(path: Path) -> list[Layer]:
@@ -158,6 +306,10 @@ def read_layers(path: Path) -> list[Layer]:
     return layers
 
 
+def _index(descriptors: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"schemaVersion": 2, "mediaType": _INDEX, "manifests": descriptors}
+
+
 def _blob(digest: str) -> str:
     return "blobs/" + digest.replace(":", "/")
 
@@ -170,5 +322,9 @@ def _encode(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
 
 
-def _describe(blob: bytes) -> dict[str, Any]:
-    return {"digest": f"sha256:{hashlib.sha256(blob).hexdigest()}", "size": len(blob)}
+def _add_blob(folder: Path, value: object) -> dict[str, Any]:
+    """Write JSON as a blob; return its digest and size."""
+    blob = _encode(value)
+    digest = f"sha256:{hashlib.sha256(blob).hexdigest()}"
+    (folder / _blob(digest)).write_bytes(blob)
+    return {"digest": digest, "size": len(blob)}

@@ -5,9 +5,11 @@ import re
 import dagger
 from dagger import dag
 
+from pipeline import _platforms
 from pipeline._application import Application
 from pipeline._build import FILE_TIME, Project, resource, run
 from pipeline._errors import InputError
+from pipeline._platforms import Platform
 
 UID = 1000
 #: The layers of ours, lowest first, as `layers.sh` names them.
@@ -26,14 +28,14 @@ async def distribution(container: dagger.Container) -> tuple[str, str]:
     return fields.get("ID", "?").strip('"'), ".".join(version.split(".")[:2])
 
 
-async def check_distributions(project: Project) -> None:
+async def check_distributions(project: Project, platform: Platform | None = None) -> None:
     """Raise `InputError` unless builder and runtime are of one distribution release.
 
     A release with ERTS runs on the libraries that it was linked with: glibc on musl does not start at all, and
     Alpine's next release has another libcrypto.
     """
-    builder = await distribution(dag.container().from_(project.builder))
-    runtime = await distribution(dag.container().from_(project.runtime))
+    builder = await distribution(_platforms.container(platform, project.builder))
+    runtime = await distribution(_platforms.container(platform, project.runtime))
     if builder != runtime:
         raise InputError(
             f"builder and runtime differ: {project.builder} is {' '.join(builder)}, {project.runtime} is "
@@ -41,50 +43,68 @@ async def check_distributions(project: Project) -> None:
         )
 
 
-def libraries(project: Project, application: Application) -> dagger.Container:
-    """Return the runtime's base with libraries, user, folders and our two scripts."""
+async def libraries(project: Project, application: Application, platform: Platform | None) -> dagger.Directory:
+    """Return what lies over the runtime's base: libraries, user, folders and our two scripts, all of one time."""
+    base = _platforms.container(platform, project.runtime).rootfs()
+    container = dag.container().from_(project.runtime).with_user("root")
+    arguments = [application.name, str(UID)]
+    root = ""
+    if platform:
+        root = _OTHER_ROOT
+        container = container.with_mounted_directory(root, base)
+        arguments += [root, platform.architecture]
+    for name in ("entrypoint", "healthcheck"):
+        container = container.with_new_file(f"{root}/usr/local/bin/{name}", resource(f"{name}.sh"), permissions=0o755)
+    installed = container.with_new_file("/pipeline/packages.sh", resource("packages.sh")).with_exec(
+        ["sh", "/pipeline/packages.sh", *arguments]
+    )
+    links = await run(installed.file("/pipeline/links").contents(), f"installing libraries into {project.runtime}")
+    added = base.diff(installed.directory(root) if root else installed.without_directory("/pipeline").rootfs())
+    return _with_one_time(project, added.without_files(links.split()) if links else added)
+
+
+def _with_one_time(project: Project, directory: dagger.Directory) -> dagger.Directory:
+    """Set every time in a directory, also those of links.
+
+    The engine's `with_timestamps` follows a link, from its own root: it fails on those that packages make to
+    certificates (`/etc/ssl/certs/x.pem -> /usr/share/…`).
+    """
     return (
         dag.container()
         .from_(project.runtime)
         .with_user("root")
-        .with_new_file("/usr/local/bin/entrypoint", resource("entrypoint.sh"), permissions=0o755)
-        .with_new_file("/usr/local/bin/healthcheck", resource("healthcheck.sh"), permissions=0o755)
-        .with_new_file("/pipeline/packages.sh", resource("packages.sh"))
-        .with_exec(["sh", "/pipeline/packages.sh", application.name, str(UID), str(FILE_TIME)])
+        .with_mounted_directory("/added", directory)
+        .with_exec(["find", "/added", "-exec", "touch", "-h", "-d", f"@{FILE_TIME}", "{}", "+"])
+        .directory("/added")
     )
 
 
-async def runtime(project: Project, application: Application, release: dagger.Container) -> dagger.Container:
-    """Return the image of a release.
+#: Where the root filesystem of another platform lies while the package manager of the engine's own installs into it.
+_OTHER_ROOT = "/other"
+
+
+async def runtime(
+    project: Project, application: Application, release: dagger.Container, platform: Platform | None = None
+) -> dagger.Container:
+    """Return the image of a release, for the engine's platform or another.
 
     Raises
     ------
     InputError
-        If builder and runtime differ, or a label is none.
+        If builder and runtime differ, a label is none, or the release cannot be had for that platform.
     BuildError
         If a library that the release needs is not there.
     """
-    await check_distributions(project)
-    name = application.name
-    base = dag.container().from_(project.runtime)
-    installed = libraries(project, application)
-    links = await run(installed.file("/pipeline/links").contents(), f"installing libraries into {project.runtime}")
-    added = base.rootfs().diff(installed.without_directory("/pipeline").rootfs())
-    if links:
-        added = added.without_files(links.split())
-    image = base.with_directory("/", added.with_timestamps(FILE_TIME))
+    if platform:
+        await _platforms.check_pulls(platform, project.runtime)
+        release = await _platforms.release_for(platform, project, release)
+    await check_distributions(project, platform)
+    added = await libraries(project, application, platform)
+    image = _platforms.container(platform, project.runtime).with_directory("/", added)
     for layer in LAYERS:
         image = image.with_directory("/", release.directory(f"/layers/{layer}").with_timestamps(FILE_TIME))
-    await run(image.with_exec(["sh", "-ec", _MISSING_LIBRARIES, "sh", f"/opt/{name}"]).sync(), "checking libraries")
+    await _platforms.check_libraries(project, application, image, platform)
     return metadata(image, project, application)
-
-
-#: ldd of musl and of glibc both say "not found"/"Error loading" for what is missing.
-_MISSING_LIBRARIES = """
-missing=$(find "$1" -type f \\( -name '*.so' -o -path '*/erts-*/bin/*' \\) -exec sh -c '
-    for file; do ldd "$file" 2>&1 | grep -E "not found|Error loading" | sed "s#^#$file: #"; done' sh {} +) || true
-[ -z "$missing" ] || { echo "libraries that the runtime image lacks:"; echo "$missing"; exit 1; }
-"""
 
 
 def metadata(image: dagger.Container, project: Project, application: Application) -> dagger.Container:

@@ -69,10 +69,17 @@ class Criteria:
     accept: dagger.File | None = None
     accept_old_db: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise `InputError` if the severity is none."""
+        _ = self.policy
+
     @property
     def policy(self) -> Policy:
-        """The policy, or `InputError` if the severity is none."""
-        return Policy(Severity.parse(self.fail_on), self.only_fixed)
+        """What breaks it."""
+        try:
+            return Policy(Severity.parse(self.fail_on), self.only_fixed)
+        except InputError as error:
+            raise InputError(f"--fail-on: {error}") from None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,9 +113,13 @@ class Subject:
     project: Project
     application: Application
     release: dagger.Container
+    #: For the engine's own platform.
     container: dagger.Container
-    #: The image as an OCI image layout.
+    #: What is published: an OCI image layout of one image, or of an index of several.
+    published: dagger.Directory
+    #: An OCI image layout of one image: what is scanned.
     layout: dagger.Directory
+    #: With the digest of what is published.
     image: Image
 
 

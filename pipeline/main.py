@@ -7,7 +7,19 @@ from typing import Annotated
 import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, function, object_type
 
-from pipeline import _build, _compliance, _health, _image, _reports, _runtime, _sbom, _scan, _size, _source
+from pipeline import (
+    _build,
+    _compliance,
+    _health,
+    _image,
+    _platforms,
+    _reports,
+    _runtime,
+    _sbom,
+    _scan,
+    _size,
+    _source,
+)
 from pipeline._application import Application
 from pipeline._images import Images, check_reference, default_images, parse_images, render_images
 
@@ -92,6 +104,13 @@ class Erlmcp:
     ] = None
     trivy_db_repository: Annotated[str, Doc("OCI repository of Trivy's database, instead of its makers'.")] = ""
     grype_db_url: Annotated[str, Doc("URL of Grype's database listing, instead of its makers'.")] = ""
+    registry_service: Annotated[
+        dagger.Service | None,
+        Doc("The registry of the base image, if it is on the engine's own machine (tcp://127.0.0.1:PORT)."),
+    ] = None
+    platforms: Annotated[
+        list[str], Doc("Platforms of the image archive: linux/amd64, linux/arm64 or both (default: the engine's own).")
+    ] = ()  # type: ignore[assignment] # as above
 
     @function
     async def application(self) -> str:
@@ -128,9 +147,10 @@ class Erlmcp:
 
     @function
     async def image_tarball(self) -> dagger.File:
-        """Build the runtime image as an OCI archive: one digest for one input, while the engine lives."""
-        project, _, image = await self._runtime()
-        return await _image.tarball(image, project.created)
+        """Build the runtime image as an OCI archive, for each of --platforms: one digest for one input."""
+        project, application = await self._read()
+        images, bases = await self._variants(project, application, await _build.release(project, application))
+        return await _image.tarball(images, project.created, bases)
 
     @function
     @check
@@ -240,11 +260,24 @@ class Erlmcp:
         release = await _build.release(project, application)
         return project, application, await _runtime.runtime(project, application, release)
 
+    async def _variants(
+        self, project: _build.Project, application: Application, release: dagger.Container
+    ) -> tuple[dict[str, dagger.Container], dict[str, dagger.Directory]]:
+        """Return the image for each platform, and its base as the registry has it."""
+        platforms = _platforms.parse_platforms(self.platforms, await dag.default_platform())
+        images = {
+            name: await _runtime.runtime(project, application, release, platform)
+            for name, platform in platforms.items()
+        }
+        crane = (await self._images())["crane"]
+        return images, await _image.bases(crane, project.runtime, platforms, self.registry_service)
+
     async def _subject(self) -> _scan.Subject:
         project, application = await self._read()
         release = await _build.release(project, application)
-        container = await _runtime.runtime(project, application, release)
-        layout, digest = await _image.layout(container, project.created)
+        variants, bases = await self._variants(project, application, release)
+        layout, digest = await _image.layout(variants, project.created, bases)
+        native = await _runtime.runtime(project, application, release)
         image = _sbom.Image(
             self.repository or f"ghcr.io/banyan-platform/{application.name}",
             application.version,
@@ -252,7 +285,17 @@ class Erlmcp:
             _image.parse_time(project.created),
             project.runtime,
         )
-        return _scan.Subject(await self._images(), project, application, release, container, layout, image)
+        return _scan.Subject(
+            await self._images(),
+            project,
+            application,
+            release,
+            native,
+            layout,
+            # Scanners want one image; the others differ from it in machine code alone.
+            layout if len(variants) == 1 else (await _image.layout(native, project.created))[0],
+            image,
+        )
 
     async def _judged(self, subject: _scan.Subject, criteria: _scan.Criteria) -> tuple[_scan.Results, _reports.Report]:
         databases = _scan.Databases(

@@ -1,15 +1,13 @@
 """Build, boot, measure: on a real engine."""
 
-import hashlib
-import json
 import subprocess
 import time
 import tomllib
-import urllib.request
 from pathlib import Path
 
 from conftest import FIXTURES, ROOT, Module, read_archive
 from mirror import Mirror
+from registry import republished
 
 HEALTH = "--health-url=http://127.0.0.1:8080/health"
 
@@ -68,15 +66,12 @@ def test_a_second_call_runs_nothing_and_one_line_reruns_one_application(
     assert first.layers[-1] != third.layers[-1]
 
 
-def test_two_builds_from_nothing_give_one_digest(module: Module, source: Path, registry: str, tmp_path: Path) -> None:
+def test_two_builds_from_nothing_give_one_digest(module: Module, source: Path, tmp_path: Path) -> None:
     table = tomllib.loads(module.images.read_text())["images"]
     digests = set()
     for attempt in ("one", "two"):
         # The same content under another digest: nothing of the other build's is in the engine's keys.
-        fresh = {
-            key: republished(registry, table[f"{key}-debian"], f"{attempt} {tmp_path}")
-            for key in ("builder", "runtime")
-        }
+        fresh = {key: republished(table[f"{key}-debian"], f"{attempt} {tmp_path}") for key in ("builder", "runtime")}
         result = module(
             source,
             *(f"--{key}-image={reference}" for key, reference in fresh.items()),
@@ -175,28 +170,3 @@ def test_the_shim_fills_in_the_revision(module: Module, source: Path) -> None:
     done = subprocess.run(command, cwd=source, env=module.env, check=False, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == git("rev-parse", "HEAD").strip()
-
-
-def republished(registry: str, reference: str, label: str) -> str:
-    """Push an image again by another author; return its reference: other digest, same content."""
-    name, _, digest = reference.removeprefix(f"{registry}/").partition("@")
-    name = name.partition(":")[0]
-    manifest = json.loads(_registry("GET", f"http://{registry}/v2/{name}/manifests/{digest}")[1])
-    config = json.loads(_registry("GET", f"http://{registry}/v2/{name}/blobs/{manifest['config']['digest']}")[1])
-    config["author"] = label
-    data = json.dumps(config).encode()
-    location = _registry("POST", f"http://{registry}/v2/{name}/blobs/uploads/")[0]["Location"]
-    manifest["config"] |= {"digest": f"sha256:{hashlib.sha256(data).hexdigest()}", "size": len(data)}
-    _registry("PUT", f"{location}&digest={manifest['config']['digest']}", data, "application/octet-stream")
-    body = json.dumps(manifest).encode()
-    fresh = f"sha256:{hashlib.sha256(body).hexdigest()}"
-    _registry("PUT", f"http://{registry}/v2/{name}/manifests/{fresh}", body, manifest["mediaType"])
-    return f"{registry}/{name}@{fresh}"
-
-
-def _registry(method: str, url: str, data: bytes | None = None, kind: str = "") -> tuple[dict[str, str], bytes]:
-    accept = "application/vnd.oci.image.manifest.v1+json"
-    headers = {"Accept": accept} | ({"Content-Type": kind} if kind else {})
-    request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310 # our own registry
-    with urllib.request.urlopen(request) as answer:  # noqa: S310 # as above
-        return dict(answer.headers), answer.read()

@@ -1,0 +1,100 @@
+"""Read a registry on 127.0.0.1, and put images there that differ in one thing from others."""
+
+import gzip
+import hashlib
+import json
+import platform
+import urllib.request
+
+OCI = "application/vnd.oci.image"
+#: What the machine calls its processor, and what an image does.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def own_architecture() -> str:
+    """Return this machine's architecture, as an image names it."""
+    return _ARCHITECTURES[platform.machine()]
+
+
+def manifest_of(reference: str, architecture: str) -> tuple[str, dict]:
+    """Return digest and manifest of an image for one architecture."""
+    repository, digest = _split(reference)
+    manifest = json.loads(_get(f"{repository}/manifests/{digest}"))
+    if "manifests" not in manifest:
+        return digest, manifest
+    [found] = [entry for entry in manifest["manifests"] if entry["platform"]["architecture"] == architecture]
+    return found["digest"], json.loads(_get(f"{repository}/manifests/{found['digest']}"))
+
+
+def republished(reference: str, author: str) -> str:
+    """Push this machine's image again by another author; return its reference: other digest, same content."""
+    repository, _ = _split(reference)
+    _, manifest = manifest_of(reference, own_architecture())
+    config = json.loads(_get(f"{repository}/blobs/{manifest['config']['digest']}"))
+    config["author"] = author
+    manifest["config"] |= _push_blob(repository, json.dumps(config).encode())
+    return _push_manifest(repository, manifest)
+
+
+def recompressed(reference: str) -> tuple[str, str]:
+    """Push this machine's image again, its one layer compressed otherwise; return reference and layer's digest."""
+    repository, _ = _split(reference)
+    _, manifest = manifest_of(reference, own_architecture())
+    [layer] = manifest["layers"]
+    plain = gzip.decompress(_get(f"{repository}/blobs/{layer['digest']}"))
+    layer |= _push_blob(repository, gzip.compress(plain, 1, mtime=0))
+    return _push_manifest(repository, manifest), layer["digest"]
+
+
+def indexed(repository: str, images: dict[str, str]) -> str:
+    """Push an index of images in one repository, by architecture; return its reference."""
+    entries = []
+    for architecture, digest in images.items():
+        body = _get(f"{_api(repository)}/manifests/{digest}")
+        entries.append(
+            {
+                "mediaType": f"{OCI}.manifest.v1+json",
+                "digest": digest,
+                "size": len(body),
+                "platform": {"os": "linux", "architecture": architecture},
+            }
+        )
+    kind = f"{OCI}.index.v1+json"
+    return _push_manifest(_api(repository), {"schemaVersion": 2, "mediaType": kind, "manifests": entries})
+
+
+def _api(repository: str) -> str:
+    host, _, name = repository.partition("/")
+    return f"http://{host}/v2/{name}"
+
+
+def _split(reference: str) -> tuple[str, str]:
+    """Return the URL of a repository, and the digest in it."""
+    name, _, digest = reference.partition("@")
+    return _api(name if name.count(":") < 2 else name.rpartition(":")[0]), digest
+
+
+def _get(url: str) -> bytes:
+    return _request("GET", url)[1]
+
+
+def _push_blob(repository: str, data: bytes) -> dict[str, object]:
+    blob = {"digest": f"sha256:{hashlib.sha256(data).hexdigest()}", "size": len(data)}
+    location = _request("POST", f"{repository}/blobs/uploads/")[0]["Location"]
+    _request("PUT", f"{location}&digest={blob['digest']}", data, "application/octet-stream")
+    return blob
+
+
+def _push_manifest(repository: str, manifest: dict) -> str:
+    body = json.dumps(manifest).encode()
+    digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+    _request("PUT", f"{repository}/manifests/{digest}", body, manifest["mediaType"])
+    return f"{repository.removeprefix('http://').replace('/v2/', '/', 1)}@{digest}"
+
+
+def _request(method: str, url: str, data: bytes | None = None, kind: str = "") -> tuple[dict[str, str], bytes]:
+    accept = f"{OCI}.manifest.v1+json, {OCI}.index.v1+json"
+    headers = {"Accept": accept} | ({"Content-Type": kind} if kind else {})
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310 # our own registry
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 # as above
+        return dict(answer.headers), answer.read()

@@ -1,0 +1,176 @@
+"""The real scanners over the fixture, with small databases: what each finds, one verdict, and what fails how."""
+
+import datetime as dt
+import json
+import tomllib
+from pathlib import Path
+
+import databases
+import pytest
+from conftest import Module
+
+#: What `reports` writes, whatever the verdict and whichever scanner failed.
+ALWAYS = {
+    "compliance.md",
+    "findings.json",
+    "findings.sarif",
+    "grype.sarif",
+    "report.md",
+    "sbom.cdx.json",
+    "sbom.spdx.json",
+    "syft.json",
+    "trivy.sarif",
+}
+RAW = {"trivy.json", "trivy.sbom.json", "grype.json", "grype.sbom.json"}
+
+
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> databases.Databases:
+    """Return databases that were built now."""
+    return databases.make(tmp_path_factory.mktemp("databases"), dt.datetime.now(dt.UTC))
+
+
+def given(made: databases.Databases) -> list[str]:
+    return [f"--trivy-db={made.trivy}", f"--grype-db={made.grype}"]
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    findings = json.loads((folder / "findings.json").read_text())["findings"]
+    return {f"{finding['id']} {finding['package']['name']}": finding["status"] for finding in findings}
+
+
+def test_each_flaw_is_one_line_found_by_those_that_should(
+    module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
+) -> None:
+    result = module(source, *given(fresh), "reports", "export", f"--path={tmp_path / 'out'}")
+    assert result.code == 0, result.message
+    document = json.loads((tmp_path / "out" / "findings.json").read_text())
+    lines = [
+        (finding["id"], finding["package"]["name"], finding["package"]["kind"], sorted(finding["severities"]))
+        for finding in document["findings"]
+        if finding["status"] == "breaking"
+    ]
+    assert sorted(lines) == [
+        ("CVE-0000-0001", "libssl3t64", "os", ["grype", "trivy"]),
+        ("CVE-0000-0001", "openssl", "os", ["grype", "trivy"]),
+        ("CVE-0000-0001", "openssl-provider-legacy", "os", ["grype", "trivy"]),
+        ("CVE-0000-0002", "tiny_text", "hex", ["grype", "trivy"]),
+        # Trivy's database knows nothing of Erlang/OTP.
+        ("CVE-2026-23941", "inets", "otp", ["grype"]),
+    ]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS | RAW
+    ages = [scanner["database"]["built"][:10] for scanner in document["scanners"]]
+    assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 4
+    ticks = (tmp_path / "out" / "compliance.md").read_text()
+    for check in ("runs as a user who is not root", "no setuid or setgid file", "health check", "nothing writable"):
+        [line] = [line for line in ticks.splitlines() if check in line]
+        assert "| passed |" in line, line
+    # Nobody gave a revision.
+    assert "| labels complete | **FAILED** | missing: org.opencontainers.image.revision" in ticks
+
+    again = module(source, "sbom", "export", f"--path={tmp_path / 'sbom'}")
+    assert again.code == 0, again.message
+    for name in ("sbom.spdx.json", "sbom.cdx.json"):
+        assert (tmp_path / "sbom" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databases.Databases) -> None:
+    failed = module(source, *given(fresh), "scan")
+    assert failed.code != 0
+    assert failed.message.startswith("PolicyError: POLICY FAILED: 5 findings of HIGH or worse\n")
+    assert failed.message.endswith("POLICY FAILED: 5 findings of HIGH or worse")
+    assert max(map(len, failed.message.splitlines())) <= 80
+    passed = module(source, *given(fresh), "scan", "--fail-on=critical")
+    assert passed.code == 0
+    assert passed.out.strip().endswith("PASSED: no finding of CRITICAL")
+
+
+def test_vex_and_acceptances_change_the_verdict(
+    module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
+) -> None:
+    vex = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "https://example.org/vex",
+        "author": "a",
+        "timestamp": "2026-11-01T00:00:00Z",
+        "version": 1,
+        "statements": [
+            {
+                "vulnerability": {"name": "CVE-2026-23941"},
+                "products": [{"@id": "pkg:otp/inets"}],
+                "status": "not_affected",
+                "justification": "vulnerable_code_not_in_execute_path",
+            }
+        ],
+    }
+    (tmp_path / "vex.json").write_text(json.dumps(vex))
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    entries = [
+        *(("CVE-0000-0001", name, tomorrow) for name in ("libssl3t64", "openssl", "openssl-provider-legacy")),
+        ("CVE-0000-0002", "tiny_text", dt.date(2026, 1, 1)),
+        ("CVE-0000-0009", "nothing", tomorrow),
+    ]
+    # The project's own file counts without being named.
+    (source / "accept.toml").write_text(
+        "".join(
+            f'[[accept]]\nid = "{name}"\npackage = "{package}"\nreason = "a test"\nuntil = {until}\n'
+            for name, package, until in entries
+        )
+    )
+    result = module(source, *given(fresh), "scan", f"--vex={tmp_path / 'vex.json'}")
+    assert "POLICY FAILED: 1 finding of HIGH or worse" in result.message
+    assert "CVE-0000-0002: its acceptance expired on 2026-01-01" in result.message
+    assert "acceptance matches no finding: CVE-0000-0009 of nothing; remove it" in result.message
+    assert "accepted: 3\n" in result.message
+    assert "not affected or fixed by VEX: 1\n" in result.message
+
+
+def test_a_scanner_that_crashes_is_not_clean_and_the_others_finish(
+    module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
+) -> None:
+    table = tomllib.loads(module.images.read_text())["images"]
+    # A program that does not know Trivy's arguments.
+    changed = tmp_path / "images.toml"
+    changed.write_text(module.images.read_text().replace(f'trivy = "{table["trivy"]}"', f'trivy = "{table["crane"]}"'))
+    broken = Module(module.env, changed)
+    result = broken(source, *given(fresh), "scan", "--fail-on=critical")
+    assert result.code != 0
+    assert result.message.startswith("ScannerError: SCANNER FAILED: trivy (image): ")
+    assert "unknown command" in result.message
+    assert "POLICY" not in result.message
+    written = broken(source, *given(fresh), "reports", "export", f"--path={tmp_path / 'out'}")
+    assert written.code == 0, written.message
+    assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS | {"grype.json", "grype.sbom.json"}
+    assert "CVE-2026-23941 inets" in statuses(tmp_path / "out")
+    assert "| no secret in the image | *did not run* |" in (tmp_path / "out" / "compliance.md").read_text()
+
+
+def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path, tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    corrupt = databases.make(tmp_path / "corrupt", now)
+    databases.spoil(corrupt.trivy / "db" / "trivy.db")
+    databases.spoil(corrupt.grype / "6" / "vulnerability.db")
+    result = module(source, *given(corrupt), "scan", "--fail-on=critical")
+    assert result.message.count("SCANNER FAILED: trivy") == 3  # the first line is there twice
+    assert result.message.count("SCANNER FAILED: grype") == 2
+    assert "PASSED" not in result.message
+
+    old = databases.make(tmp_path / "old", now - dt.timedelta(days=30, hours=1))
+    result = module(source, *given(old), "scan", "--fail-on=critical")
+    assert result.message.startswith("ScannerError: DATABASE TOO OLD: trivy's database (--trivy-db) was built on ")
+    assert "30 days ago; at most 5 days are allowed: take a newer one, or accept it with --accept-old-db" in (
+        " ".join(result.message.split())
+    )
+    accepted = module(source, *given(old), "scan", "--fail-on=critical", "--accept-old-db")
+    assert accepted.code == 0, accepted.message
+
+    (tmp_path / "empty").mkdir()
+    result = module(source, f"--trivy-db={tmp_path / 'empty'}", f"--grype-db={old.grype}", "scan")
+    assert result.message.startswith("InputError: --trivy-db: no trivy.db in it")
+
+
+def test_a_severity_that_is_none(module: Module, source: Path) -> None:
+    result = module(source, "scan", "--fail-on=severe")
+    assert result.message == (
+        "InputError: --fail-on: severe: not a severity; expected one of CRITICAL, HIGH, MEDIUM, LOW, NEGLIGIBLE"
+    )

@@ -1,0 +1,146 @@
+"""Images for other platforms: what runs is the engine's own, what is copied is the other's."""
+
+from collections.abc import AsyncIterator
+
+import dagger
+import pytest
+from recorder import Chain, Recorder, exec_error
+from test_stages import APPLICATION, execs, project
+
+from pipeline import _build, _image, _platforms, _runtime
+from pipeline._errors import BuildError, InputError
+
+pytestmark = pytest.mark.anyio
+
+ARM = _platforms.parse_platforms(["linux/arm64"], "linux/amd64")["linux/arm64"]
+BASE = "docker.io/library/alpine@sha256:" + "0" * 64
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
+    async with Recorder() as started:
+        started.answer(
+            "File.contents",
+            "ID=alpine\nVERSION_ID=3.22.1\n",
+            when=lambda chain: bool(chain.find("file", path="/etc/os-release")),
+        )
+        yield started
+
+
+def platform(chain: Chain) -> str | None:
+    """Return the platform of a container, or None for the engine's own."""
+    [container] = [step.call for step in chain.steps() if step.call.field == "container"]
+    return container.args.get("platform")
+
+
+async def test_nothing_of_another_platform_runs(recorder: Recorder) -> None:
+    made = project(recorder)
+    await (await _runtime.runtime(made, APPLICATION, await _build.release(made, APPLICATION), ARM)).sync()
+    assert {platform(chain) for chain in recorder.execs()} == {None}
+    assert {platform(chain) for chain in recorder.find("from")} == {None, "linux/arm64"}
+    assert platform(recorder.plan[-1]) == "linux/arm64"
+
+
+async def test_beam_files_are_compiled_once_for_all_platforms(recorder: Recorder) -> None:
+    made = project(recorder)
+    release = await _build.release(made, APPLICATION)
+    before = len(recorder.execs())
+    for one in (None, ARM):
+        await (await _runtime.runtime(made, APPLICATION, release, one)).sync()
+    scripts = [chain.call.args["args"][:3] for chain in recorder.execs()[before:]]
+    assert not [words for words in scripts if "rebar3" in words or "/pipeline/compile.sh" in words]
+    assert ["escript", "/pipeline/elf.escript", "swap"] in scripts
+
+
+async def test_erts_comes_from_the_builder_of_that_platform(recorder: Recorder) -> None:
+    made = project(recorder)
+    await _platforms.release_for(ARM, made, await _build.release(made, APPLICATION))
+    [swap] = execs(recorder, "swap")
+    assert swap.call.args["args"][2:] == ["swap", "arm64", "/layers", "/foreign"]
+    [mounted] = [call.args["source"] for call in swap.calls("withMountedDirectory")]
+    assert (platform(mounted), mounted.images()) == ("linux/arm64", [made.builder])
+
+
+async def test_packages_go_into_a_mounted_root_by_the_engines_own_package_manager(recorder: Recorder) -> None:
+    made = project(recorder)
+    await _runtime.libraries(made, APPLICATION, ARM)
+    [install] = execs(recorder, "/pipeline/packages.sh")
+    assert install.call.args["args"] == [
+        *("sh", "/pipeline/packages.sh", "greeter", "1000"),
+        *("/other", "arm64"),
+    ]
+    [mounted] = [call.args["source"] for call in install.calls("withMountedDirectory")]
+    assert (platform(mounted), mounted.images()) == ("linux/arm64", [made.runtime])
+    paths = [call.args["path"] for call in install.calls("withNewFile")]
+    assert paths[:2] == ["/other/usr/local/bin/entrypoint", "/other/usr/local/bin/healthcheck"]
+
+
+async def test_the_engines_own_platform_mounts_no_root(recorder: Recorder) -> None:
+    await _runtime.libraries(project(recorder), APPLICATION, None)
+    [install] = execs(recorder, "/pipeline/packages.sh")
+    assert install.call.args["args"][2:] == ["greeter", "1000"]
+    assert not install.calls("withMountedDirectory")
+
+
+async def test_libraries_are_read_for_every_platform(recorder: Recorder) -> None:
+    made = project(recorder)
+    release = await _build.release(made, APPLICATION)
+    for one in (None, ARM):
+        await _runtime.runtime(made, APPLICATION, release, one)
+    checks = [chain.call.args["args"][2:] for chain in execs(recorder, "libraries")]
+    assert checks == [
+        ["libraries", "native", "/image", "/opt/greeter"],
+        ["libraries", "arm64", "/image", "/opt/greeter"],
+    ]
+
+
+async def test_a_missing_library_is_the_message(recorder: Recorder) -> None:
+    made = project(recorder)
+    said = "libraries that the runtime image lacks:\n/opt/greeter/lib/a-1/priv/a.so: libx.so.1 is not there"
+    recorder.answer(
+        "Container.withExec", exec_error(1, said), when=lambda chain: "libraries" in chain.call.args["args"]
+    )
+    with pytest.raises(BuildError, match=r"libx\.so\.1 is not there"):
+        await _runtime.runtime(made, APPLICATION, await _build.release(made, APPLICATION), ARM)
+
+
+async def test_native_code_is_refused(recorder: Recorder) -> None:
+    recorder.answer(
+        "File.contents",
+        "native lib/jiffy-1.1.2/priv/jiffy.so\n",
+        when=lambda chain: bool(chain.find("file", path="/layers/problems")),
+    )
+    made = project(recorder)
+    with pytest.raises(InputError, match="jiffy has native code"):
+        await _platforms.release_for(ARM, made, await _build.release(made, APPLICATION))
+
+
+async def test_the_bases_layers_are_pulled_by_digest_and_platform(recorder: Recorder) -> None:
+    assert await _image.base_layers(dagger.dag.container().from_("crane"), BASE, "linux/arm64")
+    [pull] = recorder.execs()
+    assert pull.call.args["args"] == ["pull", "--format=oci", "--platform=linux/arm64", BASE, "/base"]
+    assert pull.call.args["useEntrypoint"] is True
+    assert not pull.calls("withServiceBinding")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000"])
+async def test_a_registry_on_the_engines_machine_needs_a_service(recorder: Recorder, host: str) -> None:
+    crane, reference = dagger.dag.container().from_("crane"), f"{host}/debian@sha256:" + "0" * 64
+    assert await _image.base_layers(crane, reference, "linux/amd64") is None
+    assert recorder.execs() == []
+    service = dagger.dag.container().from_("registry").as_service()
+    assert await _image.base_layers(crane, reference, "linux/amd64", service)
+    [pull] = recorder.execs()
+    assert pull.call.args["args"][3:5] == ["--insecure", "registry:5000/debian@sha256:" + "0" * 64]
+    assert [call.args["alias"] for call in pull.calls("withServiceBinding")] == ["registry"]
+
+
+async def test_a_registry_that_refuses_speaks_for_itself(recorder: Recorder) -> None:
+    recorder.answer("Container.withExec", exec_error(1, "Error: UNAUTHORIZED: authentication required"))
+    with pytest.raises(BuildError, match=r"alpine@sha256:0+: its layers cannot be had for linux/amd64:\nError: UNAUTH"):
+        await _image.base_layers(dagger.dag.container().from_("crane"), BASE, "linux/amd64")
