@@ -81,7 +81,7 @@ PUBLISHED = {
         "invocation": f"https://github.com/vito/bass/{GITHUB_RUN}/1",
     },
     "github-tag": {
-        "tag": "v3.0.0",
+        "version": "3.0.0",
         "builder-id": "https://github.com/octocat/hello-world/.github/workflows/image.yml@refs/tags/v3.0.0",
         "invocation": f"https://github.com/octocat/Hello-World/{GITHUB_RUN}/2",
     },
@@ -101,7 +101,7 @@ PUBLISHED = {
         "invocation": "https://gitlab.com/diggerdev/digger-demo/-/jobs/5229209492",
     },
     "gitlab-tag": {
-        "tag": "v3.0.0",
+        "version": "3.0.0",
         "builder-id": "https://gitlab.example.com/gitlab-org/gitlab/-/runners/10",
         "invocation": "https://gitlab.example.com/gitlab-org/gitlab/-/jobs/50",
     },
@@ -121,7 +121,7 @@ PUBLISHED = {
         "invocation": "https://jenkins.example.com/jenkins/job/erlmcp/job/PR-13/1/",
     },
     "jenkins-tag": {
-        "tag": "v3.0.0",
+        "version": "3.0.0",
         "builder-id": "https://jenkins.example.com/jenkins",
         "invocation": "https://jenkins.example.com/jenkins/job/erlmcp/job/v3.0.0/1/",
     },
@@ -178,6 +178,25 @@ def test_secrets_are_named_never_told(shim: Shim, name: str) -> None:
     assert not any(secret in word for secret in SECRETS.values() for word in argv)
 
 
+def test_a_key_is_named_too_and_takes_the_place_of_the_token(shim: Shim) -> None:
+    env = recorded("jenkins-tag") | SECRETS | {"COSIGN_KEY": "s3cret-key", "COSIGN_PASSWORD": "s3cret-too"}
+    argv = shim("publish", env=env)
+    told = behind(argv, "publish")
+    assert told["cosign-key"] == "env:COSIGN_KEY"
+    assert told["cosign-password"] == "env:COSIGN_PASSWORD"
+    assert "identity-token" not in told
+    assert "s3cret" not in "\n".join(argv)
+
+
+def test_rescan_logs_in_and_is_given_no_identity(shim: Shim) -> None:
+    env = recorded("github-schedule") | SECRETS | {"REGISTRY_USER": "robot", "ERLMCP_RESCAN": "--reference=x"}
+    assert behind(shim("rescan", env=env), "rescan") == {
+        "user": "robot",
+        "password": "env:REGISTRY_PASSWORD",
+        "reference": "x",
+    }
+
+
 def test_on_a_laptop_nothing_is_added(shim: Shim, tmp_path: Path) -> None:
     assert shim("publish", "--dry-run", folder=tmp_path) == ["call", "--mod", str(ROOT), "publish", "--dry-run"]
 
@@ -209,10 +228,10 @@ def test_what_the_caller_says_wins_and_nothing_is_split_or_expanded(shim: Shim) 
 def test_a_tag_given_by_hand_takes_the_place_of_the_others(shim: Shim) -> None:
     told = behind(shim("publish", env=recorded("github-push") | {"IMAGE_TAG": "canary"}), "publish")
     assert told["tags"] == "canary"
-    assert not {"branch", "tag", "pull-request"} & told.keys()
+    assert not {"branch", "version", "pull-request"} & told.keys()
 
 
-def test_scan_and_reports_get_the_same_policy(shim: Shim) -> None:
+def test_scan_reports_and_publish_get_the_same_policy(shim: Shim) -> None:
     env = {"ERLMCP_SCAN": "--fail-on=CRITICAL --only-fixed", "ERLMCP_RESCAN": "--reference=x"}
     assert shim("scan", env=env)[3:] == ["scan", "--fail-on=CRITICAL", "--only-fixed"]
     assert shim("reports", "export", "--path=reports", env=env)[3:] == [
@@ -222,6 +241,7 @@ def test_scan_and_reports_get_the_same_policy(shim: Shim) -> None:
         "export",
         "--path=reports",
     ]
+    assert shim("publish", env=env)[3:] == ["publish", "--fail-on=CRITICAL", "--only-fixed"]
     assert shim("rescan", env=env)[3:] == ["rescan", "--reference=x"]
     assert shim("build-runtime", "sync", env=env)[3:] == ["build-runtime", "sync"]
 
@@ -494,10 +514,11 @@ def test_no_script_of_a_workflow_is_made_of_expressions() -> None:
 
 def test_secrets_reach_the_job_that_needs_them_alone() -> None:
     holders = {name for name, job in PIPELINE["jobs"].items() if "secrets." in str(job) or "REGISTRY_" in str(job)}
-    assert holders == {"publish"}
-    assert [name for name, text in jenkins_stages().items() if "withCredentials" in text] == ["publish"]
+    assert holders == {"publish", "rescan"}
+    assert [name for name, text in jenkins_stages().items() if "withCredentials" in text] == ["publish", "rescan"]
     assert "not { changeRequest() }" in jenkins_stages()["publish"]
-    assert {name for name, job in GITLAB.items() if "REGISTRY_" in str(job) or "id_tokens" in job} == {"erlmcp publish"}
+    assert {name for name, job in GITLAB.items() if "REGISTRY_" in str(job)} == {"erlmcp publish", "erlmcp rescan"}
+    assert [name for name, job in GITLAB.items() if "id_tokens" in job] == ["erlmcp publish"]
 
 
 def test_actions_are_pinned_by_commit() -> None:
