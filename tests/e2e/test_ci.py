@@ -1,17 +1,21 @@
 """ci/ on real programs: each setting of engine.json on an engine with it, the definitions against the laptop's run."""
 
+import datetime as dt
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import databases
 import pytest
-from conftest import ROOT
+import yaml
+from conftest import FIXTURES, ROOT, read_archive
 
 CI = ROOT / "ci"
 
@@ -166,3 +170,154 @@ def test_the_log_of_a_session_holds_warnings_and_worse_alone(engine_of_ci: Engin
     assert engine_of_ci.query("{ version }").returncode == 0
     assert "level=info" in before
     assert not {"level=info", "level=debug"} & set(engine_of_ci.log.removeprefix(before).split())
+
+
+# The same run in three places -----------------------------------------------------------------------------------------
+
+#: Runs a .gitlab-ci.yml on this machine; the newest that Node 20 runs.
+GITLAB_CI_LOCAL = "gitlab-ci-local@4.61.0"
+OVERLAY = ("dagger.json", "pyproject.toml", "uv.lock", ".dockerignore", "pipeline", "ci", ".github")
+GIT = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
+ARGUMENTS = "--flavor=debian --images=images.toml --trivy-db=db/trivy --grype-db=db/grype"
+LAPTOP = ("build-runtime sync", "reports export --path=reports", "scan")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a place left of the run: its exit code, what it said, its reports."""
+
+    code: int
+    said: str
+    folder: Path
+
+    @property
+    def reports(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in (self.folder / "reports").iterdir()}
+
+    @property
+    def digest(self) -> str:
+        return json.loads(self.reports["findings.json"])["image"]["digest"]
+
+
+@pytest.fixture(scope="module")
+def repository(
+    engine: dict[str, str], registry: str, images: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, str]]:
+    """Return a repository with an application, the pipeline laid over it, and the environment to run it in."""
+    folder = tmp_path_factory.mktemp("ci") / "repository"
+    shutil.copytree(FIXTURES / "greeter", folder, symlinks=True)
+    shutil.copytree(FIXTURES / "packages", folder / "_checkouts")
+    for name in OVERLAY:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    scanners = folder / "scanners.toml"
+    subprocess.run(
+        [ROOT / "tests/e2e/standins", "--scanners", "--registry", registry, "--out", scanners], env=engine, check=True
+    )
+    tables = [tomllib.loads(path.read_text())["images"] for path in (images, scanners)]
+    lines = (f'{key} = "{reference}"\n' for table in tables for key, reference in table.items())
+    (folder / "images.toml").write_text("[images]\n" + "".join(lines))
+    databases.make(folder / "db", dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
+    (folder / ".gitlab-ci.yml").write_text("include:\n  - local: ci/gitlab-ci.yml\n")
+    subprocess.run([*GIT, "init", "--quiet", "--initial-branch=main"], cwd=folder, check=True)
+    subprocess.run([*GIT, "add", "--all", "--force"], cwd=folder, check=True)
+    subprocess.run([*GIT, "commit", "--quiet", "--message=x"], cwd=folder, check=True)
+    return folder, engine | {"ERLMCP_ARGUMENTS": ARGUMENTS}
+
+
+def clone(repository: Path, place: str) -> Path:
+    folder = repository.parent / place
+    subprocess.run(["git", "clone", "--quiet", repository, folder], check=True)
+    # A service's name, from which gitlab-ci-local takes the project's.
+    origin = "https://gitlab.com/banyan-platform/erlmcp.git"
+    subprocess.run(["git", "remote", "set-url", "origin", origin], cwd=folder, check=True)
+    return folder
+
+
+def script(folder: Path, commands: Iterable[str], env: dict[str, str]) -> Run:
+    """Run commands as a CI does: each in a shell, up to the first that fails."""
+    said = ""
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-e", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=900, check=False
+        )
+        said += done.stdout + done.stderr
+        if done.returncode:
+            return Run(done.returncode, said, folder)
+    return Run(0, said, folder)
+
+
+@pytest.fixture(scope="module")
+def laptop(repository: tuple[Path, dict[str, str]]) -> Run:
+    source, env = repository
+    return script(clone(source, "laptop"), [f"ci/run {words}" for words in LAPTOP], env)
+
+
+@pytest.fixture(scope="module")
+def github(repository: tuple[Path, dict[str, str]]) -> Run:
+    """Run the steps of the workflow's job in a plain shell, with a recorded event."""
+    source, env = repository
+    folder = clone(source, "github")
+    lines = (FIXTURES / "ci" / "github-push.env").read_text().splitlines()
+    event = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    steps = yaml.safe_load((folder / ".github/workflows/pipeline.yml").read_text())["jobs"]["image"]["steps"]
+    summary = {"GITHUB_STEP_SUMMARY": str(source.parent / "summary.md")}
+    return script(folder, [step["run"] for step in steps if "run" in step], env | event | summary)
+
+
+@pytest.fixture(scope="module")
+def gitlab(repository: tuple[Path, dict[str, str]]) -> Run:
+    """Run the job of the GitLab file with gitlab-ci-local, in its shell mode."""
+    source, env = repository
+    if missing := [name for name in ("npx", "rsync") if not shutil.which(name)]:
+        pytest.skip(f"gitlab-ci-local needs {', '.join(missing)}")
+    folder = clone(source, "gitlab")
+    # It takes variables by argument alone; a variable of its own environment is one of the runner's.
+    runner = {key: value for key, value in env.items() if key != "ERLMCP_ARGUMENTS"}
+    command = f"npx --yes {GITLAB_CI_LOCAL} --no-color --no-evaluate-rule-changes 'erlmcp image'"
+    return script(folder, [f"{command} --variable 'ERLMCP_ARGUMENTS={ARGUMENTS}'"], runner)
+
+
+# What may differ between two runs of one commit: the time of the verdict, and ids and times that scanners make anew.
+TIMES = re.compile(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?")
+
+
+def same(reports: dict[str, str]) -> dict[str, str]:
+    return {name: TIMES.sub("TIME", text) for name, text in reports.items()}
+
+
+@pytest.mark.parametrize("place", ["github", "gitlab"])
+def test_a_ci_and_a_laptop_find_the_same_of_the_same_image(
+    laptop: Run, place: str, request: pytest.FixtureRequest
+) -> None:
+    run: Run = request.getfixturevalue(place)
+    assert laptop.reports, laptop.said
+    assert run.reports.keys() == laptop.reports.keys(), run.said
+    assert run.digest == laptop.digest
+    there, here = same(run.reports), same(laptop.reports)
+    assert [name for name in here if there[name] != here[name]] == []
+
+
+@pytest.mark.parametrize("place", ["laptop", "github", "gitlab"])
+def test_a_gate_that_fails_fails_the_job_and_its_reports_are_there(place: str, request: pytest.FixtureRequest) -> None:
+    run: Run = request.getfixturevalue(place)
+    assert run.code == 1
+    assert "POLICY FAILED" in run.said
+    wanted = {"report.md", "findings.sarif", "gl-container-scanning-report.json", "junit.xml", "sbom.cdx.json"}
+    assert wanted <= run.reports.keys()
+
+
+def test_the_image_that_was_judged_is_the_one_that_is_built(
+    laptop: Run, repository: tuple[Path, dict[str, str]]
+) -> None:
+    archive = laptop.folder / "image.tar"
+    done = script(laptop.folder, [f"ci/run image-tarball export --path={archive}"], repository[1])
+    assert done.code == 0, done.said
+    assert read_archive(archive).digest == laptop.digest
+
+
+def test_the_summary_of_the_step_is_the_report(github: Run, repository: tuple[Path, dict[str, str]]) -> None:
+    assert (repository[0].parent / "summary.md").read_text() == github.reports["report.md"]
