@@ -321,3 +321,42 @@ def test_the_image_that_was_judged_is_the_one_that_is_built(
 
 def test_the_summary_of_the_step_is_the_report(github: Run, repository: tuple[Path, dict[str, str]]) -> None:
     assert (repository[0].parent / "summary.md").read_text() == github.reports["report.md"]
+
+
+ACCEPTED = """[[accept]]
+id = "CVE-0000-0002"
+package = "tiny_text"
+reason = "no untrusted text gets there"
+until = 2099-12-31
+"""
+VEX = """{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.org/vex/1", "author": "x", "version": 1,
+"timestamp": "2026-01-01T00:00:00Z", "statements": [{"vulnerability": {"name": "CVE-2026-23941"},
+"products": [{"@id": "pkg:otp/inets"}], "status": "not_affected", "justification": "vulnerable_code_not_present"}]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("ci/run images", 0, "runtime-alpine = "),
+        ("ci/run application", 0, "greeter_core"),
+        ("ci/run sbom export --path=sbom && ls sbom", 0, "sbom.cdx.json"),
+        ("ci/run scan --fail-on=CRITICAL", 0, "PASSED: no finding of CRITICAL"),
+        ("ci/run scan --only-fixed", 1, "POLICY FAILED: 5 findings of HIGH or worse with a fix"),
+        ("ci/run scan --accept-old-db", 1, "POLICY FAILED: 5 findings of HIGH or worse"),
+        (
+            "ci/run scan --accept=accept.toml --vex=vex/erlmcp.openvex.json",
+            1,
+            "POLICY FAILED: 3 findings of HIGH or worse",
+        ),
+    ],
+)
+def test_the_commands_of_the_documents_run(
+    laptop: Run, repository: tuple[Path, dict[str, str]], command: str, code: int, words: str
+) -> None:
+    (laptop.folder / "accept.toml").write_text(ACCEPTED)
+    (laptop.folder / "vex").mkdir(exist_ok=True)
+    (laptop.folder / "vex" / "erlmcp.openvex.json").write_text(VEX)
+    done = script(laptop.folder, [command], repository[1])
+    assert done.code == code, done.said
+    assert words in done.said
