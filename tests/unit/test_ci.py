@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from pipeline._runtime import UID
+
 ROOT = Path(__file__).parents[2]
 CI = ROOT / "ci"
 RECORDED = ROOT / "tests" / "fixtures" / "ci"
@@ -529,6 +531,69 @@ def test_actions_are_pinned_by_commit() -> None:
 
 def test_the_reusable_workflow_is_found_in_ci_too() -> None:
     assert (CI / "github.yml").resolve() == WORKFLOWS / "pipeline.yml"
+
+
+def test_in_gitlab_a_job_is_never_without_the_one_that_it_needs() -> None:
+    """GitLab refuses a pipeline whose job needs one that its rules left out."""
+
+    def conditions(name: str) -> set[tuple[str, bool]]:
+        rules = [rule for rule in GITLAB[name]["rules"] if rule.get("when") != "never"]
+        return {(" ".join(rule["if"].split()), "changes" in rule) for rule in rules}
+
+    target = "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME =~ /^(main|develop)$/"
+    merge_request = f'$CI_PIPELINE_SOURCE == "merge_request_event" && {target}'
+    by_hand = ('$CI_COMMIT_TAG || $CI_PIPELINE_SOURCE == "web"', False)
+    assert conditions("erlmcp image") == {
+        by_hand,
+        (merge_request, True),
+        ('$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH =~ /^(main|develop)$/', True),
+    }
+    assert conditions("erlmcp note") == {(f"$TELL_TOKEN && {merge_request}", True)}
+    assert conditions("erlmcp publish") == {
+        by_hand,
+        ('$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "main"', True),
+    }
+
+
+# Kubernetes -----------------------------------------------------------------------------------------------------------
+
+DOCUMENTS = {item["kind"]: item for item in yaml.safe_load_all((CI / "kubernetes" / "erlmcp.yaml").read_text())}
+POD = DOCUMENTS["Deployment"]["spec"]["template"]["spec"]
+(CONTAINER,) = POD["containers"]
+
+
+def test_erlmcp_runs_without_rights_on_a_root_that_is_read_only() -> None:
+    assert POD["securityContext"]["runAsNonRoot"]
+    assert (POD["securityContext"]["runAsUser"], POD["securityContext"]["runAsGroup"]) == (UID, UID)
+    security = CONTAINER["securityContext"]
+    assert security["readOnlyRootFilesystem"]
+    assert not security["allowPrivilegeEscalation"]
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    assert not POD["automountServiceAccountToken"]
+    assert re.fullmatch(r"ghcr.io/banyan-platform/erlmcp@sha256:[0-9a-f]{64}", CONTAINER["image"])
+
+
+def test_erlmcp_may_write_where_the_image_says_and_nowhere_else() -> None:
+    mounted = {mount["mountPath"] for mount in CONTAINER["volumeMounts"] if not mount.get("readOnly")}
+    assert mounted == {"/tmp", "/var/log/erlmcp", "/var/lib/erlmcp", "/var/run/erlmcp"}  # noqa: S108 # the image's
+
+
+def test_the_probes_are_the_images_health_check() -> None:
+    code = (ROOT / "pipeline" / "_runtime.py").read_text()
+    command, interval, timeout, start, retries = re.search(
+        r'\["(.*?)"\], interval="(\d+)s", timeout="(\d+)s", start_period="(\d+)s", retries=(\d)', code
+    ).groups()
+    probes = [CONTAINER[f"{kind}Probe"] for kind in ("startup", "readiness", "liveness")]
+    assert {tuple(probe["exec"]["command"]) for probe in probes} == {(command,)}
+    assert {probe["timeoutSeconds"] for probe in probes} == {int(timeout)}
+    startup, readiness, liveness = probes
+    assert startup["periodSeconds"] * startup["failureThreshold"] == int(start)
+    assert (readiness["periodSeconds"], readiness["failureThreshold"]) == (int(interval), int(retries))
+    assert liveness["failureThreshold"] > readiness["failureThreshold"]
+
+
+def test_the_kubernetes_files_are_what_their_schemas_say() -> None:
+    check("kubernetes-validate", "--strict", "--quiet", CI / "kubernetes" / "erlmcp.yaml")
 
 
 # Other people's checkers ----------------------------------------------------------------------------------------------
