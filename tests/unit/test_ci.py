@@ -523,6 +523,13 @@ def test_secrets_reach_the_job_that_needs_them_alone() -> None:
     assert [name for name, job in GITLAB.items() if "id_tokens" in job] == ["erlmcp publish"]
 
 
+def test_no_checkout_leaves_its_token_behind() -> None:
+    steps = [step for job in PIPELINE["jobs"].values() for step in job["steps"]]
+    checkouts = [step["with"] for step in steps if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == 5
+    assert all(options["persist-credentials"] is False for options in checkouts)
+
+
 def test_actions_are_pinned_by_commit() -> None:
     used = [step["uses"] for job in PIPELINE["jobs"].values() for step in job["steps"] if "uses" in step]
     assert used
