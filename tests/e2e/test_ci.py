@@ -342,8 +342,8 @@ VEX = """{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.o
         ("ci/run application", 0, "greeter_core"),
         ("ci/run sbom export --path=sbom && ls sbom", 0, "sbom.cdx.json"),
         ("ci/run scan --fail-on=CRITICAL", 0, "PASSED: no finding of CRITICAL"),
-        ("ci/run scan --only-fixed", 1, "POLICY FAILED: 5 findings of HIGH or worse with a fix"),
-        ("ci/run scan --accept-old-db", 1, "POLICY FAILED: 5 findings of HIGH or worse"),
+        ("ci/run scan --only-fixed", 1, "POLICY FAILED: 4 findings of HIGH or worse with a fix"),
+        ("ci/run scan --accept-old-db", 1, "POLICY FAILED: 4 findings of HIGH or worse"),
         (
             "ci/run scan --accept=accept.toml --vex=vex/erlmcp.openvex.json",
             1,
@@ -354,6 +354,7 @@ VEX = """{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.o
 def test_the_commands_of_the_documents_run(
     laptop: Run, repository: tuple[Path, dict[str, str]], command: str, code: int, words: str
 ) -> None:
+    # One of five, in every call: the project's own file counts without being named.
     (laptop.folder / "accept.toml").write_text(ACCEPTED)
     (laptop.folder / "vex").mkdir(exist_ok=True)
     (laptop.folder / "vex" / "erlmcp.openvex.json").write_text(VEX)
