@@ -14,7 +14,7 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline import _sbom
+from pipeline import _ci_reports, _sbom
 from pipeline._application import Application
 from pipeline._build import LIB, Project, resource, run
 from pipeline._errors import InputError, PipelineError, PolicyError, ScannerError, excerpt
@@ -472,6 +472,8 @@ def documents(report: Report, results: Results) -> dict[str, str]:
         "findings.sarif": sarif(report),
         "findings.json": findings_json(report),
         "report.md": markdown(report),
+        "gl-container-scanning-report.json": _ci_reports.gitlab(report),
+        "junit.xml": _ci_reports.junit(report),
     }
     if results.sbom:
         files |= {

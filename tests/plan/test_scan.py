@@ -123,7 +123,15 @@ async def test_each_runs_once_and_every_format_is_a_conversion(recorder: Recorde
     files = _scan.documents(made, found)
     assert set(files) == {
         *("trivy.json", "trivy.sbom.json", "trivy.sarif", "grype.json", "grype.sbom.json", "grype.sarif", "syft.json"),
-        *("findings.sarif", "findings.json", "report.md", "sbom.spdx.json", "sbom.cdx.json"),
+        *(
+            "findings.sarif",
+            "findings.json",
+            "report.md",
+            "junit.xml",
+            "gl-container-scanning-report.json",
+            "sbom.spdx.json",
+            "sbom.cdx.json",
+        ),
     }
     # Of the image and of the SBOM.
     assert {scanner: len(runs(recorder, scanner)) for scanner in ("syft", "trivy", "grype")} == {

@@ -1,0 +1,627 @@
+"""What ci/ does: the providers' environments, the three definitions and their likeness, what people are told."""
+
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline._runtime import UID
+
+ROOT = Path(__file__).parents[2]
+CI = ROOT / "ci"
+RECORDED = ROOT / "tests" / "fixtures" / "ci"
+WORKFLOWS = ROOT / ".github" / "workflows"
+SECRETS = {"REGISTRY_PASSWORD": "s3cret-password", "SIGSTORE_ID_TOKEN": "s3cret-token"}
+
+
+# What a provider knows ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Shim:
+    """ci/run with a Dagger CLI that only writes down what it was called with."""
+
+    folder: Path
+
+    def __call__(self, *words: str, env: dict[str, str] | None = None, folder: Path = RECORDED) -> list[str]:
+        done = subprocess.run(
+            [CI / "run", *words],
+            env={
+                "PATH": "/usr/local/bin:/usr/bin:/bin",
+                "HOME": str(self.folder),
+                "DAGGER": str(self.folder / "dagger"),
+                # The recordings lie in a repository, whose commit a run would take.
+                "GIT_CEILING_DIRECTORIES": str(ROOT / "tests"),
+            }
+            | (env or {}),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(done.stderr)
+        return (self.folder / "argv").read_text().splitlines()
+
+    @property
+    def env(self) -> str:
+        return (self.folder / "env").read_text()
+
+
+@pytest.fixture
+def shim(tmp_path: Path) -> Shim:
+    dagger = tmp_path / "dagger"
+    dagger.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$@\" >{tmp_path}/argv\nenv >{tmp_path}/env\n")
+    dagger.chmod(0o755)
+    return Shim(tmp_path)
+
+
+def recorded(name: str) -> dict[str, str]:
+    lines = (RECORDED / f"{name}.env").read_text().splitlines()
+    assert lines[0].startswith("# "), f"{name}.env does not say where it comes from"
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def behind(argv: list[str], verb: str) -> dict[str, str]:
+    return dict(word.removeprefix("--").split("=", 1) for word in argv[argv.index(verb) + 1 :])
+
+
+GITHUB_RUN = "actions/runs/1658821493/attempts"
+PUBLISHED = {
+    "github-push": {
+        "branch": "main",
+        "builder-id": "https://github.com/vito/bass/.github/workflows/image.yml@refs/heads/main",
+        "invocation": f"https://github.com/vito/bass/{GITHUB_RUN}/1",
+    },
+    "github-tag": {
+        "version": "3.0.0",
+        "builder-id": "https://github.com/octocat/hello-world/.github/workflows/image.yml@refs/tags/v3.0.0",
+        "invocation": f"https://github.com/octocat/Hello-World/{GITHUB_RUN}/2",
+    },
+    "github-schedule": {
+        "branch": "main",
+        "builder-id": "https://github.com/octocat/hello-world/.github/workflows/image.yml@refs/heads/main",
+        "invocation": f"https://github.com/octocat/Hello-World/{GITHUB_RUN}/1",
+    },
+    "gitlab-push": {
+        "branch": "main",
+        "builder-id": "https://gitlab.com/diggerdev/digger-demo/-/runners/12270845",
+        "invocation": "https://gitlab.com/diggerdev/digger-demo/-/jobs/5229168106",
+    },
+    "gitlab-merge-request": {
+        "pull-request": "45",
+        "builder-id": "https://gitlab.com/diggerdev/digger-demo/-/runners/12270857",
+        "invocation": "https://gitlab.com/diggerdev/digger-demo/-/jobs/5229209492",
+    },
+    "gitlab-tag": {
+        "version": "3.0.0",
+        "builder-id": "https://gitlab.example.com/gitlab-org/gitlab/-/runners/10",
+        "invocation": "https://gitlab.example.com/gitlab-org/gitlab/-/jobs/50",
+    },
+    "gitlab-schedule": {
+        "branch": "main",
+        "builder-id": "https://gitlab.example.com/gitlab-org/gitlab/-/runners/10",
+        "invocation": "https://gitlab.example.com/gitlab-org/gitlab/-/jobs/51",
+    },
+    "jenkins-push": {
+        "branch": "main",
+        "builder-id": "https://jenkins.example.com/jenkins",
+        "invocation": "https://jenkins.example.com/jenkins/job/erlmcp/job/main/17/",
+    },
+    "jenkins-pull-request": {
+        "pull-request": "13",
+        "builder-id": "https://jenkins.example.com/jenkins",
+        "invocation": "https://jenkins.example.com/jenkins/job/erlmcp/job/PR-13/1/",
+    },
+    "jenkins-tag": {
+        "version": "3.0.0",
+        "builder-id": "https://jenkins.example.com/jenkins",
+        "invocation": "https://jenkins.example.com/jenkins/job/erlmcp/job/v3.0.0/1/",
+    },
+    "jenkins-schedule": {
+        "branch": "main",
+        "builder-id": "https://jenkins.example.com/jenkins",
+        "invocation": "https://jenkins.example.com/jenkins/job/erlmcp/18/",
+    },
+}
+FORKS = {
+    "github-pull-request-fork": "vito/testdata",
+    "gitlab-merge-request-fork": "stranger/digger-demo",
+    "jenkins-pull-request-fork": "stranger",
+}
+
+
+def test_every_recorded_environment_is_used() -> None:
+    assert {path.stem for path in RECORDED.glob("*.env")} == PUBLISHED.keys() | FORKS.keys()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_publish_is_told_what_the_provider_knows(shim: Shim, name: str) -> None:
+    env = recorded(name)
+    argv = shim("publish", env=env)
+    assert behind(argv, "publish") == PUBLISHED[name]
+    commit = next(env[key] for key in ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT") if key in env)
+    # Without a git repository; with one, it is git that knows.
+    assert argv[:4] == ["call", "--mod", str(ROOT), f"--revision={commit}"]
+    assert argv[4] == "publish"
+
+
+@pytest.mark.parametrize("name", FORKS)
+def test_a_pull_request_from_a_fork_publishes_nothing_and_builds_all_the_same(shim: Shim, name: str) -> None:
+    with pytest.raises(AssertionError, match=rf"a pull request from a fork \({FORKS[name]}\) publishes nothing"):
+        shim("publish", env=recorded(name))
+    assert shim("scan", env=recorded(name))[-1] == "scan"
+
+
+def test_an_event_that_cannot_be_read_is_a_strangers(shim: Shim) -> None:
+    env = recorded("github-pull-request-fork") | {"GITHUB_EVENT_PATH": "none"}
+    with pytest.raises(AssertionError, match="from a fork"):
+        shim("publish", env=env)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_secrets_are_named_never_told(shim: Shim, name: str) -> None:
+    argv = shim("publish", env=recorded(name) | SECRETS | {"REGISTRY_USER": "robot"})
+    told = behind(argv, "publish")
+    assert told.items() >= {
+        ("user", "robot"),
+        ("password", "env:REGISTRY_PASSWORD"),
+        ("identity-token", "env:SIGSTORE_ID_TOKEN"),
+    }
+    assert not any(secret in word for secret in SECRETS.values() for word in argv)
+
+
+def test_a_key_is_named_too_and_takes_the_place_of_the_token(shim: Shim) -> None:
+    env = recorded("jenkins-tag") | SECRETS | {"COSIGN_KEY": "s3cret-key", "COSIGN_PASSWORD": "s3cret-too"}
+    argv = shim("publish", env=env)
+    told = behind(argv, "publish")
+    assert told["cosign-key"] == "env:COSIGN_KEY"
+    assert told["cosign-password"] == "env:COSIGN_PASSWORD"
+    assert "identity-token" not in told
+    assert "s3cret" not in "\n".join(argv)
+
+
+def test_rescan_logs_in_and_is_given_no_identity(shim: Shim) -> None:
+    env = recorded("github-schedule") | SECRETS | {"REGISTRY_USER": "robot", "ERLMCP_RESCAN": "--reference=x"}
+    assert behind(shim("rescan", env=env), "rescan") == {
+        "user": "robot",
+        "password": "env:REGISTRY_PASSWORD",
+        "reference": "x",
+    }
+
+
+def test_on_a_laptop_nothing_is_added(shim: Shim, tmp_path: Path) -> None:
+    assert shim("publish", "--dry-run", folder=tmp_path) == ["call", "--mod", str(ROOT), "publish", "--dry-run"]
+
+
+def test_git_knows_better_than_the_provider(shim: Shim, tmp_path: Path) -> None:
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", tmp_path]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    argv = shim("scan", env=recorded("gitlab-push") | {"GIT_CEILING_DIRECTORIES": ""}, folder=tmp_path)
+    assert argv[3] == f"--revision={head}"
+    assert re.fullmatch(r"--created=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", argv[4])
+
+
+def test_what_the_caller_says_wins_and_nothing_is_split_or_expanded(shim: Shim) -> None:
+    env = recorded("github-push") | {"ERLMCP_ARGUMENTS": "--revision=abc  --labels=*", "ERLMCP_PUBLISH": "--branch=x"}
+    assert shim("--health-url=http://a b", "publish", "--user=$(id)", env=env)[3:] == [
+        "--revision=abc",
+        "--labels=*",
+        "--health-url=http://a b",
+        "publish",
+        f"--builder-id={PUBLISHED['github-push']['builder-id']}",
+        f"--invocation={PUBLISHED['github-push']['invocation']}",
+        "--branch=x",
+        "--user=$(id)",
+    ]
+
+
+def test_a_tag_given_by_hand_takes_the_place_of_the_others(shim: Shim) -> None:
+    told = behind(shim("publish", env=recorded("github-push") | {"IMAGE_TAG": "canary"}), "publish")
+    assert told["tags"] == "canary"
+    assert not {"branch", "version", "pull-request"} & told.keys()
+
+
+def test_scan_reports_and_publish_get_the_same_policy(shim: Shim) -> None:
+    env = {"ERLMCP_SCAN": "--fail-on=CRITICAL --only-fixed", "ERLMCP_RESCAN": "--reference=x"}
+    assert shim("scan", env=env)[3:] == ["scan", "--fail-on=CRITICAL", "--only-fixed"]
+    assert shim("reports", "export", "--path=reports", env=env)[3:] == [
+        "reports",
+        "--fail-on=CRITICAL",
+        "--only-fixed",
+        "export",
+        "--path=reports",
+    ]
+    assert shim("publish", env=env)[3:] == ["publish", "--fail-on=CRITICAL", "--only-fixed"]
+    assert shim("rescan", env=env)[3:] == ["rescan", "--reference=x"]
+    assert shim("build-runtime", "sync", env=env)[3:] == ["build-runtime", "sync"]
+
+
+# Services that the scripts talk to ------------------------------------------------------------------------------------
+
+
+class Service:
+    """An HTTP server that answers with what it was given and writes down what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answers: dict[str, Any] = {}
+        service = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                service.asked.append((self.command, self.path, json.loads(body) if body else None))
+                service.headers.append(dict(self.headers))
+                answer = service.answers.get(self.path.partition("&state")[0], {} if body else [])
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            do_GET = do_POST = do_PATCH = do_PUT = do  # noqa: N815 # names of http.server
+
+            def log_message(self, *_: object) -> None:
+                """Stay quiet."""
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    made = Service()
+    yield made
+    made.server.shutdown()
+
+
+def test_github_is_asked_for_an_identity_token(shim: Shim, service: Service, tmp_path: Path) -> None:
+    curl = tmp_path / "bin" / "curl"
+    curl.parent.mkdir()
+    curl.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/curl\nexec {shutil.which("curl")} "$@"\n')
+    curl.chmod(0o755)
+    service.answers["/token?x=1&audience=sigstore"] = {"count": 1, "value": "ey.s3cret.j-w_t"}
+    env = recorded("github-push") | {
+        "PATH": f"{curl.parent}:/usr/bin:/bin",
+        "ACTIONS_ID_TOKEN_REQUEST_URL": f"{service.url}/token?x=1",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "s3cret-request",
+    }
+    argv = shim("publish", env=env)
+    assert behind(argv, "publish")["identity-token"] == "env:SIGSTORE_ID_TOKEN"
+    assert "SIGSTORE_ID_TOKEN=ey.s3cret.j-w_t\n" in shim.env
+    assert service.headers[0]["Authorization"] == "bearer s3cret-request"
+    assert "s3cret" not in "\n".join(argv) + (tmp_path / "curl").read_text()
+
+
+def test_no_identity_token_is_a_short_message(shim: Shim, service: Service) -> None:
+    env = recorded("github-push") | {
+        "ACTIONS_ID_TOKEN_REQUEST_URL": f"{service.url}/token?x=1",
+        "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "s3cret-request",
+    }
+    with pytest.raises(AssertionError, match="the job needs the permission id-token: write"):
+        shim("publish", env=env)
+
+
+def tell(service: Service, provider: str, *words: str | Path) -> None:
+    own = {
+        "github": recorded("github-pull-request-fork")
+        | {"GITHUB_REPOSITORY": "vito/testdata", "GITHUB_API_URL": service.url},
+        "gitlab": recorded("gitlab-merge-request") | {"CI_API_V4_URL": service.url},
+    }[provider]
+    env = {"PATH": "/usr/local/bin:/usr/bin:/bin", "TELL_TOKEN": "s3cret"} | own
+    subprocess.run([CI / "tell", *words], env=env, cwd=RECORDED, check=True, capture_output=True)
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    path = tmp_path / "report.md"
+    path.write_text('## Passed: `x`\n\n"quoted" $(id) \\n\n')
+    return path
+
+
+BODY = '<!-- erlmcp-pipeline -->\n## Passed: `x`\n\n"quoted" $(id) \\n\n'
+THREADS = {
+    # first page of comments, where a new one goes, where the one with the id 7 is
+    "github": ("/repos/vito/testdata/issues/2018/comments", "PATCH", "/repos/vito/testdata/issues/comments/7"),
+    "gitlab": ("/projects/44723537/merge_requests/45/notes", "PUT", "/projects/44723537/merge_requests/45/notes/7"),
+}
+
+
+@pytest.mark.parametrize("provider", THREADS)
+def test_the_first_report_is_a_new_comment(service: Service, report: Path, provider: str) -> None:
+    tell(service, provider, "comment", report)
+    assert service.asked[-1] == ("POST", THREADS[provider][0], {"body": BODY})
+    header = {"github": ("Authorization", "Bearer s3cret"), "gitlab": ("PRIVATE-TOKEN", "s3cret")}[provider]
+    assert all(headers[header[0]] == header[1] for headers in service.headers)
+
+
+@pytest.mark.parametrize("provider", THREADS)
+def test_later_reports_update_that_comment(service: Service, report: Path, provider: str) -> None:
+    path, method, own = THREADS[provider]
+    others = [{"id": number, "body": "x"} for number in range(100, 200)]
+    service.answers[f"{path}?per_page=100&page=1"] = others
+    service.answers[f"{path}?per_page=100&page=2"] = [{"id": 7, "body": BODY}]
+    tell(service, provider, "comment", report)
+    assert service.asked[-1] == (method, own, {"body": BODY})
+
+
+def test_a_persons_comment_is_left_alone(service: Service, report: Path) -> None:
+    path = THREADS["github"][0]
+    service.answers[f"{path}?per_page=100&page=1"] = [{"id": 7, "body": BODY, "user": {"type": "User"}}]
+    tell(service, "github", "comment", report)
+    assert service.asked[-1][:2] == ("POST", path)
+
+
+@pytest.mark.parametrize(
+    ("provider", "project", "key"),
+    [("github", "/repos/vito/testdata", "body"), ("gitlab", "/projects/44723537", "description")],
+)
+def test_an_alert_is_one_issue(service: Service, report: Path, provider: str, project: str, key: str) -> None:
+    tell(service, provider, "issue", "Bad news", report)
+    assert service.asked[-1] == ("POST", f"{project}/issues", {"title": "Bad news", key: BODY})
+    number = {"github": "number", "gitlab": "iid"}[provider]
+    service.answers[f"{project}/issues?per_page=100&page=1"] = [{number: 3, "title": "Bad news"}]
+    tell(service, provider, "issue", "Bad news", report)
+    comments = {"github": "comments", "gitlab": "notes"}[provider]
+    assert service.asked[-1] == ("POST", f"{project}/issues/3/{comments}", {"body": BODY})
+
+
+# The definitions ------------------------------------------------------------------------------------------------------
+
+
+def load(path: Path) -> dict:
+    # YAML 1.1 takes the key `on` for a truth value.
+    loaded = yaml.safe_load(path.read_text())
+    return {("on" if key is True else key): value for key, value in loaded.items()}
+
+
+PIPELINE = load(WORKFLOWS / "pipeline.yml")
+TRIGGERS = load(WORKFLOWS / "image.yml")["on"]
+GITLAB = load(CI / "gitlab-ci.yml")
+JENKINS = (CI / "Jenkinsfile").read_text()
+
+
+def calls(text: str) -> list[str]:
+    """Return the commands of ci/run in a script, without redirections and what follows."""
+    return [found.strip() for found in re.findall(r"ci/run ([^>|&'\n]*)", text)]
+
+
+def github_jobs() -> dict[str, list[str]]:
+    found = {
+        name: calls("\n".join(step.get("run", "") for step in job["steps"])) for name, job in PIPELINE["jobs"].items()
+    }
+    return {name: verbs for name, verbs in found.items() if verbs}
+
+
+def gitlab_jobs() -> dict[str, list[str]]:
+    jobs = {name.removeprefix("erlmcp "): job for name, job in GITLAB.items() if not name.startswith(".")}
+    found = {name: calls("\n".join(job["script"])) for name, job in jobs.items()}
+    return {name: verbs for name, verbs in found.items() if verbs}
+
+
+def jenkins_stages() -> dict[str, str]:
+    _, *parts = re.split(r"^ {8}stage\('(\w+)'\)", JENKINS, flags=re.MULTILINE)
+    return {parts[at].lower(): parts[at + 1] for at in range(0, len(parts), 2)}
+
+
+def test_the_three_definitions_call_the_same_with_the_same() -> None:
+    expected = {
+        "image": ["build-runtime sync", "reports export --path=reports", "scan"],
+        "publish": ["publish"],
+        "rescan": ["rescan"],
+    }
+    assert github_jobs() == expected
+    assert gitlab_jobs() == expected
+    assert {name: calls(text) for name, text in jenkins_stages().items()} == expected
+
+
+def test_the_three_definitions_keep_the_same_files() -> None:
+    expected = {"image": ["reports"], "publish": ["image.txt"], "rescan": ["rescan.txt"]}
+    github = {
+        name: [
+            step["with"]["path"].rstrip("/")
+            for step in PIPELINE["jobs"][name]["steps"]
+            if step.get("uses", "").startswith("actions/upload-artifact@")
+        ]
+        for name in expected
+    }
+    gitlab = {name: [path.rstrip("/") for path in GITLAB[f"erlmcp {name}"]["artifacts"]["paths"]] for name in expected}
+    jenkins = {
+        name: [path.removesuffix("/**") for path in re.findall(r"archiveArtifacts artifacts: '([^']*)'", text)]
+        for name, text in jenkins_stages().items()
+    }
+    assert github == gitlab == jenkins == expected
+
+
+def test_reports_are_stored_when_the_gate_fails() -> None:
+    steps = [step.get("id") or step.get("name", "") for step in PIPELINE["jobs"]["image"]["steps"]]
+    assert steps.index("Reports") < steps.index("stored") < steps.index("Gate")
+    assert GITLAB["erlmcp image"]["artifacts"]["when"] == "always"
+    assert re.search(r"always \{\s*archiveArtifacts artifacts: 'reports/\*\*'", JENKINS)
+
+
+def test_the_three_definitions_have_the_old_triggers() -> None:
+    paths = TRIGGERS["push"]["paths"]
+    assert TRIGGERS["pull_request"]["paths"] == paths
+    assert TRIGGERS["push"]["branches"] == TRIGGERS["pull_request"]["branches"] == ["main", "develop"]
+    assert TRIGGERS["push"]["tags"]
+    assert TRIGGERS["schedule"]
+    assert "image_tag" in TRIGGERS["workflow_dispatch"]["inputs"]
+    common = [path for path in paths if not path.startswith(".github/")]
+    assert [path.removesuffix("/*") for path in GITLAB[".erlmcp paths"]] == common
+    assert re.findall(r"changeset '([^']*)'", JENKINS) == common
+    # Of the old filters, what there is still.
+    assert {"rebar.config", "apps/**"} <= set(common)
+    rules = str(GITLAB["erlmcp image"]["rules"])
+    for word in ("merge_request_event", "^(main|develop)$", "CI_COMMIT_TAG", '"web"'):
+        assert word in rules
+    assert re.search(r"cron\(env.BRANCH_NAME == 'main' \? 'H 3 \* \* \*'", JENKINS)
+    assert "string(\n            name: 'image_tag'" in JENKINS
+
+
+def test_the_files_that_the_outlets_name_are_those_of_reports() -> None:
+    named = set(re.findall(r"reports/([\w.-]+\.\w+)", (WORKFLOWS / "pipeline.yml").read_text() + str(GITLAB) + JENKINS))
+    assert named == {
+        "report.md",
+        "findings.sarif",
+        "sbom.spdx.json",
+        "sbom.cdx.json",
+        "gl-container-scanning-report.json",
+        "junit.xml",
+    }
+
+
+def test_a_job_that_runs_the_repositorys_code_may_write_nothing_but_publish() -> None:
+    assert PIPELINE["permissions"] == {}
+    writing = {
+        name: sorted(key for key, value in job["permissions"].items() if value == "write")
+        for name, job in PIPELINE["jobs"].items()
+    }
+    assert writing == {
+        "image": [],
+        "show": ["pull-requests", "security-events"],
+        "publish": ["id-token", "packages"],
+        "release": ["contents"],
+        "rescan": [],
+        "alert": ["issues"],
+    }
+    # What a pull request brings is checked out where nothing may be written alone.
+    refs = {
+        name: step["with"].get("ref")
+        for name, job in PIPELINE["jobs"].items()
+        for step in job["steps"]
+        if step.get("uses", "").startswith("actions/checkout@")
+    }
+    assert refs["show"] == "${{ github.event.pull_request.base.sha || github.sha }}"
+    assert "pull_request_target" not in TRIGGERS
+
+
+def test_no_script_of_a_workflow_is_made_of_expressions() -> None:
+    scripts = [step["run"] for job in PIPELINE["jobs"].values() for step in job["steps"] if "run" in step]
+    assert len(scripts) >= 8
+    assert not [script for script in scripts if "${{" in script]
+
+
+def test_secrets_reach_the_job_that_needs_them_alone() -> None:
+    holders = {name for name, job in PIPELINE["jobs"].items() if "secrets." in str(job) or "REGISTRY_" in str(job)}
+    assert holders == {"publish", "rescan"}
+    assert [name for name, text in jenkins_stages().items() if "withCredentials" in text] == ["publish", "rescan"]
+    assert "not { changeRequest() }" in jenkins_stages()["publish"]
+    assert {name for name, job in GITLAB.items() if "REGISTRY_" in str(job)} == {"erlmcp publish", "erlmcp rescan"}
+    assert [name for name, job in GITLAB.items() if "id_tokens" in job] == ["erlmcp publish"]
+
+
+def test_no_checkout_leaves_its_token_behind() -> None:
+    steps = [step for job in PIPELINE["jobs"].values() for step in job["steps"]]
+    checkouts = [step["with"] for step in steps if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == 5
+    assert all(options["persist-credentials"] is False for options in checkouts)
+
+
+def test_actions_are_pinned_by_commit() -> None:
+    used = [step["uses"] for job in PIPELINE["jobs"].values() for step in job["steps"] if "uses" in step]
+    assert used
+    assert all(re.fullmatch(r"[\w-]+/[\w/-]+@[0-9a-f]{40}", name) for name in used)
+
+
+def test_the_reusable_workflow_is_found_in_ci_too() -> None:
+    assert (CI / "github.yml").resolve() == WORKFLOWS / "pipeline.yml"
+
+
+def test_in_gitlab_a_job_is_never_without_the_one_that_it_needs() -> None:
+    """GitLab refuses a pipeline whose job needs one that its rules left out."""
+
+    def conditions(name: str) -> set[tuple[str, bool]]:
+        rules = [rule for rule in GITLAB[name]["rules"] if rule.get("when") != "never"]
+        return {(" ".join(rule["if"].split()), "changes" in rule) for rule in rules}
+
+    target = "$CI_MERGE_REQUEST_TARGET_BRANCH_NAME =~ /^(main|develop)$/"
+    merge_request = f'$CI_PIPELINE_SOURCE == "merge_request_event" && {target}'
+    by_hand = ('$CI_COMMIT_TAG || $CI_PIPELINE_SOURCE == "web"', False)
+    assert conditions("erlmcp image") == {
+        by_hand,
+        (merge_request, True),
+        ('$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH =~ /^(main|develop)$/', True),
+    }
+    assert conditions("erlmcp note") == {(f"$TELL_TOKEN && {merge_request}", True)}
+    assert conditions("erlmcp publish") == {
+        by_hand,
+        ('$CI_PIPELINE_SOURCE == "push" && $CI_COMMIT_BRANCH == "main"', True),
+    }
+
+
+# Kubernetes -----------------------------------------------------------------------------------------------------------
+
+DOCUMENTS = {item["kind"]: item for item in yaml.safe_load_all((CI / "kubernetes" / "erlmcp.yaml").read_text())}
+POD = DOCUMENTS["Deployment"]["spec"]["template"]["spec"]
+(CONTAINER,) = POD["containers"]
+
+
+def test_erlmcp_runs_without_rights_on_a_root_that_is_read_only() -> None:
+    assert POD["securityContext"]["runAsNonRoot"]
+    assert (POD["securityContext"]["runAsUser"], POD["securityContext"]["runAsGroup"]) == (UID, UID)
+    security = CONTAINER["securityContext"]
+    assert security["readOnlyRootFilesystem"]
+    assert not security["allowPrivilegeEscalation"]
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    assert not POD["automountServiceAccountToken"]
+    assert re.fullmatch(r"ghcr.io/banyan-platform/erlmcp@sha256:[0-9a-f]{64}", CONTAINER["image"])
+
+
+def test_erlmcp_may_write_where_the_image_says_and_nowhere_else() -> None:
+    mounted = {mount["mountPath"] for mount in CONTAINER["volumeMounts"] if not mount.get("readOnly")}
+    assert mounted == {"/tmp", "/var/log/erlmcp", "/var/lib/erlmcp", "/var/run/erlmcp"}  # noqa: S108 # the image's
+
+
+def test_the_probes_are_the_images_health_check() -> None:
+    code = (ROOT / "pipeline" / "_runtime.py").read_text()
+    command, interval, timeout, start, retries = re.search(
+        r'\["(.*?)"\], interval="(\d+)s", timeout="(\d+)s", start_period="(\d+)s", retries=(\d)', code
+    ).groups()
+    probes = [CONTAINER[f"{kind}Probe"] for kind in ("startup", "readiness", "liveness")]
+    assert {tuple(probe["exec"]["command"]) for probe in probes} == {(command,)}
+    assert {probe["timeoutSeconds"] for probe in probes} == {int(timeout)}
+    startup, readiness, liveness = probes
+    assert startup["periodSeconds"] * startup["failureThreshold"] == int(start)
+    assert (readiness["periodSeconds"], readiness["failureThreshold"]) == (int(interval), int(retries))
+    assert liveness["failureThreshold"] > readiness["failureThreshold"]
+
+
+def test_the_kubernetes_files_are_what_their_schemas_say() -> None:
+    check("kubernetes-validate", "--strict", "--quiet", CI / "kubernetes" / "erlmcp.yaml")
+
+
+# Other people's checkers ----------------------------------------------------------------------------------------------
+
+
+def check(*command: str | Path) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_zizmor_finds_nothing() -> None:
+    check("zizmor", "--offline", "--quiet", WORKFLOWS)
+
+
+def test_the_definitions_are_what_their_schemas_say() -> None:
+    check("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS.glob("*.yml"))
+    check(
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.gitlab-ci",
+        "--data-transform",
+        "gitlab-ci",
+        CI / "gitlab-ci.yml",
+    )
