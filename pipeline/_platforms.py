@@ -61,7 +61,9 @@ async def check_pulls(platform: Platform, reference: str) -> None:
     try:
         await container(platform, reference).sync()
     except dagger.QueryError as error:
-        raise InputError(f"{reference}: no image for {platform.name} ({error}); choose one that has it") from None
+        raise InputError(
+            f"{reference}: cannot be had for {platform.name}; choose an image that has it:\n{error}"
+        ) from None
 
 
 async def release_for(platform: Platform, project: Project, release: dagger.Container) -> dagger.Container:

@@ -109,6 +109,18 @@ async def test_a_missing_library_is_the_message(recorder: Recorder) -> None:
         await _runtime.runtime(made, APPLICATION, await _build.release(made, APPLICATION), ARM)
 
 
+async def test_an_index_without_the_platform_is_named(recorder: Recorder) -> None:
+    made = project(recorder)
+    recorder.answer(
+        "Container.from",
+        exec_error(1, "no manifest matches requested platform"),
+        when=lambda chain: platform(chain) == "linux/arm64" and chain.images() == [made.runtime],
+    )
+    with pytest.raises(InputError, match=rf"^{made.runtime}: cannot be had for linux/arm64; choose an image"):
+        await _platforms.check_pulls(ARM, made.runtime)
+    await _platforms.check_pulls(ARM, made.builder)
+
+
 async def test_native_code_is_refused(recorder: Recorder) -> None:
     recorder.answer(
         "File.contents",
