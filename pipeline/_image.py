@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+import sys
 import tarfile
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
@@ -138,11 +139,22 @@ async def base_layers(
 async def bases(
     crane: str, reference: str, platforms: Mapping[str, Platform | None], registry: dagger.Service | None
 ) -> dict[str, dagger.Directory]:
-    """Return what `base_layers` gives of an image, for each platform; `crane` is the reference of its image."""
+    """Return what `base_layers` gives of an image, for each platform; `crane` is the reference of its image.
+
+    The engine pulls with the user's own login, crane without one: of a private registry the layers cannot be had
+    like this. The image is the same then, its digest may not be; a warning says so.
+    """
     found = {}
     for name, platform in platforms.items():
         pinned = await _platforms.container(platform, reference).image_ref()
-        layers = await base_layers(dag.container().from_(crane), pinned, name, registry)
+        try:
+            layers = await base_layers(dag.container().from_(crane), pinned, name, registry)
+        except BuildError as error:
+            # The run's log.
+            sys.stderr.write(
+                f"warning: {error}\nThey are as this engine packs them: another may give another digest.\n"
+            )
+            continue
         if layers:
             found[name] = layers
     return found

@@ -146,7 +146,7 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
             failures.append(error)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(collect, _SYFT, _syft(subject).contents())
+        group.start_soon(collect, _SYFT, syft(subject.images, subject.layout).contents())
         group.start_soon(collect, _INVENTORY, inventory(subject))
     if failures:
         raise failures[0]
@@ -157,11 +157,12 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
 _SYFT, _INVENTORY = "syft", "the inventory of the release"
 
 
-def _syft(subject: Subject) -> dagger.File:
+def syft(images: Images, layout: dagger.Directory) -> dagger.File:
+    """Return Syft's own JSON of an image."""
     return (
-        _scanner(subject.images["syft"])
+        _scanner(images["syft"])
         .with_env_variable("SYFT_CHECK_FOR_APP_UPDATE", "false")
-        .with_mounted_directory(_IMAGE, subject.layout)
+        .with_mounted_directory(_IMAGE, layout)
         .with_exec(["scan", f"oci-dir:{_IMAGE}", "-o", f"syft-json={_OUT}/syft.json"], use_entrypoint=True)
         .file(f"{_OUT}/syft.json")
     )
@@ -215,7 +216,7 @@ async def scan(
     documents: list[tuple[str, Sbom]] = []
 
     async def one(scanner: str, content: dagger.Directory | dagger.File) -> None:
-        step = _trivy if scanner == "trivy" else _grype
+        step = trivy if scanner == "trivy" else grype
         target, _ = _target(content)
         try:
             runs[scanner, target] = await step(images, databases, content, own)
@@ -230,8 +231,8 @@ async def scan(
         except PipelineError as error:
             runs["syft", "image"] = Run(Scan("syft", "image", failure=str(error)))
             return
-        text = _sbom.cyclonedx(documents[0][1].shipped())
-        file = dag.directory().with_new_file("sbom.cdx.json", text).file("sbom.cdx.json")
+        content = _sbom.cyclonedx(documents[0][1].shipped())
+        file = dag.directory().with_new_file("sbom.cdx.json", content).file("sbom.cdx.json")
         async with anyio.create_task_group() as inner:
             inner.start_soon(one, "trivy", file)
             inner.start_soon(one, "grype", file)
@@ -242,9 +243,9 @@ async def scan(
         if layout:
             group.start_soon(one, "trivy", layout)
             group.start_soon(one, "grype", layout)
-    syft, sbom = documents[0] if documents else ("", None)
+    text, sbom = documents[0] if documents else ("", None)
     order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype")]
-    return Results(tuple(runs[key] for key in order if key in runs), syft, sbom)
+    return Results(tuple(runs[key] for key in order if key in runs), text, sbom)
 
 
 async def check(databases: Databases) -> None:
@@ -257,9 +258,10 @@ async def check(databases: Databases) -> None:
             raise InputError(f"{option}: no {file} in it; give the DIR that `{command}` filled")
 
 
-async def _trivy(
+async def trivy(
     images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...]
 ) -> Run:
+    """Run Trivy over an image or an SBOM."""
     target, path = _target(content)
     database = await _fetched(await _trivy_database(images, databases))
     source = "--trivy-db" if databases.trivy else databases.trivy_repository or _TRIVY_SOURCE
@@ -285,9 +287,10 @@ async def _trivy(
     return Run(dataclasses.replace(found, database=Database.from_trivy(metadata, source)), raw)
 
 
-async def _grype(
+async def grype(
     images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...]
 ) -> Run:
+    """Run Grype over an image or an SBOM."""
     target, path = _target(content)
     database = await _fetched(_grype_database(images, databases))
     out = f"{_OUT}/grype.json"

@@ -36,7 +36,8 @@ class Result:
     @property
     def message(self) -> str:
         """The error as the user reads it: the last one, without the engine's trace id."""
-        return re.sub(r" \[traceparent:[^\]]*\]", "", self.err.rpartition("Error: ")[2]).strip()
+        said = re.split(r"^Error: (?:\w+Error: )?", self.err, flags=re.MULTILINE)[-1]
+        return re.sub(r" \[traceparent:[^\]]*\]", "", said).strip()
 
     def ran(self, words: str) -> bool:
         """Tell whether a command that holds these words really ran (was not answered by the cache)."""

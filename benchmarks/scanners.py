@@ -1,0 +1,78 @@
+"""Compare the wall time of the three scanners together with that of each alone, in one run.
+
+    dagger call image-tarball export --path=image.tar
+    mkdir layout && tar -xf image.tar -C layout
+    uv run python benchmarks/scanners.py --images TABLE --layout layout --trivy-db DIR --grype-db DIR
+
+Needs an engine (`_EXPERIMENTAL_DAGGER_RUNNER_HOST` and a `dagger` on PATH). The images and databases are at the engine
+before the clock starts; each run reads a layout that the cache does not know.
+"""
+
+import argparse
+import statistics
+import time
+import uuid
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import dagger
+from dagger import dag
+
+from pipeline import _scan
+from pipeline._images import Images, default_images, parse_images
+
+SCANNERS = ("syft", "trivy", "grype")
+
+
+async def main(arguments: argparse.Namespace) -> None:
+    """Measure and print a table."""
+    async with dagger.connection():
+        images = default_images()
+        if arguments.images:
+            images = images.override(parse_images(arguments.images.read_text(), "--images"))
+        databases = _scan.Databases(
+            "2026-01-01", dag.host().directory(str(arguments.trivy_db)), dag.host().directory(str(arguments.grype_db))
+        )
+        await measure(arguments.layout, images, databases, SCANNERS)
+        times: dict[str, list[float]] = {}
+        for _ in range(arguments.runs):
+            for name, scanners in {**{scanner: (scanner,) for scanner in SCANNERS}, "together": SCANNERS}.items():
+                times.setdefault(name, []).append(await measure(arguments.layout, images, databases, scanners))
+    middle = {name: statistics.median(seconds) for name, seconds in times.items()}
+    for name, seconds in times.items():
+        print(f"{name:<10} {middle[name]:6.2f} s  (of {', '.join(f'{each:.2f}' for each in seconds)})")  # noqa: T201 # the table
+    slowest = max(middle[scanner] for scanner in SCANNERS)
+    print(f"together / slowest alone: {middle['together'] / slowest:.2f}")  # noqa: T201 # the table
+
+
+async def measure(folder: Path, images: Images, databases: _scan.Databases, scanners: tuple[str, ...]) -> float:
+    """Return the seconds that some scanners take at the same time."""
+    layout = await dag.host().directory(str(folder)).with_new_file("run", str(uuid.uuid4())).sync()
+    steps: dict[str, Awaitable[Any]] = {}
+    begin = time.monotonic()
+    if "syft" in scanners:
+        steps["syft"] = _scan.syft(images, layout).contents()
+    if "trivy" in scanners:
+        steps["trivy"] = _scan.trivy(images, databases, layout, ())
+    if "grype" in scanners:
+        steps["grype"] = _scan.grype(images, databases, layout, ())
+
+    async def finish(step: Awaitable[Any]) -> None:
+        await step
+
+    async with anyio.create_task_group() as group:
+        for step in steps.values():
+            group.start_soon(finish, step)
+    return time.monotonic() - begin
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=Path, metavar="FILE", help="as for the module's --images")
+    parser.add_argument("--layout", required=True, type=Path, metavar="DIR", help="an OCI image layout")
+    parser.add_argument("--trivy-db", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--grype-db", required=True, type=Path, metavar="DIR")
+    parser.add_argument("--runs", type=int, default=3)
+    anyio.run(main, parser.parse_args())
