@@ -22,7 +22,11 @@ class PolicyError(PipelineError):
     """The work was done and the result is not good enough."""
 
 
-for _class in (PipelineError, InputError, BuildError, PolicyError):
+class ScannerError(PipelineError):
+    """A scanner did not do its work, or its database is too old: nothing is known, good or bad."""
+
+
+for _class in (PipelineError, InputError, BuildError, PolicyError, ScannerError):
     # The engine prefixes the message with module and class: "InputError: …" reads better than our module path.
     _class.__module__ = "builtins"
 

@@ -81,8 +81,8 @@ def faults(steps: list[Step], *, endpoint: bool) -> list[str]:
     return found
 
 
-async def health(image: dagger.Container, application: Application) -> str:
-    """Prove the image's health check, and that the engine starts and stops it as a service.
+async def prove(image: dagger.Container, application: Application) -> list[Step]:
+    """Start the release as the image does, and prove each level of the image's health check.
 
     Raises
     ------
@@ -99,6 +99,18 @@ async def health(image: dagger.Container, application: Application) -> str:
         found.insert(0, f"{application.name} starts, but not all is well:")
     if found:
         raise BuildError("\n".join([*found, "out of its log:", *diagnose(await proof.file(_LOG).contents())]))
+    return steps
+
+
+async def health(image: dagger.Container, application: Application) -> str:
+    """Prove the image's health check, and that the engine starts and stops it as a service.
+
+    Raises
+    ------
+    BuildError
+        See `prove`.
+    """
+    steps = await prove(image, application)
     begin = time.monotonic()
     service = image.as_service(use_entrypoint=True)
     await service.start()

@@ -60,12 +60,34 @@ async def tarball(image: dagger.Container, created: str) -> dagger.File:
     created
         The time to write into its configuration, RFC 3339; the engine writes the time of the build.
     """
+    target, _ = await _archive(image, created)
+    return await dag.current_module().workdir_file(str(target)).sync()
+
+
+async def layout(image: dagger.Container, created: str) -> tuple[dagger.Directory, str]:
+    """Return the image as an OCI image layout, and its digest: the archive of `tarball`, unpacked.
+
+    Parameters
+    ----------
+    image
+        The image.
+    created
+        The time to write into its configuration, RFC 3339.
+    """
+    packed, digest = await _archive(image, created)
+    target = packed.with_name("layout")
+    with tarfile.open(packed) as archive:
+        archive.extractall(target, filter="data")
+    return await dag.current_module().workdir(str(target)).sync(), digest
+
+
+async def _archive(image: dagger.Container, created: str) -> tuple[Path, str]:
+    """Write the archive with its times set; return where it is, and the image's digest."""
     time = parse_time(created)
-    # A module hands a file over from its own working directory.
+    # A module hands files over from its own working directory.
     target = Path(Path(tempfile.mkdtemp(dir=".")).name, "image.tar")
     async with exported(image) as path:
-        set_times(path, target, time)
-    return await dag.current_module().workdir_file(str(target)).sync()
+        return target, set_times(path, target, time)
 
 
 def parse_time(created: str) -> str:

@@ -218,7 +218,7 @@ def too_old(database: Database, now: dt.datetime, limit: dt.timedelta | None = M
     source = f" ({database.source})" if database.source else ""
     return (
         f"{database.scanner}'s database{source} was built on {database.built:%Y-%m-%d}, {count(age.days, 'day')} ago; "
-        f"at most {count(limit.days, 'day')} are allowed: take a newer one, or say that an old one will do"
+        f"at most {count(limit.days, 'day')} are allowed: take a newer one, or accept it with --accept-old-db"
     )
 
 

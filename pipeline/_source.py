@@ -11,6 +11,7 @@ from pipeline._errors import InputError
 SOURCE_IGNORE = (
     "**",
     "!.dockerignore",
+    "!accept.toml",
     "!rebar.config",
     "!rebar.config.script",
     "!rebar.lock",

@@ -1,12 +1,13 @@
 """The Dagger object: a table of contents, each function a call of a plain one."""
 
+import datetime as dt
 import enum
 from typing import Annotated
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, Name, check, enum_type, function, object_type
+from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, function, object_type
 
-from pipeline import _build, _health, _image, _runtime, _size, _source
+from pipeline import _build, _compliance, _health, _image, _reports, _runtime, _sbom, _scan, _size, _source
 from pipeline._application import Application
 from pipeline._images import Images, check_reference, default_images, parse_images, render_images
 
@@ -20,6 +21,17 @@ class Flavor(enum.Enum):
 
     debian = "debian"
     """glibc: for native code that wants it."""
+
+
+# What is asked of an image: the same for every function that judges one.
+FailOn = Annotated[str, Doc("The least severity that breaks the policy: CRITICAL, HIGH, MEDIUM or LOW.")]
+OnlyFixed = Annotated[bool, Doc("Count only findings for which there is a fixed version.")]
+Vex = Annotated[list[dagger.File], Doc("OpenVEX documents; what they call not affected or fixed breaks nothing.")]
+OtpVex = Annotated[bool, Doc("Fetch Erlang/OTP's own OpenVEX document and use it too.")]
+Accept = Annotated[
+    dagger.File | None, Doc("TOML list of accepted findings, instead of the project's accept.toml (see docs).")
+]
+AcceptOldDb = Annotated[bool, Doc("Accept a vulnerability database that is older than five days.")]
 
 
 @object_type
@@ -68,6 +80,18 @@ class Erlmcp:
     revision: Annotated[str, Doc("Source revision (git commit), for the labels.")] = ""
     created: Annotated[str, Doc("Time of that revision (RFC 3339), for labels and image configuration.")] = ""
     labels: Annotated[list[str], Doc("Further labels as KEY=VALUE; they win over what the pipeline sets.")] = ()  # type: ignore[assignment] # as above
+    repository: Annotated[
+        str, Doc("Where the image is published and what reports call it; default ghcr.io/banyan-platform/RELEASE.")
+    ] = ""
+    db_date: Annotated[str, Doc("Day (2026-02-04) whose vulnerability databases are fetched; today by default.")] = ""
+    trivy_db: Annotated[
+        dagger.Directory | None, Doc("Cache directory of Trivy with its database: nothing is fetched then.")
+    ] = None
+    grype_db: Annotated[
+        dagger.Directory | None, Doc("Cache directory of Grype with its database: nothing is fetched then.")
+    ] = None
+    trivy_db_repository: Annotated[str, Doc("OCI repository of Trivy's database, instead of its makers'.")] = ""
+    grype_db_url: Annotated[str, Doc("URL of Grype's database listing, instead of its makers'.")] = ""
 
     @function
     async def application(self) -> str:
@@ -121,6 +145,57 @@ class Erlmcp:
         """Show the size of the image by component; fail over 100 MB in all (compressed, as pushed and pulled)."""
         return await _size.size((await self._runtime())[2])
 
+    @function
+    async def sbom(self) -> dagger.Directory:
+        """Write the SBOM of the image, as sbom.spdx.json (SPDX 2.3) and sbom.cdx.json (CycloneDX 1.6)."""
+        _, sbom = await _scan.describe(await self._subject())
+        return (
+            dag.directory()
+            .with_new_file("sbom.spdx.json", _sbom.spdx(sbom))
+            .with_new_file("sbom.cdx.json", _sbom.cyclonedx(sbom))
+        )
+
+    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # the SDK's typing forgot it
+    @check
+    async def scan(
+        self,
+        *,
+        fail_on: FailOn = "HIGH",
+        only_fixed: OnlyFixed = False,
+        vex: Vex = (),  # type: ignore[assignment] # as above
+        otp_vex: OtpVex = False,
+        accept: Accept = None,
+        accept_old_db: AcceptOldDb = False,
+    ) -> str:
+        """Scan the image with Trivy and Grype and show one verdict; fail unless the policy holds."""
+        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
+        _, report = await self._judged(await self._subject(), criteria)
+        return _scan.conclude(report)
+
+    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    async def reports(
+        self,
+        *,
+        fail_on: FailOn = "HIGH",
+        only_fixed: OnlyFixed = False,
+        vex: Vex = (),  # type: ignore[assignment] # as above
+        otp_vex: OtpVex = False,
+        accept: Accept = None,
+        accept_old_db: AcceptOldDb = False,
+    ) -> dagger.Directory:
+        """Write every report of the scan, SBOMs and compliance, whatever the verdict; chain export --path=reports."""
+        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
+        subject = await self._subject()
+        results, report = await self._judged(subject, criteria)
+        files = _scan.documents(report, results)
+        files["compliance.md"] = _reports.compliance(
+            report.image, report.digest, await _compliance.checks(subject, results)
+        )
+        directory = dag.directory()
+        for name, text in files.items():
+            directory = directory.with_new_file(name, text)
+        return directory
+
     async def _images(self) -> Images:
         images = default_images()
         if self.image_table:
@@ -164,3 +239,34 @@ class Erlmcp:
         project, application = await self._read()
         release = await _build.release(project, application)
         return project, application, await _runtime.runtime(project, application, release)
+
+    async def _subject(self) -> _scan.Subject:
+        project, application = await self._read()
+        release = await _build.release(project, application)
+        container = await _runtime.runtime(project, application, release)
+        layout, digest = await _image.layout(container, project.created)
+        image = _sbom.Image(
+            self.repository or f"ghcr.io/banyan-platform/{application.name}",
+            application.version,
+            digest,
+            _image.parse_time(project.created),
+            project.runtime,
+        )
+        return _scan.Subject(await self._images(), project, application, release, container, layout, image)
+
+    async def _judged(self, subject: _scan.Subject, criteria: _scan.Criteria) -> tuple[_scan.Results, _reports.Report]:
+        databases = _scan.Databases(
+            self.db_date or dt.datetime.now(dt.UTC).date().isoformat(),
+            self.trivy_db,
+            self.grype_db,
+            self.trivy_db_repository,
+            self.grype_db_url,
+        )
+        results = await _scan.scan(
+            subject.images,
+            databases,
+            lambda: _scan.describe(subject),
+            subject.layout,
+            tuple(app.name for app in subject.application.apps),
+        )
+        return results, await _scan.report(results, criteria, subject.image, subject.project.source)

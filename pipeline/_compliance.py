@@ -1,0 +1,120 @@
+"""The compliance report's checks: each one ran on the image, or says that it did not."""
+
+from collections.abc import Awaitable
+
+from pipeline import _health, _size
+from pipeline._build import resource, run
+from pipeline._errors import PipelineError
+from pipeline._images import is_pinned
+from pipeline._reports import Check
+from pipeline._sbom import Kind
+from pipeline._scan import Results, Subject
+
+_SCRIPT = "/pipeline/compliance.sh"
+#: Of the OCI annotations (image-spec 1.1, annotations.md), those that tell what an image is and where it comes from.
+_LABELS = tuple(
+    f"org.opencontainers.image.{name}"
+    for name in (
+        "title",
+        "description",
+        "licenses",
+        "source",
+        "version",
+        "revision",
+        "created",
+        "base.name",
+        "base.digest",
+    )
+)
+
+
+async def checks(subject: Subject, results: Results) -> list[Check]:
+    """Run every check on an image.
+
+    Parameters
+    ----------
+    subject
+        The image.
+    results
+        What the scanners found in it.
+    """
+    look = subject.container.with_user("root").with_new_file(_SCRIPT, resource("compliance.sh"))
+    seen = await run(look.with_exec(["sh", _SCRIPT]).stdout(), "looking through the image")
+    lines = [line.split("\t", 1) for line in seen.splitlines()]
+    privileged = [value for what, value in lines if what == "privileged"]
+    packages = next(int(value) for what, value in lines if what == "packages")
+    return [
+        await _user(subject),
+        Check("no setuid or setgid file", not privileged, ", ".join(privileged) or "the whole root filesystem"),
+        *await _health_check(subject),
+        await _labels(subject),
+        _secrets(results),
+        Check("base image pinned by digest", is_pinned(subject.project.runtime), subject.project.runtime),
+        await _said("size in budget", _size.size(subject.container), f"at most {_size.LIMIT:.0f} MB compressed"),
+        _sbom(results, packages),
+    ]
+
+
+async def _user(subject: Subject) -> Check:
+    name = await subject.container.user()
+    uid = (await run(subject.container.with_exec(["id", "-u"]).stdout(), "asking for the user")).strip()
+    return Check("runs as a user who is not root", uid != "0", f"USER {name}, uid {uid}")
+
+
+async def _health_check(subject: Subject) -> list[Check]:
+    """Start the release once for two checks."""
+    present = "health check present and passing"
+    writable = "nothing writable by the user but /tmp and /var/{log,lib,run}"
+    try:
+        steps = await _health.prove(subject.container, subject.application)
+    except PipelineError as error:
+        found = [line for line in str(error).splitlines() if "is writable by the user" in line]
+        started = "does not start" not in str(error)
+        return [
+            Check(present, passed=False, detail=str(error)),
+            Check(writable, passed=not found if started else None, detail="; ".join(found)),
+        ]
+    seconds = next(step.seconds for step in steps if step.name == "healthy")
+    return [
+        Check(present, passed=True, detail=f"healthy after {seconds:.1f} s; each level of it was shown"),
+        Check(writable, passed=True, detail="looked for as that user, after a run"),
+    ]
+
+
+async def _labels(subject: Subject) -> Check:
+    values = {await label.name(): await label.value() for label in await subject.container.labels()}
+    missing = [name for name in _LABELS if not values.get(name)]
+    return Check(
+        "labels complete", not missing, f"missing: {', '.join(missing)}" if missing else f"{len(_LABELS)} OCI labels"
+    )
+
+
+def _secrets(results: Results) -> Check:
+    name = "no secret in the image"
+    [scan] = [each for each in results.scans if (each.scanner, each.target) == ("trivy", "image")]
+    if scan.failure:
+        return Check(name, passed=None, detail="Trivy failed")
+    places = ", ".join(f"{secret.rule} in {secret.path}:{secret.line}" for secret in scan.secrets)
+    return Check(name, not scan.secrets, places or "Trivy's secret scanner: files and configuration")
+
+
+def _sbom(results: Results, packages: int) -> Check:
+    name = "SBOM complete"
+    if not results.sbom:
+        return Check(name, passed=None, detail="there is none")
+    counts = results.sbom.counts_by_kind()
+    unknown = [part.name for part in results.sbom.components if part.kind is Kind.OTHER]
+    found = counts[Kind.OS]
+    detail = f"{found} of {packages} packages of the system"
+    if unknown:
+        detail += f"; of unknown origin: {', '.join(unknown)}"
+    return Check(name, found == packages and not unknown, detail)
+
+
+async def _said(name: str, step: Awaitable[str], detail: str) -> Check:
+    """Make a check of a step that raises if it does not hold."""
+    try:
+        await step
+    except PipelineError as error:
+        return Check(name, passed=False, detail=str(error).partition("\n")[0])
+    return Check(name, passed=True, detail=detail)
