@@ -236,6 +236,27 @@ async def scan(
     return Results(tuple(runs[key] for key in order if key in runs), syft, sbom)
 
 
+async def scan_document(images: Images, databases: Databases, cyclonedx: str) -> Results:
+    """Run the scanners over an SBOM that was published with an image; the image itself is not needed."""
+    file = dag.directory().with_new_file("sbom.cdx.json", cyclonedx).file("sbom.cdx.json")
+    runs: dict[str, Run] = {}
+
+    async def one(scanner: str) -> None:
+        step = _trivy if scanner == "trivy" else _grype
+        try:
+            runs[scanner] = await step(images, databases, file, ())
+        except dagger.ExecError as error:
+            runs[scanner] = Run(Scan(scanner, "SBOM", failure=_said(error)))
+        except PipelineError as error:
+            runs[scanner] = Run(Scan(scanner, "SBOM", failure=str(error)))
+
+    await check(databases)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one, "trivy")
+        group.start_soon(one, "grype")
+    return Results((runs["trivy"], runs["grype"]))
+
+
 async def check(databases: Databases) -> None:
     """Raise `InputError` if a directory that was given holds no database."""
     for option, directory, file, command in (
