@@ -343,14 +343,26 @@ class Order:
 
 
 def publish_steps(tools: Tools, order: Order) -> list[Step]:
-    """Return how an image is published: a tag moves only when all that it will name is there."""
+    """Return how an image is published: a key that cannot be read pushes nothing, and tags move last of all."""
     pinned = order.repository.at(order.digest)
     push = Step(
         f"push {pinned}",
         tools.crane().with_mounted_directory(_IMAGE, order.layout),
         ["push", _IMAGE, pinned],
     )
-    return [push, *_sign_steps(tools, order, pinned), *_tag_steps(tools, order.repository, order.digest, order.tags)]
+    return [
+        *_key_steps(tools, order.signing),
+        push,
+        *_sign_steps(tools, order, pinned),
+        *_tag_steps(tools, order.repository, order.digest, order.tags),
+    ]
+
+
+def _key_steps(tools: Tools, signing: Signing | None) -> list[Step]:
+    """Return how a key is tried; a token can be used once."""
+    if not signing or not signing.key:
+        return []
+    return [Step("read --cosign-key", signing.given_to(tools.cosign()), ["public-key", f"--key={_SIGNING}/cosign.key"])]
 
 
 def _sign_steps(tools: Tools, order: Order, pinned: str) -> list[Step]:
@@ -391,7 +403,7 @@ async def carry_out(steps: Sequence[Step]) -> None:
                 f"could not {step.name}: {_said(error)}",
                 *(f"done:     {done.name}" for done in steps[:number]),
                 *(f"not done: {left.name}" for left in steps[number:]),
-                "The same command completes it, with the same digest.",
+                "The same command, when that is mended, completes it with the same digest.",
             ]
             raise RegistryError("\n".join(lines)) from None
 
@@ -511,8 +523,8 @@ class Proof:
         """The last verdict."""
         return max(self.predicates[FINDINGS], key=lambda findings: str(findings.get("time", "")))
 
-    def render(self) -> str:
-        """Return it for people."""
+    def render(self, *more: tuple[str, str]) -> str:
+        """Return it for people, with further rows below."""
         provenances = self.predicates[PROVENANCE]
         rows = [
             ("image", self.repository.at(self.digest)),
@@ -524,6 +536,7 @@ class Proof:
             ("verdict", f"{' '.join(self.verdict['verdict']['lines'])} ({self.verdict['time']})"),
             *(("source", source) for source in dict.fromkeys(map(source_of, provenances))),
             *(("built by", builder) for builder in dict.fromkeys(map(builder_of, provenances))),
+            *more,
         ]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows) + "\n"
@@ -620,9 +633,13 @@ async def promote(
 
     Raises
     ------
+    InputError
+        If the image is named by a tag.
     PolicyError
         If it would not pass today.
     """
+    if not source.digest:
+        raise InputError(f"{source}: promote takes an image by its digest (…@sha256:…); a tag can move meanwhile")
     found = await standing(tools, target, tags, await existing_tags(tools, target))
     check_moves(found, source.digest, move=move)
     proof = await verify(tools, source, signer)
@@ -635,8 +652,7 @@ async def promote(
     await carry_out(await copy_steps(tools, source, target))
     arrived = await verify(tools, dataclasses.replace(target, digest=source.digest), signer)
     await carry_out(_tag_steps(tools, target, source.digest, tags))
-    today = f"today      {' '.join(lines)}\n"
-    return arrived.render() + today + "".join(f"tagged     {target.repository}:{tag}\n" for tag in tags)
+    return arrived.render(("today", " ".join(lines)), *(("tagged", f"{target.repository}:{tag}") for tag in tags))
 
 
 def _sbom(proof: Proof) -> str:
