@@ -195,7 +195,11 @@ async def resolve(tools: Tools, reference: Reference) -> str:
 
 async def standing(tools: Tools, repository: Reference, tags: Iterable[str], existing: Iterable[str]) -> dict[str, str]:
     """Return the digests of those tags that exist."""
-    return {tag: await resolve(tools, dataclasses.replace(repository, tag=tag)) for tag in tags if tag in set(existing)}
+    return {
+        tag: await resolve(tools, dataclasses.replace(repository, tag=tag, digest=""))
+        for tag in tags
+        if tag in set(existing)
+    }
 
 
 def check_moves(standing: Mapping[str, str], digest: str, *, move: bool) -> None:
@@ -223,22 +227,22 @@ class Content:
     blobs: dict[str, int]
 
 
-async def read_content(digest: str, blob: Callable[[str], Awaitable[str]]) -> Content:
+async def read_content(digest: str, read: Callable[[str, str], Awaitable[str]]) -> Content:
     """Read what a digest consists of.
 
     Parameters
     ----------
     digest
         Of a manifest or an index.
-    blob
-        Returns a manifest or a configuration as text, by digest.
+    read
+        Returns a `manifest` (or index) or another `blob` as text: which of them, and its digest.
     """
     sizes: dict[str, int] = {}
     blobs: dict[str, int] = {}
-    top = json.loads(await blob(digest))
+    top = json.loads(await read("manifest", digest))
     for manifest_digest in [entry["digest"] for entry in top.get("manifests", [])] or [digest]:
-        manifest = json.loads(await blob(manifest_digest))
-        config = json.loads(await blob(manifest["config"]["digest"]))
+        manifest = json.loads(await read("manifest", manifest_digest))
+        config = json.loads(await read("blob", manifest["config"]["digest"]))
         platform = "/".join(filter(None, (config["os"], config["architecture"], config.get("variant"))))
         mine = {part["digest"]: part["size"] for part in [manifest["config"], *manifest["layers"]]}
         sizes[platform] = sum(mine.values())
@@ -248,23 +252,17 @@ async def read_content(digest: str, blob: Callable[[str], Awaitable[str]]) -> Co
 
 async def layout_content(layout: dagger.Directory, digest: str) -> Content:
     """Read an OCI image layout."""
-    return await read_content(digest, lambda name: layout.file(f"blobs/{name.replace(':', '/')}").contents())
+    return await read_content(digest, lambda _, name: layout.file(f"blobs/{name.replace(':', '/')}").contents())
 
 
 async def registry_content(tools: Tools, repository: Reference, digest: str) -> Content:
     """Read an image in a registry."""
 
-    async def blob(name: str) -> str:
-        # A manifest and a blob have different addresses; which it is, only the one who asks knows.
-        try:
-            return await _run(tools.crane(), ["manifest", repository.at(name)])
-        except dagger.ExecError as error:
-            if not _ABSENT.search(error.stderr):
-                raise
-            return await _run(tools.crane(), ["blob", repository.at(name)])
+    async def read(kind: str, name: str) -> str:
+        return await _run(tools.crane(), [kind, repository.at(name)])
 
     try:
-        return await read_content(digest, blob)
+        return await read_content(digest, read)
     except dagger.QueryError as error:
         raise RegistryError(f"{repository.at(digest)} cannot be read: {_said(error)}") from None
 

@@ -85,6 +85,11 @@ class Shop:
         """Return a reference, as the module knows it."""
         return f"registry.localhost:{self.registry.port}/{repository}{rest}"
 
+    def referrers(self, repository: str, digest: str) -> set[str]:
+        """Return the digests of what refers to an image, from the list that the tools keep."""
+        listed, _ = self.registry.request("GET", f"{repository}/manifests/{digest.replace(':', '-')}")
+        return {entry["digest"] for entry in json.loads(listed)["manifests"]}
+
     def outside(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
         """Run cosign or crane here, without the module and without an engine."""
         return subprocess.run(
@@ -248,10 +253,10 @@ def test_a_tampered_image_is_refused_though_it_wears_the_signature(shop: Shop, p
 def test_an_image_with_attestations_alone_is_not_signed(shop: Shop, published: Publication) -> None:
     # Of all that was made for it, one attestation: cosign verify alone is content with that.
     origin, bare = (f"127.0.0.1:{shop.registry.port}/{name}" for name in ("greeter", "bare"))
-    listed, _ = shop.registry.request("GET", f"greeter/manifests/{published.digest.replace(':', '-')}")
-    for entry in json.loads(listed)["manifests"]:
-        if entry.get("annotations", {}).get("dev.sigstore.bundle.predicateType") == TYPES["spdxjson"]:
-            shop.outside("crane", "copy", f"{origin}@{entry['digest']}", f"{bare}@{entry['digest']}")
+    for digest in shop.referrers("greeter", published.digest):
+        manifest = json.loads(shop.registry.request("GET", f"greeter/manifests/{digest}")[0])
+        if manifest["annotations"]["dev.sigstore.bundle.predicateType"] == TYPES["spdxjson"]:
+            shop.outside("crane", "copy", f"{origin}@{digest}", f"{bare}@{digest}")
     shop.outside("crane", "copy", f"{origin}@{published.digest}", f"{bare}:1")
     content = shop.outside(
         "cosign", "verify", "--key=right.pub", "--insecure-ignore-tlog", f"{bare}@{published.digest}"
@@ -263,7 +268,9 @@ def test_an_image_with_attestations_alone_is_not_signed(shop: Shop, published: P
 
 def test_the_object_has_refs_platforms_and_sizes(shop: Shop, published: Publication) -> None:
     reference = f"--reference={shop.name('@' + published.digest)}"
-    refs = shop.call("published", reference, "refs").out.split()
+    listed = shop.call("published", reference, "refs")
+    assert listed.code == 0, listed.err
+    refs = listed.out.split()
     assert {ref.rpartition(":")[2] for ref in refs} == TAGS
     sizes = shop.call("published", reference, "sizes").out.split()
     assert len(sizes) == 1
@@ -282,15 +289,7 @@ def test_promotion_keeps_every_byte(shop: Shop, published: Publication) -> None:
     assert "today" in result.out
     tags = shop.registry.tags("production/greeter")
     assert tags["1.2.0"] == tags["stable"] == published.digest
-    before, after = (
-        {
-            entry["digest"]
-            for entry in json.loads(
-                shop.registry.request("GET", f"{name}/manifests/{published.digest.replace(':', '-')}")[0]
-            )["manifests"]
-        }
-        for name in ("greeter", "production/greeter")
-    )
+    before, after = (shop.referrers(name, published.digest) for name in ("greeter", "production/greeter"))
     assert before == after
     assert len(after) >= 5
     image = f"127.0.0.1:{shop.registry.port}/production/greeter@{published.digest}"

@@ -337,6 +337,12 @@ def test_a_version_keeps_its_image(standing: dict[str, str], move: bool, refused
     assert "nothing was pushed" in str(raised.value)
 
 
+async def test_a_tag_is_looked_up_whatever_the_reference_named(recorder: Recorder) -> None:
+    knows_password(recorder)
+    recorder.answer("Container.stdout", OTHER, when=lambda chain: args(chain.parent)[0] == "digest")
+    assert await _publish.standing(await tools(), IMAGE, ["3.0.0", "new"], ["3.0.0"]) == {"3.0.0": OTHER}
+
+
 async def test_an_index_has_the_sizes_of_its_platforms() -> None:
     def image(name: str, *, variant: str = "", layer: int) -> dict[str, str]:
         manifest = {
@@ -352,10 +358,11 @@ async def test_an_index_has_the_sizes_of_its_platforms() -> None:
         **image("arm64", variant="v8", layer=2),
     }
 
-    async def blob(name: str) -> str:
+    async def read(kind: str, name: str) -> str:
+        assert kind == ("blob" if name.startswith("config") else "manifest")
         return texts[name]
 
-    content = await _publish.read_content(DIGEST, blob)
+    content = await _publish.read_content(DIGEST, read)
     assert content.sizes == {"linux/amd64": 111, "linux/arm64/v8": 112}
     assert content.blobs == {
         "config amd64": 10,
