@@ -72,7 +72,8 @@ class Published:
     digest: Annotated[str, Doc("Digest of the manifest or index.")] = field()
     refs: Annotated[list[str], Doc("Every tag of the repository that names it.")] = field()
     platforms: Annotated[list[str], Doc("Such as linux/amd64.")] = field()
-    sizes: Annotated[list[int], Doc("Bytes to pull, in the order of the platforms.")] = field()
+    # The CLI shows a big number as 3.8e+07.
+    sizes: Annotated[list[str], Doc("Bytes to pull, as PLATFORM BYTES.")] = field()
 
 
 @object_type
@@ -411,7 +412,7 @@ class Erlmcp:
             digest=digest,
             refs=[f"{image.repository}:{tag}" for tag, its in named.items() if its == digest],
             platforms=list(content.sizes),
-            sizes=list(content.sizes.values()),
+            sizes=[f"{platform} {size}" for platform, size in content.sizes.items()],
         )
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
