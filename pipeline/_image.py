@@ -121,7 +121,7 @@ async def base_layers(
     host, _, name = reference.partition("/")
     address = reference
     if _LOOPBACK.fullmatch(host):
-        if not registry:
+        if not registry or int(host.rpartition(":")[2]) not in [await port.port() for port in await registry.ports()]:
             return None
         crane = crane.with_service_binding("registry", registry)
         # As the engine does for 127.0.0.1: over plain HTTP, if it speaks that.

@@ -194,7 +194,7 @@ async def scan(
     images: Images,
     databases: Databases,
     describe: Callable[[], Awaitable[tuple[str, Sbom]]],
-    layout: dagger.Directory | None = None,
+    layout: dagger.Directory,
     own: tuple[str, ...] = (),
 ) -> Results:
     """Run all scanners at the same time; one that fails does not stop the others.
@@ -208,7 +208,7 @@ async def scan(
     describe
         Makes Syft's JSON and the SBOM; the scans of the SBOM wait for it, those of the image do not.
     layout
-        The image as an OCI layout; without it the SBOM alone is read.
+        The image as an OCI layout.
     own
         Names of the project's own applications.
     """
@@ -216,14 +216,8 @@ async def scan(
     documents: list[tuple[str, Sbom]] = []
 
     async def one(scanner: str, content: dagger.Directory | dagger.File) -> None:
-        step = trivy if scanner == "trivy" else grype
         target, _ = _target(content)
-        try:
-            runs[scanner, target] = await step(images, databases, content, own)
-        except dagger.ExecError as error:
-            runs[scanner, target] = Run(Scan(scanner, target, failure=_said(error)))
-        except PipelineError as error:
-            runs[scanner, target] = Run(Scan(scanner, target, failure=str(error)))
+        runs[scanner, target] = await _attempt(scanner, images, databases, content, own)
 
     async def document() -> None:
         try:
@@ -231,8 +225,7 @@ async def scan(
         except PipelineError as error:
             runs["syft", "image"] = Run(Scan("syft", "image", failure=str(error)))
             return
-        content = _sbom.cyclonedx(documents[0][1].shipped())
-        file = dag.directory().with_new_file("sbom.cdx.json", content).file("sbom.cdx.json")
+        file = _document(_sbom.cyclonedx(documents[0][1].shipped()))
         async with anyio.create_task_group() as inner:
             inner.start_soon(one, "trivy", file)
             inner.start_soon(one, "grype", file)
@@ -240,12 +233,44 @@ async def scan(
     await check(databases)
     async with anyio.create_task_group() as group:
         group.start_soon(document)
-        if layout:
-            group.start_soon(one, "trivy", layout)
-            group.start_soon(one, "grype", layout)
+        group.start_soon(one, "trivy", layout)
+        group.start_soon(one, "grype", layout)
     text, sbom = documents[0] if documents else ("", None)
     order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype")]
     return Results(tuple(runs[key] for key in order if key in runs), text, sbom)
+
+
+async def scan_document(images: Images, databases: Databases, cyclonedx: str) -> Results:
+    """Run Trivy and Grype over an SBOM that was published with an image; the image itself is not needed."""
+    file = _document(cyclonedx)
+    runs: dict[str, Run] = {}
+
+    async def one(scanner: str) -> None:
+        runs[scanner] = await _attempt(scanner, images, databases, file, ())
+
+    await check(databases)
+    async with anyio.create_task_group() as group:
+        group.start_soon(one, "trivy")
+        group.start_soon(one, "grype")
+    return Results((runs["trivy"], runs["grype"]))
+
+
+def _document(cyclonedx: str) -> dagger.File:
+    return dag.directory().with_new_file("sbom.cdx.json", cyclonedx).file("sbom.cdx.json")
+
+
+async def _attempt(
+    scanner: str, images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...]
+) -> Run:
+    """Run a scanner; its failure is a result, so that the others finish."""
+    step = trivy if scanner == "trivy" else grype
+    target, _ = _target(content)
+    try:
+        return await step(images, databases, content, own)
+    except dagger.ExecError as error:
+        return Run(Scan(scanner, target, failure=_said(error)))
+    except PipelineError as error:
+        return Run(Scan(scanner, target, failure=str(error)))
 
 
 async def check(databases: Databases) -> None:

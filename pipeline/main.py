@@ -5,7 +5,7 @@ import enum
 from typing import Annotated
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, function, object_type
+from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, field, function, object_type
 
 from pipeline import (
     _build,
@@ -13,6 +13,8 @@ from pipeline import (
     _health,
     _image,
     _platforms,
+    _publish,
+    _reference,
     _reports,
     _runtime,
     _sbom,
@@ -22,6 +24,8 @@ from pipeline import (
 )
 from pipeline._application import Application
 from pipeline._images import Images, check_reference, default_images, parse_images, render_images
+
+_SOURCE = "org.opencontainers.image.source"
 
 
 @enum_type
@@ -44,6 +48,30 @@ Accept = Annotated[
     dagger.File | None, Doc("TOML list of accepted findings, instead of the project's accept.toml (see docs).")
 ]
 AcceptOldDb = Annotated[bool, Doc("Accept a vulnerability database that is older than five days.")]
+
+
+# How a registry is reached, and who must have signed what lies there.
+User = Annotated[str, Doc("Who logs in to the registry.")]
+Password = Annotated[dagger.Secret | None, Doc("Password or token of that user.")]
+Move = Annotated[bool, Doc("Let version tags that exist name another image from now on.")]
+PublicKey = Annotated[dagger.File | None, Name("key"), Doc("Public key (PEM) of who must have signed it.")]
+Identity = Annotated[
+    str, Doc("Instead of a key: identity in the certificate; a regular expression if it starts with ^.")
+]
+Issuer = Annotated[str, Doc("Who vouches for that identity, such as https://token.actions.githubusercontent.com.")]
+TransparencyLog = Annotated[bool, Doc("Use Sigstore's transparency log; private sites say --transparency-log=false.")]
+
+
+@object_type
+class Published:
+    """An image in a registry."""
+
+    reference: Annotated[str, Doc("Repository and digest.")] = field()
+    digest: Annotated[str, Doc("Digest of the manifest or index.")] = field()
+    refs: Annotated[list[str], Doc("Every tag of the repository that names it.")] = field()
+    platforms: Annotated[list[str], Doc("Such as linux/amd64.")] = field()
+    # The CLI shows a big number as 3.8e+07.
+    sizes: Annotated[list[str], Doc("Bytes to pull, as PLATFORM BYTES.")] = field()
 
 
 @object_type
@@ -106,7 +134,10 @@ class Erlmcp:
     grype_db_url: Annotated[str, Doc("URL of Grype's database listing, instead of its makers'.")] = ""
     registry_service: Annotated[
         dagger.Service | None,
-        Doc("The registry of the base image, if it is on the engine's own machine (tcp://127.0.0.1:PORT)."),
+        Doc(
+            "A registry of this machine (tcp://127.0.0.1:PORT): that of the base image, or the one to publish to, "
+            "which references call registry.localhost:PORT."
+        ),
     ] = None
     platforms: Annotated[
         list[str], Doc("Platforms of the image archive: linux/amd64, linux/arm64 or both (default: the engine's own).")
@@ -279,7 +310,7 @@ class Erlmcp:
         layout, digest = await _image.layout(variants, project.created, bases)
         native = await _runtime.runtime(project, application, release)
         image = _sbom.Image(
-            self.repository or f"ghcr.io/banyan-platform/{application.name}",
+            self._repository(application),
             application.version,
             digest,
             _image.parse_time(project.created),
@@ -298,18 +329,219 @@ class Erlmcp:
         )
 
     async def _judged(self, subject: _scan.Subject, criteria: _scan.Criteria) -> tuple[_scan.Results, _reports.Report]:
-        databases = _scan.Databases(
+        results = await _scan.scan(
+            subject.images,
+            self._databases(),
+            lambda: _scan.describe(subject),
+            subject.layout,
+            tuple(app.name for app in subject.application.apps),
+        )
+        return results, await _scan.report(results, criteria, subject.image, subject.project.source)
+
+    # Publishing: what reaches outside is never answered by the cache.
+
+    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    async def publish(
+        self,
+        *,
+        user: User = "",
+        password: Password = None,
+        tags: Annotated[list[str], Doc("Tags, instead of those that the next four make.")] = (),  # type: ignore[assignment] # as above
+        version: Annotated[str, Doc("A release: 3.0.0 makes 3.0.0, 3.0, 3 and latest.")] = "",
+        branch: Annotated[str, Doc("A branch: makes its name, as a tag can hold it.")] = "",
+        pull_request: Annotated[str, Doc("Number of a pull request: makes pr-NUMBER.")] = "",
+        sha_tag: Annotated[bool, Doc("Make sha-REVISION too, if --revision is given.")] = True,
+        move: Move = False,
+        dry_run: Annotated[bool, Doc("Say what would be pushed, and push nothing.")] = False,
+        cosign_key: Annotated[dagger.Secret | None, Doc("Private key of cosign, to sign with.")] = None,
+        cosign_password: Annotated[dagger.Secret | None, Doc("Password of that key.")] = None,
+        identity_token: Annotated[
+            dagger.Secret | None, Doc("OpenID Connect token of a CI to sign with instead.")
+        ] = None,
+        transparency_log: TransparencyLog = True,
+        unsigned: Annotated[bool, Doc("Neither sign nor attest; verify will refuse the image.")] = False,
+        builder_id: Annotated[str, Doc("URI of who runs this, for the provenance, such as the workflow's.")] = "",
+        invocation: Annotated[str, Doc("Which run of it, such as its address.")] = "",
+        fail_on: FailOn = "HIGH",
+        only_fixed: OnlyFixed = False,
+        vex: Vex = (),  # type: ignore[assignment] # as above
+        otp_vex: OtpVex = False,
+        accept: Accept = None,
+        accept_old_db: AcceptOldDb = False,
+    ) -> str:
+        """Push the image if its scan passes, sign and attest it, then move the tags; print repository@digest alone."""
+        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
+        signing = (
+            None
+            if unsigned
+            else _publish.Signing(cosign_key, cosign_password, identity_token, transparency_log=transparency_log)
+        )
+        project, application = await self._read()
+        repository = _reference.repository(self._repository(application), "--repository")
+        login = _publish.Login(user, password)
+        tools = await _publish.tools(await self._images(), {repository.host: login}, self.registry_service)
+
+        def choose(existing: tuple[str, ...] = ()) -> tuple[str, ...]:
+            return _reference.tags(
+                version=version,
+                branch=branch,
+                pull_request=pull_request,
+                revision=self.revision if sha_tag else "",
+                given=tags,
+                existing=existing,
+            )
+
+        choose()  # before anything is asked, for its errors
+        existing = await _publish.existing_tags(tools, repository)
+        subject = await self._subject()
+        results, report = await self._judged(subject, criteria)
+        _scan.conclude(report)
+        chosen, digest = choose(existing), subject.image.digest
+        standing = await _publish.standing(tools, repository, chosen, existing)
+        _publish.check_moves(standing, digest, move=move)
+        provenance = await _publish.provenance(
+            project,
+            tools.images,
+            source=_runtime.labels(project, application).get(_SOURCE, ""),
+            flavor=self.flavor.value,
+            builder=builder_id,
+            invocation=invocation,
+        )
+        documents = _scan.documents(report, results)
+        predicates = {
+            _publish.SPDX: documents["sbom.spdx.json"],
+            _publish.CYCLONEDX: documents["sbom.cdx.json"],
+            _publish.FINDINGS: documents["findings.json"],
+            _publish.PROVENANCE: provenance.predicate(),
+        }
+        order = _publish.Order(repository, subject.published, digest, chosen, signing, predicates)
+        steps = _publish.publish_steps(tools, order)
+        if dry_run:
+            return _publish.dry_run(steps, await _publish.layout_content(subject.published, digest), standing)
+        await _publish.carry_out(steps)
+        return repository.at(digest)
+
+    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    async def published(
+        self,
+        reference: Annotated[str, Doc("What to look at: by tag or by digest.")],
+        *,
+        user: User = "",
+        password: Password = None,
+    ) -> Published:
+        """Look at a published image: its digest, tags, platforms and sizes."""
+        image = _reference.Reference.parse(reference, "--reference")
+        login = _publish.Login(user, password)
+        tools = await _publish.tools(await self._images(), {image.host: login}, self.registry_service)
+        digest = await _publish.resolve(tools, image)
+        content = await _publish.registry_content(tools, image, digest)
+        existing = await _publish.existing_tags(tools, image)
+        named = await _publish.standing(tools, image, existing, existing)
+        return Published(  # type: ignore[call-arg] # the SDK makes it a dataclass, which mypy does not see
+            reference=image.at(digest),
+            digest=digest,
+            refs=[f"{image.repository}:{tag}" for tag, its in named.items() if its == digest],
+            platforms=list(content.sizes),
+            sizes=[f"{platform} {size}" for platform, size in content.sizes.items()],
+        )
+
+    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    async def verify(
+        self,
+        reference: Annotated[str, Doc("What to verify: by digest, or by a tag, which is looked up first.")],
+        *,
+        key: PublicKey = None,
+        identity: Identity = "",
+        issuer: Issuer = "",
+        transparency_log: TransparencyLog = True,
+        user: User = "",
+        password: Password = None,
+    ) -> str:
+        """Prove that an image is signed and attested (SPDX, CycloneDX, verdict, provenance); show what was proved."""
+        image = _reference.Reference.parse(reference, "--reference")
+        signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
+        login = _publish.Login(user, password)
+        tools = await _publish.tools(await self._images(), {image.host: login}, self.registry_service)
+        return (await _publish.verify(tools, image, signer)).render()
+
+    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    async def promote(
+        self,
+        reference: Annotated[str, Doc("The image, by digest.")],
+        tags: Annotated[list[str], Doc("Tags that it gets.")],
+        *,
+        to: Annotated[str, Doc("Another repository; by default it gets the tags where it is.")] = "",
+        move: Move = False,
+        fresh_scan: Annotated[bool, Doc("Scan it against today's databases first.")] = True,
+        key: PublicKey = None,
+        identity: Identity = "",
+        issuer: Issuer = "",
+        transparency_log: TransparencyLog = True,
+        user: User = "",
+        password: Password = None,
+        to_user: Annotated[str, Doc("Who logs in to the other registry; the same user, if it is the same one.")] = "",
+        to_password: Annotated[dagger.Secret | None, Doc("Password or token of that user.")] = None,
+        fail_on: FailOn = "HIGH",
+        only_fixed: OnlyFixed = False,
+        vex: Vex = (),  # type: ignore[assignment] # as above
+        accept: Accept = None,
+        accept_old_db: AcceptOldDb = False,
+    ) -> str:
+        """Copy an image, byte for byte with signature and attestations, and tag it; after verify and a fresh scan."""
+        image = _reference.Reference.parse(reference, "--reference")
+        target = _reference.repository(to or image.repository, "--to")
+        signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
+        logins = {target.host: _publish.Login(to_user, to_password), image.host: _publish.Login(user, password)}
+        tools = await _publish.tools(await self._images(), logins, self.registry_service)
+        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), False, accept, accept_old_db)  # noqa: FBT003 # otp_vex
+        return await _publish.promote(
+            tools,
+            image,
+            target,
+            _reference.tags(given=tags),
+            signer,
+            move=move,
+            scan=(lambda text: self._today(image, text, criteria)) if fresh_scan else None,
+        )
+
+    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    async def rescan(
+        self,
+        reference: Annotated[str, Doc("The published image.")],
+        *,
+        key: PublicKey = None,
+        identity: Identity = "",
+        issuer: Issuer = "",
+        transparency_log: TransparencyLog = True,
+        user: User = "",
+        password: Password = None,
+        fail_on: FailOn = "HIGH",
+        only_fixed: OnlyFixed = False,
+        vex: Vex = (),  # type: ignore[assignment] # as above
+        accept: Accept = None,
+        accept_old_db: AcceptOldDb = False,
+    ) -> str:
+        """Judge a published image by today's databases; fail on what is new and breaks the policy."""
+        image = _reference.Reference.parse(reference, "--reference")
+        signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
+        login = _publish.Login(user, password)
+        tools = await _publish.tools(await self._images(), {image.host: login}, self.registry_service)
+        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), False, accept, accept_old_db)  # noqa: FBT003 # otp_vex
+        return await _publish.rescan(tools, image, signer, lambda text: self._today(image, text, criteria))
+
+    def _repository(self, application: Application) -> str:
+        return self.repository or f"ghcr.io/banyan-platform/{application.name}"
+
+    async def _today(self, image: _reference.Reference, cyclonedx: str, criteria: _scan.Criteria) -> str:
+        results = await _scan.scan_document(await self._images(), self._databases(), cyclonedx)
+        about = _sbom.Image(image.repository, image.tag, image.digest, "")
+        return _reports.findings_json(await _scan.report(results, criteria, about))
+
+    def _databases(self) -> _scan.Databases:
+        return _scan.Databases(
             self.db_date or dt.datetime.now(dt.UTC).date().isoformat(),
             self.trivy_db,
             self.grype_db,
             self.trivy_db_repository,
             self.grype_db_url,
         )
-        results = await _scan.scan(
-            subject.images,
-            databases,
-            lambda: _scan.describe(subject),
-            subject.layout,
-            tuple(app.name for app in subject.application.apps),
-        )
-        return results, await _scan.report(results, criteria, subject.image, subject.project.source)

@@ -1,5 +1,7 @@
 """A real engine, stand-in images on a registry of 127.0.0.1, the fixture's sources."""
 
+import base64
+import http
 import json
 import os
 import re
@@ -9,10 +11,14 @@ import subprocess
 import tarfile
 import tempfile
 import time
+import tomllib
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import bcrypt
 import mirror as mirrors
 import pytest
 
@@ -189,3 +195,92 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+# Publishing: a registry that asks for a login, and the programs that look at it from outside
+
+
+@pytest.fixture(scope="session")
+def programs(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with cosign and crane, out of their images: to look at a registry without the module."""
+    folder = tmp_path_factory.mktemp("programs")
+    table = tomllib.loads(images.read_text())["images"]
+    for name in ("cosign", "crane"):
+        repository, _, digest = table[name].partition("@")
+        reference = f"docker://{repository.rpartition(':')[0]}@{digest}"
+        image = folder / f"{name}.image"
+        subprocess.run(["skopeo", "copy", "--quiet", "--src-tls-verify=false", reference, f"dir:{image}"], check=True)
+        for layer in json.loads((image / "manifest.json").read_text())["layers"]:
+            with tarfile.open(image / layer["digest"].removeprefix("sha256:")) as archive:
+                found = [item for item in archive if item.isreg() and Path(item.name).name == name]
+                for item in found:
+                    (folder / name).write_bytes(archive.extractfile(item).read())
+        (folder / name).chmod(0o755)
+    return folder
+
+
+@dataclass(frozen=True)
+class LoginRegistry:
+    """A registry on 127.0.0.1 that nobody reads or writes without a login."""
+
+    port: int
+    folder: Path
+    user: str = "robot"
+    password: str = "correct-horse-battery"  # noqa: S105 # made up
+
+    @property
+    def storage(self) -> Path:
+        """Where its files are."""
+        return self.folder / "storage"
+
+    @property
+    def basic(self) -> str:
+        """User and password, as HTTP and Docker's config.json have them."""
+        return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+    def request(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> tuple[bytes, str]:
+        """Ask it, as any client does; return the answer and the digest that it names."""
+        accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json"
+        headers = {"Authorization": f"Basic {self.basic}", "Accept": accept, **({"Content-Type": kind} if kind else {})}
+        url = f"http://127.0.0.1:{self.port}/v2/{path}"
+        asked = urllib.request.Request(url, body, headers, method=method)
+        with urllib.request.urlopen(asked, timeout=30) as answer:  # noqa: S310 # http, to ourselves
+            return answer.read(), answer.headers.get("Docker-Content-Digest", "")
+
+    def tags(self, repository: str) -> dict[str, str]:
+        """Return the tags of a repository and their digests; none if there is no such repository."""
+        try:
+            names = json.loads(self.request("GET", f"{repository}/tags/list")[0])["tags"] or []
+        except urllib.error.HTTPError as error:
+            if error.code == http.HTTPStatus.NOT_FOUND:
+                return {}
+            raise
+        return {name: self.request("HEAD", f"{repository}/manifests/{name}")[1] for name in sorted(names)}
+
+
+@pytest.fixture(scope="session")
+def login_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoginRegistry]:
+    """Serve an empty registry that asks for a login."""
+    program = shutil.which("docker-registry") or shutil.which("registry")
+    served = LoginRegistry(_free_port(), tmp_path_factory.mktemp("login-registry"))
+    known = bcrypt.hashpw(served.password.encode(), bcrypt.gensalt(4)).decode()
+    (served.folder / "htpasswd").write_text(f"{served.user}:{known}\n")
+    config = {
+        "version": 0.1,
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(served.storage)}},
+        "http": {"addr": f"127.0.0.1:{served.port}"},
+        "auth": {"htpasswd": {"realm": "test", "path": str(served.folder / "htpasswd")}},
+    }
+    (served.folder / "config.yml").write_text(json.dumps(config))
+    with (served.folder / "log").open("w") as log:
+        server = subprocess.Popen([program, "serve", served.folder / "config.yml"], stdout=log, stderr=log)
+        try:
+            for _ in range(100):
+                if not _is_free(served.port):
+                    break
+                time.sleep(0.1)
+            yield served
+        finally:
+            server.terminate()
+            server.wait()

@@ -1,0 +1,96 @@
+"""Where an image comes from, as a SLSA v1 provenance predicate (slsa.dev/spec/v1.1/provenance)."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline._errors import InputError
+
+#: What kind of build it is: which names `externalParameters` and `internalParameters` have.
+BUILD_TYPE = "https://github.com/banyan-platform/erlmcp/pipeline/build/v1"
+#: The builder of an image if nobody said who ran it: nothing can be concluded from it.
+UNNAMED_BUILDER = "https://github.com/banyan-platform/erlmcp/pipeline/unnamed-builder"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Provenance:
+    """What is known of a build."""
+
+    #: The project's repository; empty if it names none.
+    source: str
+    #: Git commit; empty if it was not given.
+    revision: str
+    #: Digest of the source as the pipeline saw it, `algorithm:hex`.
+    content: str
+    #: What the user chose, by argument.
+    parameters: Mapping[str, Any]
+    #: Images that became part of the result or built it, by key of the table: references with digest.
+    images: Mapping[str, str]
+    #: Images that looked at it, signed it or sent it.
+    tools: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: URI of who ran the build: a workflow, a runner.
+    builder: str = ""
+    #: URI or id of this run.
+    invocation: str = ""
+    #: Versions of what ran it, by name.
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` if the builder is no URI."""
+        if self.builder and ":" not in self.builder:
+            raise InputError(f"--builder-id {self.builder}: expected a URI, such as the address of the workflow")
+
+    def predicate(self) -> str:
+        """Return the predicate, as JSON; the same for the same build."""
+        metadata = {"invocationId": self.invocation} if self.invocation else {}
+        document = {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": dict(self.parameters),
+                "resolvedDependencies": [self._source(), *map(_image, self.images.items())],
+            },
+            "runDetails": {
+                "builder": {
+                    "id": self.builder or UNNAMED_BUILDER,
+                    "version": dict(self.versions),
+                    "builderDependencies": [_image(item) for item in self.tools.items()],
+                },
+                "metadata": metadata,
+            },
+        }
+        return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+    def _source(self) -> dict[str, Any]:
+        uri = f"git+{self.source}" if self.source else ""
+        digest = {"gitCommit": self.revision} if self.revision else {}
+        return {
+            "name": "source",
+            **({"uri": f"{uri}@{self.revision}" if self.revision else uri} if uri else {}),
+            **({"digest": digest} if digest else {}),
+            # No standard name of a digest fits the engine's: it is over files and their modes, without their times.
+            "annotations": {"content": self.content},
+        }
+
+
+def _image(item: tuple[str, str]) -> dict[str, Any]:
+    key, reference = item
+    _, _, digest = reference.partition("@")
+    algorithm, _, value = digest.partition(":")
+    return {"name": key, "uri": f"docker://{reference}", **({"digest": {algorithm: value}} if value else {})}
+
+
+def source_of(predicate: Mapping[str, Any]) -> str:
+    """Return the source revision that a predicate names, for people."""
+    for dependency in predicate.get("buildDefinition", {}).get("resolvedDependencies", []):
+        if dependency.get("name") == "source":
+            return str(
+                dependency.get("uri") or dependency.get("digest", {}).get("gitCommit") or "a source without name"
+            )
+    return "no source named"
+
+
+def builder_of(predicate: Mapping[str, Any]) -> str:
+    """Return who built it, for people."""
+    builder = str(predicate.get("runDetails", {}).get("builder", {}).get("id", ""))
+    return "a builder that nobody named" if builder in ("", UNNAMED_BUILDER) else builder

@@ -1,0 +1,406 @@
+"""Publish to a registry that asks for a login, and what can be proved of it: real cosign, real crane, a real engine."""
+
+import base64
+import datetime as dt
+import gzip
+import hashlib
+import json
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import databases
+import pytest
+from conftest import FIXTURES, LoginRegistry, Module, Result
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+
+REVISION = "1356e12d" + "0" * 32
+TAGS = {"1.2.0", "1.2", "1", "latest", "sha-1356e12d0000"}
+KEY_PASSWORD = "staple-of-the-key"  # noqa: S105 # made up
+TYPES = {
+    "spdxjson": "https://spdx.dev/Document",
+    "cyclonedx": "https://cyclonedx.org/bom",
+    "slsaprovenance1": "https://slsa.dev/provenance/v1",
+    "https://github.com/banyan-platform/erlmcp/pipeline/findings/v1": "",
+}
+
+
+@dataclass(frozen=True)
+class Shop:
+    """The module, a source, a registry, keys: all that publishing needs."""
+
+    module: Module
+    source: Path
+    registry: LoginRegistry
+    programs: Path
+    folder: Path
+
+    def call(
+        self, function: str, *words: str, port: int = 0, password: str = "", repository: str = "greeter"
+    ) -> Result:
+        """Call a function that asks the registry."""
+        port = port or self.registry.port
+        (self.folder / "password").write_text(password or self.registry.password)
+        known = self.folder / ("advisories" if "--advisories" in words else "none")
+        return self.module(
+            self.source,
+            f"--repository=registry.localhost:{port}/{repository}",
+            f"--revision={REVISION}",
+            "--created=2026-02-04T17:25:56Z",
+            f"--trivy-db={known}/trivy",
+            f"--grype-db={known}/grype",
+            f"--registry-service=tcp://127.0.0.1:{port}",
+            function,
+            f"--user={self.registry.user}",
+            f"--password=file://{self.folder}/password",
+            *(word for word in words if word != "--advisories"),
+        )
+
+    def publish(self, *words: str, key_password: str = KEY_PASSWORD, **options: object) -> Result:
+        """Publish, signed with the key."""
+        (self.folder / "key-password").write_text(key_password)
+        return self.call(
+            "publish",
+            f"--cosign-key=file://{self.folder}/right.key",
+            f"--cosign-password=file://{self.folder}/key-password",
+            "--transparency-log=false",
+            *words,
+            **options,
+        )
+
+    def proving(self, key: str = "right") -> list[str]:
+        """Return the arguments that say who must have signed."""
+        return [f"--key={self.folder}/{key}.pub", "--transparency-log=false"]
+
+    def name(self, rest: str = "", repository: str = "greeter") -> str:
+        """Return a reference, as the module knows it."""
+        return f"registry.localhost:{self.registry.port}/{repository}{rest}"
+
+    def referrers(self, repository: str, digest: str) -> set[str]:
+        """Return the digests of what refers to an image, from the list that the tools keep."""
+        listed, _ = self.registry.request("GET", f"{repository}/manifests/{digest.replace(':', '-')}")
+        return {entry["digest"] for entry in json.loads(listed)["manifests"]}
+
+    def outside(self, program: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run cosign or crane here, without the module and without an engine."""
+        return subprocess.run(
+            [self.programs / program, *words],
+            env=os.environ | {"DOCKER_CONFIG": str(self.folder), "COSIGN_PASSWORD": KEY_PASSWORD},
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+
+@pytest.fixture(scope="module")
+def shop(
+    engine: dict[str, str],
+    images: Path,
+    programs: Path,
+    login_registry: LoginRegistry,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Shop:
+    folder = tmp_path_factory.mktemp("shop")
+    source = folder / "greeter"
+    shutil.copytree(FIXTURES / "greeter", source, symlinks=True)
+    shutil.copytree(FIXTURES / "packages", source / "_checkouts")
+    now = dt.datetime.now(dt.UTC)
+    databases.make(folder / "none", now, [])
+    databases.make(folder / "advisories", now)
+    login = {"auths": {f"127.0.0.1:{login_registry.port}": {"auth": login_registry.basic}}}
+    (folder / "config.json").write_text(json.dumps(login))
+    made = Shop(Module(engine, images), source, login_registry, programs, folder)
+    for name in ("right", "wrong"):
+        done = made.outside("cosign", "generate-key-pair", f"--output-key-prefix={name}")
+        assert done.returncode == 0, done.stderr
+    return made
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What publishing left."""
+
+    digest: str
+    result: Result
+
+
+@pytest.fixture(scope="module")
+def published(shop: Shop) -> Publication:
+    result = shop.publish("--version=1.2.0")
+    assert result.code == 0, result.err
+    return Publication(result.out.strip().rpartition("@")[2], result)
+
+
+# In the order of a first day: what goes wrong comes before anything is there
+
+
+def test_a_dry_run_names_everything_and_pushes_nothing(shop: Shop) -> None:
+    result = shop.publish("--version=1.2.0", "--dry-run")
+    assert result.code == 0, result.err
+    assert result.out.startswith("dry run: nothing was pushed")
+    for words in (*(f"would tag {tag}\n" for tag in TAGS), "would sign it", "would attest provenance", "linux/"):
+        assert words in result.out
+    assert shop.registry.tags("greeter") == {}
+
+
+def test_a_wrong_password_pushes_nothing(shop: Shop) -> None:
+    result = shop.publish("--version=1.2.0", password="wrong-password")  # noqa: S106 # made up
+    assert result.code != 0
+    assert "nothing was pushed" in result.message
+    assert "refused the login" in result.message
+    assert "wrong-password" not in result.out + result.err
+    assert shop.registry.tags("greeter") == {}
+
+
+def test_a_key_that_cannot_be_read_pushes_nothing(shop: Shop) -> None:
+    result = shop.publish("--version=1.2.0", key_password="wrong-password")  # noqa: S106 # made up
+    assert result.code != 0
+    assert result.message.startswith("could not read --cosign-key: decrypt")
+    assert "not done: push" in result.message
+    assert shop.registry.tags("greeter") == {}
+
+
+def test_bad_names_are_refused_before_anything_is_asked(shop: Shop) -> None:
+    result = shop.publish("--tags=not/a/tag", port=9)
+    assert "--tags 'not/a/tag': no tag" in result.message
+
+
+def test_all_tags_name_the_one_digest_that_is_printed_alone(shop: Shop, published: Publication) -> None:
+    assert re.fullmatch(re.escape(shop.name("@")) + r"sha256:[0-9a-f]{64}\n?", published.result.out)
+    tags = shop.registry.tags("greeter")
+    assert {tag for tag in tags if not tag.startswith("sha256-")} == TAGS
+    assert {digest for tag, digest in tags.items() if tag in TAGS} == {published.digest}
+    assert shop.outside("crane", "validate", "--remote", f"127.0.0.1:{shop.registry.port}/greeter:1").returncode == 0
+
+
+def test_cosign_says_the_same_from_outside(shop: Shop, published: Publication) -> None:
+    image = f"127.0.0.1:{shop.registry.port}/greeter@{published.digest}"
+    flags = ["--key=right.pub", "--insecure-ignore-tlog"]
+    signed = shop.outside("cosign", "verify", *flags, image)
+    assert signed.returncode == 0, signed.stderr
+    predicates = {}
+    for kind, uri in TYPES.items():
+        done = shop.outside("cosign", "verify-attestation", f"--type={kind}", *flags, image)
+        assert done.returncode == 0, done.stderr
+        statement = json.loads(base64.b64decode(json.loads(done.stdout)["payload"]))
+        assert f"sha256:{statement['subject'][0]['digest']['sha256']}" == published.digest
+        assert statement["predicateType"] == (uri or kind)
+        predicates[kind] = statement["predicate"]
+    read = json_format.ParseDict(predicates["slsaprovenance1"], provenance_pb2.Provenance())
+    source, builder, runtime = read.build_definition.resolved_dependencies
+    assert dict(source.digest) == {"gitCommit": REVISION}
+    # The stand-ins have no digest in the table: it was looked up.
+    assert builder.digest["sha256"]
+    assert runtime.digest["sha256"]
+    assert predicates["cyclonedx"]["metadata"]["component"]["version"] == "1.2.0"
+    assert predicates["spdxjson"]["spdxVersion"] == "SPDX-2.3"
+
+
+def test_no_secret_is_anywhere(shop: Shop, published: Publication) -> None:
+    key = [line for line in (shop.folder / "right.key").read_text().splitlines() if "-----" not in line]
+    secrets = [shop.registry.password, shop.registry.basic, KEY_PASSWORD, *key]
+    said = published.result.out + published.result.err
+    assert not [secret for secret in secrets if secret in said]
+    searched = 0
+    for path in shop.registry.storage.rglob("data"):
+        content = path.read_bytes()
+        if content.startswith(b"\x1f\x8b"):
+            content = gzip.decompress(content)
+        searched += 1
+        assert not [secret for secret in secrets if secret.encode() in content], path
+    assert searched > 10
+
+
+def test_it_is_proved_with_its_key_and_no_other(shop: Shop, published: Publication) -> None:
+    right = shop.call("verify", f"--reference={shop.name(':1.2.0')}", *shop.proving())
+    assert right.code == 0, right.err
+    for words in (published.digest, "attested SPDX", "attested CycloneDX", "attested verdict", REVISION, "PASSED"):
+        assert words in right.out
+    wrong = shop.call("verify", f"--reference={shop.name(':1.2.0')}", *shop.proving("wrong"))
+    assert wrong.code != 0
+    assert "VerificationError: " in wrong.err
+    assert "no signature of it holds" in wrong.message
+    assert not wrong.out.strip()
+
+
+def test_a_tampered_image_is_refused_though_it_wears_the_signature(shop: Shop, published: Publication) -> None:
+    manifest = json.loads(shop.registry.request("GET", f"greeter/manifests/{published.digest}")[0])
+    manifest["annotations"] = {"com.example.evil": "yes"}
+    changed = json.dumps(manifest).encode()
+    digest = f"sha256:{hashlib.sha256(changed).hexdigest()}"
+    shop.registry.request("PUT", "greeter/manifests/tampered", changed, manifest["mediaType"])
+    # Someone who may write there gives it the list of what was signed for the other.
+    signatures, _ = shop.registry.request("GET", f"greeter/manifests/{published.digest.replace(':', '-')}")
+    kind = json.loads(signatures)["mediaType"]
+    shop.registry.request("PUT", f"greeter/manifests/{digest.replace(':', '-')}", signatures, kind)
+    result = shop.call("verify", f"--reference={shop.name(':tampered')}", *shop.proving())
+    assert result.code != 0
+    assert digest in result.message
+    assert "VerificationError: " in result.err
+
+
+def test_an_image_with_attestations_alone_is_not_signed(shop: Shop, published: Publication) -> None:
+    # Of all that was made for it, one attestation: cosign verify alone is content with that.
+    origin, bare = (f"127.0.0.1:{shop.registry.port}/{name}" for name in ("greeter", "bare"))
+    for digest in shop.referrers("greeter", published.digest):
+        manifest = json.loads(shop.registry.request("GET", f"greeter/manifests/{digest}")[0])
+        if manifest["annotations"]["dev.sigstore.bundle.predicateType"] == TYPES["spdxjson"]:
+            shop.outside("crane", "copy", f"{origin}@{digest}", f"{bare}@{digest}")
+    shop.outside("crane", "copy", f"{origin}@{published.digest}", f"{bare}:1")
+    content = shop.outside(
+        "cosign", "verify", "--key=right.pub", "--insecure-ignore-tlog", f"{bare}@{published.digest}"
+    )
+    assert content.returncode == 0
+    result = shop.call("verify", f"--reference={shop.name(':1', 'bare')}", *shop.proving())
+    assert "there are attestations only" in result.message
+
+
+def test_the_object_has_refs_platforms_and_sizes(shop: Shop, published: Publication) -> None:
+    reference = f"--reference={shop.name('@' + published.digest)}"
+    listed = shop.call("published", reference, "refs")
+    assert listed.code == 0, listed.err
+    refs = listed.out.split()
+    assert {ref.rpartition(":")[2] for ref in refs} == TAGS
+    sizes = shop.call("published", reference, "sizes").out.split()
+    platform, size = sizes
+    assert platform.startswith("linux/")
+    assert 10_000_000 < int(size) < 100_000_000
+
+
+def test_promotion_keeps_every_byte(shop: Shop, published: Publication) -> None:
+    result = shop.call(
+        "promote",
+        f"--reference={shop.name('@' + published.digest)}",
+        f"--to={shop.name(repository='production/greeter')}",
+        "--tags=1.2.0,stable",
+        *shop.proving(),
+    )
+    assert result.code == 0, result.err
+    assert "today" in result.out
+    tags = shop.registry.tags("production/greeter")
+    assert tags["1.2.0"] == tags["stable"] == published.digest
+    before, after = (shop.referrers(name, published.digest) for name in ("greeter", "production/greeter"))
+    assert before == after
+    assert len(after) >= 5
+    image = f"127.0.0.1:{shop.registry.port}/production/greeter@{published.digest}"
+    assert shop.outside("cosign", "verify", "--key=right.pub", "--insecure-ignore-tlog", image).returncode == 0
+
+
+def test_what_would_not_pass_today_stays_where_it_is(shop: Shop, published: Publication) -> None:
+    result = shop.call(
+        "promote",
+        "--advisories",
+        f"--reference={shop.name('@' + published.digest)}",
+        f"--to={shop.name(repository='late/greeter')}",
+        "--tags=1.2.0",
+        *shop.proving(),
+    )
+    assert result.message.startswith("nothing was promoted: it would not pass today")
+    assert shop.registry.tags("late/greeter") == {}
+
+
+def test_a_rescan_finds_what_became_known_since(shop: Shop, published: Publication) -> None:
+    reference = f"--reference={shop.name('@' + published.digest)}"
+    same = shop.call("rescan", reference, *shop.proving())
+    assert same.code == 0, same.err
+    assert "0 new since" in same.out
+    later = shop.call("rescan", "--advisories", reference, *shop.proving())
+    assert later.code != 0
+    assert "of them break the policy" in later.message
+    assert "tiny_text" in later.message
+
+
+def test_a_version_keeps_its_image_until_told_so(shop: Shop, published: Publication) -> None:
+    page = shop.source / "apps" / "greeter_web" / "src" / "greeter_web.erl"
+    code = page.read_text()
+    page.write_text(code.replace('"ok"', '"changed"'))
+    try:
+        refused = shop.publish("--version=1.2.0")
+        assert refused.message.startswith("nothing was pushed: 1.2.0 is " + published.digest)
+        assert shop.registry.tags("greeter")["1.2.0"] == published.digest
+        moved = shop.publish("--tags=1.2.0", "--move", repository="moving")
+        assert moved.code == 0, moved.err
+    finally:
+        page.write_text(code)
+    again = shop.publish("--tags=1.2.0", "--move", repository="moving")
+    assert again.code == 0, again.err
+    assert shop.registry.tags("moving")["1.2.0"] == published.digest
+    assert moved.out != again.out
+
+
+@contextmanager
+def dying_front(port: int, last_words: bytes) -> Iterator[tuple[int, threading.Event]]:
+    """Forward connections to a port until an answer to a request with these words has passed; then be gone."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    dead = threading.Event()
+
+    def forward(client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", port)) as server:
+            marked = False
+            while not dead.is_set():
+                for end in select.select([client, server], [], [], 0.1)[0]:
+                    data = end.recv(1 << 16)
+                    if not data:
+                        return
+                    marked = marked or (end is client and last_words in data)
+                    (server if end is client else client).sendall(data)
+                    if end is server and marked and b" 201 " in data:
+                        dead.set()
+                        listener.shutdown(socket.SHUT_RDWR)
+                        listener.close()
+
+    def accept() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=forward, args=(client,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield listener.getsockname()[1], dead
+    finally:
+        if not dead.is_set():
+            dead.set()
+            listener.close()
+
+
+def test_a_registry_that_goes_in_the_middle_is_told_and_completed(shop: Shop, published: Publication) -> None:
+    with dying_front(shop.registry.port, b"PUT /v2/broken/manifests/sha256:") as (port, dead):
+        broken = shop.publish("--version=1.2.0", port=port, repository="broken")
+        assert dead.is_set()
+    assert broken.code != 0
+    assert broken.message.startswith("could not sign it")
+    assert re.search(r"^done: +push \S+@" + published.digest, broken.message, re.MULTILINE)
+    assert "not done: tag latest" in broken.message
+    assert shop.registry.tags("broken") == {}
+    again = shop.publish("--version=1.2.0", repository="broken")
+    assert again.out.strip().endswith(f"/broken@{published.digest}")
+    assert set(shop.registry.tags("broken")) >= TAGS
+
+
+def test_a_signature_that_cannot_be_made_is_told_and_completed(shop: Shop, published: Publication) -> None:
+    (shop.folder / "token").write_text("no-token-at-all")
+    failed = shop.call("publish", "--version=1.2.0", f"--identity-token=file://{shop.folder}/token", repository="half")
+    assert failed.code != 0
+    assert "could not sign it with a certificate for the identity token" in failed.message
+    assert "no-token-at-all" not in failed.out + failed.err
+    assert shop.registry.tags("half") == {}
+    # Twice, so also over an image that is complete.
+    for _ in range(2):
+        again = shop.publish("--version=1.2.0", repository="half")
+        assert again.out.strip().endswith(f"/half@{published.digest}")
+    proved = shop.call("verify", f"--reference={shop.name(':1.2.0', 'half')}", *shop.proving())
+    assert proved.code == 0, proved.err

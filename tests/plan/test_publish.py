@@ -1,0 +1,559 @@
+"""What publishing asks the engine for: its order, where secrets go, what it says when a step fails."""
+
+import base64
+import dataclasses
+import json
+from collections.abc import AsyncIterator
+
+import dagger
+import pytest
+from dagger import dag
+from recorder import Chain, Recorder, exec_error
+
+from pipeline import _publish
+from pipeline._build import Project
+from pipeline._errors import InputError, PolicyError
+from pipeline._images import default_images
+from pipeline._publish import (
+    FINDINGS,
+    PREDICATES,
+    PROVENANCE,
+    SIGNATURE,
+    SPDX,
+    Login,
+    Order,
+    RegistryError,
+    Signer,
+    Signing,
+    Tools,
+    VerificationError,
+)
+from pipeline._reference import Reference
+
+pytestmark = pytest.mark.anyio
+
+DIGEST = "sha256:" + "a" * 64
+OTHER = "sha256:" + "b" * 64
+REPOSITORY = Reference("ghcr.io", "banyan-platform/erlmcp")
+IMAGE = dataclasses.replace(REPOSITORY, digest=DIGEST)
+PRODUCTION = Reference("ghcr.io", "banyan-platform/production")
+PINNED = f"{REPOSITORY}@{DIGEST}"
+PASSWORD, KEY, KEY_PASSWORD, TOKEN = "registry-password", "private-key", "key-password", "oidc-token"
+VERDICT = {"passed": True, "lines": ["PASSED: no finding of HIGH or worse"]}
+FOUND = {"time": "2026-02-04T00:00:00Z", "verdict": VERDICT, "findings": [], "scanners": []}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
+    async with Recorder() as started:
+        yield started
+
+
+def secret(text: str) -> dagger.Secret:
+    return dag.set_secret(f"made-up {text[:3]}", text)
+
+
+async def tools(service: dagger.Service | None = None) -> Tools:
+    host = "registry.localhost:5000" if service else REPOSITORY.host
+    return await _publish.tools(default_images(), {host: Login("robot", secret(PASSWORD))}, service)
+
+
+def key_signing() -> Signing:
+    return Signing(secret(KEY), secret(KEY_PASSWORD), transparency_log=False)
+
+
+def signer() -> Signer:
+    return Signer(dag.directory().with_new_file("cosign.pub", "public").file("cosign.pub"), transparency_log=False)
+
+
+def order(recorder: Recorder, signing: Signing | None, tags: tuple[str, ...] = ("3.0.0", "latest")) -> Order:
+    layout = recorder.host_directory({"index.json": "{}"})
+    return Order(REPOSITORY, layout, DIGEST, tags, signing, dict.fromkeys(PREDICATES, "{}"))
+
+
+def knows_password(recorder: Recorder) -> None:
+    recorder.answer("Secret.plaintext", PASSWORD)
+
+
+def args(chain: Chain) -> list[str]:
+    return chain.call.args["args"]
+
+
+def commands(recorder: Recorder) -> list[str]:
+    """Return what was run, in order: the tool's subcommand, and what tells it from others."""
+    found = []
+    for chain in recorder.plan:
+        if chain.call.field == "stdout":
+            words = args(chain.parent)
+            kind = next((word for word in words if word.startswith("--type=")), "")
+            found.append(
+                " ".join(filter(None, [words[0], kind.removeprefix("--type="), *words[2:] * (words[0] == "tag")]))
+            )
+    return found
+
+
+def mounts(chain: Chain, field: str) -> set[str]:
+    return {call.args.get("path") or call.args["name"] for call in chain.calls(field)}
+
+
+def envelope(kind: str, digest: str = DIGEST, predicate: object = None) -> str:
+    statement = {
+        "predicateType": kind,
+        "subject": [{"name": "x", "digest": {"sha256": digest.removeprefix("sha256:")}}],
+        "predicate": predicate or (FOUND if kind == FINDINGS else {}),
+    }
+    return json.dumps({"payload": base64.b64encode(json.dumps(statement).encode()).decode()}) + "\n"
+
+
+def claims(*kinds: str, digest: str = DIGEST) -> str:
+    return "\n" + json.dumps(
+        [{"critical": {"type": kind, "image": {"docker-manifest-digest": digest}}} for kind in kinds]
+    )
+
+
+def trusting(recorder: Recorder, signed: str = claims(SIGNATURE, *PREDICATES), **envelopes: str) -> None:
+    """Answer as cosign does of an image that is signed and attested; `envelopes` by name of the predicate."""
+
+    def said(chain: Chain) -> str:
+        words = args(chain.parent)
+        if words[0] == "verify":
+            return signed
+        if words[0] == "verify-attestation":
+            kind = next(word for word in words if word.startswith("--type=")).removeprefix("--type=")
+            return envelopes.get(PREDICATES[kind], envelope(kind))
+        if words[0] == "tree":
+            return f"└── 🔗 {SIGNATURE} artifacts via OCI referrer: {REPOSITORY}@{OTHER}\n   └── 🍒 {DIGEST}\n"
+        return ""
+
+    recorder.answer("Container.stdout", said)
+
+
+def failing(recorder: Recorder, word: str, stderr: str) -> None:
+    recorder.answer("Container.withExec", exec_error(stderr=stderr), when=lambda chain: args(chain)[0] == word)
+
+
+async def test_tags_move_last(recorder: Recorder) -> None:
+    knows_password(recorder)
+    steps = _publish.publish_steps(await tools(), order(recorder, key_signing()))
+    await _publish.carry_out(steps)
+    assert commands(recorder) == [
+        "public-key",
+        "push",
+        "sign",
+        *(f"attest {kind}" for kind in PREDICATES),
+        "tag 3.0.0",
+        "tag latest",
+    ]
+    assert recorder.max_in_flight == 1
+
+
+async def test_everything_but_tags_goes_by_digest(recorder: Recorder) -> None:
+    knows_password(recorder)
+    await _publish.carry_out(_publish.publish_steps(await tools(), order(recorder, key_signing())))
+    execs = recorder.execs()
+    assert {args(chain)[-1] for chain in execs if args(chain)[0] in ("push", "sign", "attest")} == {PINNED}
+    assert {args(chain)[1] for chain in execs if args(chain)[0] == "tag"} == {PINNED}
+
+
+async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    ready = await tools()
+    await _publish.carry_out(_publish.publish_steps(ready, order(recorder, key_signing())))
+    await _publish.verify(ready, IMAGE, signer())
+    images = default_images()
+    signing = {"sign", "attest", "public-key"}
+    for chain in recorder.execs():
+        has_key = "/signing/cosign.key" in mounts(chain, "withMountedSecret")
+        assert has_key == (args(chain)[0] in signing)
+        assert has_key == ("COSIGN_PASSWORD" in mounts(chain, "withSecretVariable"))
+        assert chain.images() == [images["cosign" if has_key or "verify" in args(chain)[0] else "crane"]]
+
+
+async def test_an_identity_token_is_a_file_of_the_container_that_signs(recorder: Recorder) -> None:
+    knows_password(recorder)
+    steps = _publish.publish_steps(await tools(), order(recorder, Signing(identity_token=secret(TOKEN))))
+    await _publish.carry_out(steps)
+    for chain in recorder.execs():
+        has_token = "/signing/token" in mounts(chain, "withMountedSecret")
+        assert has_token == (args(chain)[0] in {"sign", "attest"})
+        assert has_token == ("--identity-token=/signing/token" in args(chain))
+
+
+async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    ready = await tools()
+    await _publish.carry_out(_publish.publish_steps(ready, order(recorder, key_signing())))
+    await _publish.promote(ready, IMAGE, PRODUCTION, ("1",), signer(), move=False, scan=None)
+    text = recorder.text()
+    login = base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
+    for plain in (PASSWORD, KEY, KEY_PASSWORD, login):
+        assert plain not in text
+    assert {step.call.field for step in recorder.secrets()} == {"withMountedSecret", "withSecretVariable"}
+
+
+async def test_what_a_registry_says_is_never_an_old_answer(recorder: Recorder) -> None:
+    knows_password(recorder)
+    ready = await tools()
+    await _publish.existing_tags(ready, REPOSITORY)
+    await _publish.existing_tags(ready, REPOSITORY)
+    first, second = recorder.execs()
+    assert args(first) == args(second)
+    assert first.content_key != second.content_key
+
+
+async def test_a_service_is_bound_by_the_one_name_that_means_plain_http(recorder: Recorder) -> None:
+    knows_password(recorder)
+    service = dag.host().service([dagger.PortForward(backend=5000)])
+    await _publish.existing_tags(await tools(service), Reference("registry.localhost:5000", "erlmcp"))
+    (chain,) = recorder.execs()
+    assert [call.args["alias"] for call in chain.calls("withServiceBinding")] == ["registry.localhost"]
+    assert not any("insecure" in word or "http" in word for word in args(chain))
+
+
+@pytest.mark.parametrize(
+    ("host", "bound", "message"),
+    [
+        ("localhost:5000", False, "the engine's containers do not see this machine; give --registry-service tcp://loc"),
+        ("127.0.0.1:5000", False, "registry.localhost:5000"),
+        ("registry.localhost:5000", False, "give --registry-service tcp://localhost:5000"),
+        ("ghcr.io", True, "with --registry-service the registry is called registry.localhost:PORT"),
+    ],
+)
+@pytest.mark.usefixtures("recorder")
+async def test_a_host_that_leads_nowhere_is_refused(host: str, bound: bool, message: str) -> None:  # noqa: FBT001 # a table
+    service = dag.host().service([dagger.PortForward(backend=5000)]) if bound else None
+    with pytest.raises(InputError) as raised:
+        await _publish.tools(default_images(), {host: Login()}, service)
+    assert message in str(raised.value)
+
+
+async def test_without_a_login_there_is_no_secret(recorder: Recorder) -> None:
+    await _publish.existing_tags(await _publish.tools(default_images(), {"ghcr.io": Login()}), REPOSITORY)
+    assert not recorder.secrets()
+
+
+@pytest.mark.usefixtures("recorder")
+async def test_half_of_what_is_needed_is_refused() -> None:
+    with pytest.raises(InputError, match="--user and --password: give both"):
+        Login("robot")
+    with pytest.raises(InputError, match="one of --cosign-key and --identity-token"):
+        Signing()
+    with pytest.raises(InputError, match="one of --cosign-key and --identity-token"):
+        Signing(secret(KEY), identity_token=secret(TOKEN))
+    with pytest.raises(InputError, match="--transparency-log=false: a certificate"):
+        Signing(identity_token=secret(TOKEN), transparency_log=False)
+    for wrong in ({}, {"identity": "me"}, {"issuer": "it"}, {"key": signer().key, "identity": "me", "issuer": "it"}):
+        with pytest.raises(InputError, match="who must have signed it"):
+            Signer(**wrong)
+    with pytest.raises(InputError, match="without the log, --identity proves nothing"):
+        Signer(identity="me", issuer="it", transparency_log=False)
+
+
+def test_an_identity_can_be_a_pattern() -> None:
+    assert Signer(identity="a@b", issuer="i").options[0] == "--certificate-identity=a@b"
+    assert Signer(identity="^a@", issuer="i").options[0] == "--certificate-identity-regexp=^a@"
+
+
+async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: Recorder) -> None:
+    knows_password(recorder)
+    failing(recorder, "sign", "WARNING: x\nError: the log does not answer\nerror during command execution: again")
+    with pytest.raises(RegistryError) as raised:
+        await _publish.carry_out(_publish.publish_steps(await tools(), order(recorder, key_signing())))
+    lines = str(raised.value).splitlines()
+    assert lines[0] == "could not sign it with the key given, logged nowhere: the log does not answer"
+    assert [line for line in lines if line.startswith("done:")] == [
+        "done:     read --cosign-key",
+        f"done:     push {PINNED}",
+    ]
+    assert lines[-2] == "not done: tag latest"
+    assert not any(args(chain)[0] == "tag" for chain in recorder.execs())
+
+
+async def test_a_key_that_cannot_be_read_pushes_nothing(recorder: Recorder) -> None:
+    knows_password(recorder)
+    failing(recorder, "public-key", "Error: reading key: decryption failed")
+    with pytest.raises(RegistryError, match="could not read --cosign-key: reading key: decryption failed"):
+        await _publish.carry_out(_publish.publish_steps(await tools(), order(recorder, key_signing())))
+    assert commands(recorder) == ["public-key"]
+
+
+async def test_a_refused_login_is_named(recorder: Recorder) -> None:
+    knows_password(recorder)
+    failing(recorder, "ls", "Error: GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required")
+    with pytest.raises(RegistryError, match=r"nothing was pushed: .* refused the login"):
+        await _publish.existing_tags(await tools(), REPOSITORY)
+
+
+async def test_a_repository_that_is_not_there_yet_has_no_tags(recorder: Recorder) -> None:
+    knows_password(recorder)
+    failing(recorder, "ls", "Error: NAME_UNKNOWN: repository name not known to registry")
+    assert await _publish.existing_tags(await tools(), REPOSITORY) == ()
+
+
+async def test_unsigned_is_pushed_and_tagged_alone(recorder: Recorder) -> None:
+    knows_password(recorder)
+    steps = _publish.publish_steps(await tools(), order(recorder, None))
+    assert [step.args[0] for step in steps] == ["push", "tag", "tag"]
+
+
+async def test_a_dry_run_says_the_steps_and_does_none(recorder: Recorder) -> None:
+    knows_password(recorder)
+    steps = _publish.publish_steps(await tools(), order(recorder, key_signing()))
+    content = _publish.Content(DIGEST, {"linux/amd64": 41_800_000}, {OTHER: 123})
+    text = _publish.dry_run(steps, content, {"latest": OTHER, "3.0.0": DIGEST})
+    assert text.startswith("dry run: nothing was pushed")
+    assert [f"would {step.name}" for step in steps] == [line for line in text.splitlines() if line.startswith("would")]
+    assert f"latest is now {OTHER}" in text
+    assert "3.0.0 is now" not in text
+    assert "linux/amd64: 41.8 MB" in text
+    assert not recorder.execs()
+
+
+@pytest.mark.parametrize(
+    ("standing", "move", "refused"),
+    [
+        ({}, False, ""),
+        ({"3.0.0": DIGEST}, False, ""),
+        ({"3.0.0": OTHER}, False, f"3.0.0 is {OTHER} already"),
+        ({"3.0.0": OTHER}, True, ""),
+        ({"3.0": OTHER, "3": OTHER, "latest": OTHER, "main": OTHER}, False, ""),
+        ({"3.0.0-rc.1": OTHER}, False, "3.0.0-rc.1 is"),
+    ],
+)
+def test_a_version_keeps_its_image(standing: dict[str, str], move: bool, refused: str) -> None:  # noqa: FBT001 # a table
+    if not refused:
+        _publish.check_moves(standing, DIGEST, move=move)
+        return
+    with pytest.raises(PolicyError) as raised:
+        _publish.check_moves(standing, DIGEST, move=move)
+    assert refused in str(raised.value)
+    assert "nothing was pushed" in str(raised.value)
+
+
+async def test_a_tag_is_looked_up_whatever_the_reference_named(recorder: Recorder) -> None:
+    knows_password(recorder)
+    recorder.answer("Container.stdout", OTHER, when=lambda chain: args(chain.parent)[0] == "digest")
+    assert await _publish.standing(await tools(), IMAGE, ["3.0.0", "new"], ["3.0.0"]) == {"3.0.0": OTHER}
+
+
+async def test_an_index_has_the_sizes_of_its_platforms() -> None:
+    def image(name: str, *, variant: str = "", layer: int) -> dict[str, str]:
+        manifest = {
+            "config": {"digest": f"config {name}", "size": 10},
+            "layers": [{"digest": "shared", "size": 100}, {"digest": f"layer {name}", "size": layer}],
+        }
+        config = {"os": "linux", "architecture": name, **({"variant": variant} if variant else {})}
+        return {name: json.dumps(manifest), f"config {name}": json.dumps(config)}
+
+    texts = {
+        DIGEST: json.dumps({"manifests": [{"digest": "amd64"}, {"digest": "arm64"}]}),
+        **image("amd64", layer=1),
+        **image("arm64", variant="v8", layer=2),
+    }
+
+    async def read(kind: str, name: str) -> str:
+        assert kind == ("blob" if name.startswith("config") else "manifest")
+        return texts[name]
+
+    content = await _publish.read_content(DIGEST, read)
+    assert content.sizes == {"linux/amd64": 111, "linux/arm64/v8": 112}
+    assert content.blobs == {
+        "config amd64": 10,
+        "shared": 100,
+        "layer amd64": 1,
+        "config arm64": 10,
+        "layer arm64": 2,
+    }
+
+
+async def test_a_proof_says_who_what_and_from_where(recorder: Recorder) -> None:
+    knows_password(recorder)
+    source = {"name": "source", "uri": "git+https://example.org/erlmcp@abc"}
+    made = {"buildDefinition": {"resolvedDependencies": [source]}, "runDetails": {"builder": {"id": "https://ci"}}}
+    trusting(recorder, provenance=envelope(PROVENANCE, predicate=made))
+    text = (await _publish.verify(await tools(), IMAGE, signer())).render()
+    for words in (PINNED, "the key given", "https://example.org/erlmcp@abc", "https://ci", "PASSED", *PREDICATES):
+        assert words in text
+
+
+async def test_a_tag_is_looked_up_once_and_proved_by_digest(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    recorder.answer("Container.stdout", DIGEST + "\n", when=lambda chain: args(chain.parent)[0] == "digest")
+    await _publish.verify(await tools(), dataclasses.replace(REPOSITORY, tag="latest"), signer())
+    assert {args(chain)[-1] for chain in recorder.execs() if args(chain)[0].startswith("verify")} == {PINNED}
+
+
+@pytest.mark.parametrize(
+    ("signed", "envelopes", "message"),
+    [
+        # cosign is content with any signed statement about the image, so with attestations alone.
+        (
+            claims(*PREDICATES),
+            {},
+            "not signed by the key given, no transparency log asked; there are attestations only",
+        ),
+        (claims(SIGNATURE, digest=OTHER), {}, "not signed by"),
+        ("", {}, "not signed by"),
+        (claims(SIGNATURE), {"SPDX": ""}, "SPDX is attested, but of another image"),
+        (claims(SIGNATURE), {"verdict": envelope(FINDINGS, OTHER)}, "verdict is attested, but of another image"),
+        (claims(SIGNATURE), {"provenance": envelope(SPDX)}, "provenance is attested, but of another image"),
+    ],
+)
+async def test_what_is_not_proved_is_refused(
+    recorder: Recorder, signed: str, envelopes: dict[str, str], message: str
+) -> None:
+    knows_password(recorder)
+    trusting(recorder, signed, **envelopes)
+    with pytest.raises(VerificationError) as raised:
+        await _publish.verify(await tools(), IMAGE, signer())
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("word", ["verify", "verify-attestation"])
+async def test_cosign_that_refuses_is_believed(recorder: Recorder, word: str) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    failing(recorder, word, "Error: no matching signatures")
+    with pytest.raises(VerificationError, match="holds: no matching signatures"):
+        await _publish.verify(await tools(), IMAGE, signer())
+
+
+async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    scanned = []
+
+    async def scan(sbom: str) -> str:
+        scanned.append(json.loads(sbom))
+        return json.dumps(FOUND)
+
+    await _publish.promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
+    verified = ["verify", *(f"verify-attestation {kind}" for kind in PREDICATES)]
+    assert commands(recorder) == ["ls", *verified, "tree", "copy", "copy", *verified, "tag 3.0.0"]
+    assert len(scanned) == 1
+    copied = [args(chain)[1:] for chain in recorder.execs() if args(chain)[0] == "copy"]
+    assert copied == [[REPOSITORY.at(digest), PRODUCTION.at(digest)] for digest in (DIGEST, OTHER)]
+
+
+async def test_promotion_within_a_repository_copies_nothing(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    await _publish.promote(await tools(), IMAGE, REPOSITORY, ("stable",), signer(), move=False, scan=None)
+    assert "copy" not in commands(recorder)
+    assert commands(recorder)[-1] == "tag stable"
+
+
+async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+
+    async def scan(_: str) -> str:
+        return json.dumps({**FOUND, "verdict": {"passed": False, "lines": ["POLICY FAILED: 1 finding"]}})
+
+    with pytest.raises(PolicyError, match=r"nothing was promoted(?s:.*)POLICY FAILED: 1 finding"):
+        await _publish.promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
+    assert not {"copy", "tag 3.0.0"} & set(commands(recorder))
+
+
+async def test_what_is_not_proved_is_not_promoted(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder, claims(*PREDICATES))
+    with pytest.raises(VerificationError):
+        await _publish.promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=None)
+    assert not {"copy", "tag 3.0.0"} & set(commands(recorder))
+
+
+async def test_promotion_wants_a_digest(recorder: Recorder) -> None:
+    knows_password(recorder)
+    tagged = dataclasses.replace(REPOSITORY, tag="latest")
+    with pytest.raises(InputError, match="promote takes an image by its digest"):
+        await _publish.promote(await tools(), tagged, PRODUCTION, ("1",), signer(), move=False, scan=None)
+    assert not recorder.execs()
+
+
+def finding(name: str, status: str, package: str = "ssh", aliases: tuple[str, ...] = ()) -> dict:
+    return {
+        "id": name,
+        "aliases": list(aliases),
+        "package": {"name": package, "version": "1"},
+        "severity": "HIGH",
+        "fixed": ["2"],
+        "status": status,
+    }
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "title", "alarming"),
+    [
+        ([], [], "0 new", False),
+        ([], [finding("CVE-1", "breaking")], "1 new since 2026-02-04T00:00:00Z, 1 of them", True),
+        ([], [finding("CVE-1", "tolerated")], "1 new since 2026-02-04T00:00:00Z, 0 of them", False),
+        ([finding("CVE-1", "breaking")], [finding("CVE-1", "breaking")], "0 new", False),
+        ([finding("GHSA-1", "breaking")], [finding("CVE-1", "breaking", aliases=("GHSA-1",))], "0 new", False),
+        ([finding("CVE-1", "breaking")], [finding("CVE-1", "breaking", "ssl")], "1 new", True),
+        # An acceptance that ended, a severity that rose.
+        ([finding("CVE-1", "accepted")], [finding("CVE-1", "breaking")], "1 new", True),
+        ([finding("CVE-1", "breaking")], [], "0 new", False),
+    ],
+)
+def test_a_rescan_tells_what_is_new(then: list[dict], now: list[dict], title: str, alarming: bool) -> None:  # noqa: FBT001 # a table
+    text, alarm = _publish.compare({**FOUND, "findings": then}, {**FOUND, "findings": now})
+    assert text.startswith(title)
+    assert alarm is alarming
+
+
+def test_a_rescan_by_half_the_scanners_is_no_good_news() -> None:
+    scanner = {"name": "grype", "failure": "it crashed"}
+    _, alarm = _publish.compare(FOUND, {**FOUND, "scanners": [scanner]})
+    assert alarm
+
+
+async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> None:
+    recorder.answer("Container.imageRef", f"localhost/debian:trixie@{OTHER}")
+    images = default_images()
+    made = Project(
+        source=recorder.host_directory({"rebar.config": ""}),
+        builder=images["builder-debian"],
+        runtime="localhost/debian:trixie",
+        release="erlmcp",
+        hex_mirror="https://robot:password@hex.example.org/repo",
+        rebar_config=dag.directory().with_new_file("rebar.config", "{deps, []}.").file("rebar.config"),
+        apps=("core", "web"),
+        revision="1356e12d" * 5,
+    )
+    provenance = await _publish.provenance(
+        made, images, source="https://example.org/erlmcp", flavor="debian", builder="https://ci", invocation="7"
+    )
+    assert dict(provenance.parameters) == {
+        "flavor": "debian",
+        "release": "erlmcp",
+        "apps": ["core", "web"],
+        "hex_mirror": "https://hex.example.org/repo",
+        "rebar_config": {"digest": await made.rebar_config.digest()},
+    }
+    assert provenance.images == {"builder": images["builder-debian"], "runtime": f"localhost/debian:trixie@{OTHER}"}
+    assert set(provenance.tools) == {"syft", "trivy", "grype", "crane", "cosign"}
+    assert provenance.content == await made.source.digest()
+
+
+async def test_a_rescan_reads_the_attested_sbom_without_what_is_not_shipped(recorder: Recorder) -> None:
+    knows_password(recorder)
+    parts = [{"name": "shipped", "scope": "required"}, {"name": "locked", "scope": "excluded"}]
+    trusting(recorder, CycloneDX=envelope(_publish.CYCLONEDX, predicate={"components": parts}))
+    read = []
+
+    async def scan(sbom: str) -> str:
+        read.append(json.loads(sbom))
+        return json.dumps(FOUND)
+
+    text = await _publish.rescan(await tools(), IMAGE, signer(), scan)
+    assert [part["name"] for part in read[0]["components"]] == ["shipped"]
+    assert "0 new" in text

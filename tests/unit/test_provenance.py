@@ -1,0 +1,82 @@
+"""The provenance is what in-toto's own definition of it can read, and says what was used."""
+
+import dataclasses
+import json
+
+import pytest
+from google.protobuf import json_format
+from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+
+from pipeline._errors import InputError
+from pipeline._provenance import UNNAMED_BUILDER, Provenance, builder_of, source_of
+
+REVISION = "1356e12d" + "0" * 32
+DIGEST = "a" * 64
+FULL = Provenance(
+    source="https://github.com/banyan-platform/erlmcp",
+    revision=REVISION,
+    content="sha256:" + "b" * 64,
+    parameters={"flavor": "alpine", "apps": ["erlmcp_core"], "release": "erlmcp"},
+    images={"builder-alpine": f"docker.io/library/erlang:27-alpine@sha256:{DIGEST}"},
+    tools={"cosign": "ghcr.io/sigstore/cosign/cosign:v3"},
+    builder="https://github.com/banyan-platform/erlmcp/.github/workflows/release.yml@refs/tags/v3.0.0",
+    invocation="https://github.com/banyan-platform/erlmcp/actions/runs/1/attempts/1",
+    versions={"dagger": "v0.21.8"},
+)
+BARE = Provenance(source="", revision="", content="xxh3:1", parameters={}, images={})
+
+
+@pytest.mark.parametrize("provenance", [FULL, BARE])
+def test_it_is_read_by_the_official_definition(provenance: Provenance) -> None:
+    # The parser refuses fields that the definition does not have, and values of another type.
+    read = json_format.Parse(provenance.predicate(), provenance_pb2.Provenance())
+    assert read.build_definition.build_type.startswith("https://")
+    assert read.run_details.builder.id.startswith("https://")
+
+
+def test_the_definition_refuses_what_is_wrong() -> None:
+    predicate = json.loads(FULL.predicate())
+    predicate["buildDefinition"]["resolvedDependencies"][0]["commit"] = REVISION
+    with pytest.raises(json_format.ParseError):
+        json_format.Parse(json.dumps(predicate), provenance_pb2.Provenance())
+
+
+def test_it_names_source_and_images_with_their_digests() -> None:
+    read = json_format.Parse(FULL.predicate(), provenance_pb2.Provenance())
+    source, builder = read.build_definition.resolved_dependencies
+    assert source.uri == f"git+https://github.com/banyan-platform/erlmcp@{REVISION}"
+    assert dict(source.digest) == {"gitCommit": REVISION}
+    assert builder.name == "builder-alpine"
+    assert dict(builder.digest) == {"sha256": DIGEST}
+    assert read.build_definition.external_parameters["flavor"] == "alpine"
+    assert read.run_details.metadata.invocation_id.endswith("/actions/runs/1/attempts/1")
+
+
+def test_an_image_without_digest_gets_none() -> None:
+    read = json_format.Parse(FULL.predicate(), provenance_pb2.Provenance())
+    (cosign,) = read.run_details.builder.builder_dependencies
+    assert not cosign.digest
+
+
+def test_people_read_who_and_what() -> None:
+    predicate = json.loads(FULL.predicate())
+    assert source_of(predicate) == f"git+https://github.com/banyan-platform/erlmcp@{REVISION}"
+    assert builder_of(predicate) == FULL.builder
+
+
+def test_what_nobody_said_is_not_made_up() -> None:
+    predicate = json.loads(BARE.predicate())
+    assert predicate["runDetails"]["builder"]["id"] == UNNAMED_BUILDER
+    assert "digest" not in predicate["buildDefinition"]["resolvedDependencies"][0]
+    assert source_of(predicate) == "a source without name"
+    assert builder_of(predicate) == "a builder that nobody named"
+    assert source_of({}) == "no source named"
+
+
+def test_one_build_has_one_text() -> None:
+    assert FULL.predicate() == dataclasses.replace(FULL).predicate()
+
+
+def test_a_builder_is_a_uri() -> None:
+    with pytest.raises(InputError, match="--builder-id jenkins: expected a URI"):
+        dataclasses.replace(FULL, builder="jenkins")

@@ -1,0 +1,145 @@
+"""Names: what is one, and which tags an image gets."""
+
+import pytest
+
+from pipeline._errors import InputError
+from pipeline._reference import Reference, check_tag, is_version, repository, tags
+
+DIGEST = "sha256:" + "a" * 64
+REVISION = "1356e12d0c0ffee0c0ffee0c0ffee0c0ffee0c0f"
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("ghcr.io/banyan-platform/erlmcp", ("ghcr.io", "banyan-platform/erlmcp", "", "")),
+        ("ghcr.io/a/b:3.0.0", ("ghcr.io", "a/b", "3.0.0", "")),
+        (f"ghcr.io/a/b@{DIGEST}", ("ghcr.io", "a/b", "", DIGEST)),
+        (f"ghcr.io/a/b:v1@{DIGEST}", ("ghcr.io", "a/b", "v1", DIGEST)),
+        ("localhost/a", ("localhost", "a", "", "")),
+        ("registry:5000/a__b.c-d", ("registry:5000", "a__b.c-d", "", "")),
+        ("registry.localhost:5000/a/b/c:x", ("registry.localhost:5000", "a/b/c", "x", "")),
+    ],
+)
+def test_a_reference_is_its_parts(text: str, parts: tuple[str, ...]) -> None:
+    reference = Reference.parse(text, "--reference")
+    assert (reference.host, reference.path, reference.tag, reference.digest) == parts
+    assert str(reference) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "does not start with a registry's host"),
+        ("erlmcp", "does not start with a registry's host"),
+        ("library/erlmcp", "does not start with a registry's host"),
+        ("https://ghcr.io/a/b", "does not start with a registry's host"),
+        ("ghcr.io/A/b", "'A/b' is no name of a repository"),
+        ("ghcr.io/a//b", "is no name of a repository"),
+        ("ghcr.io/a/../b", "is no name of a repository"),
+        ("ghcr.io/" + "a" * 260, "is no name of a repository"),
+        ("ghcr.io/a b", "is no name of a repository"),
+        ("ghcr.io/a:", "'' is no tag"),
+        ("ghcr.io/a:-x", "'-x' is no tag"),
+        ("ghcr.io/a:b:c", "'b:c' is no tag"),
+        ("ghcr.io/a\n", "is no name of a repository"),
+        ("ghcr.io/a@sha256:abc", "is no digest"),
+        ("ghcr.io/a@", "is no digest"),
+        (f"ghcr.io/a@{DIGEST.upper()}", "is no digest"),
+    ],
+)
+def test_what_is_no_reference_says_why(text: str, problem: str) -> None:
+    with pytest.raises(InputError, match="--reference") as raised:
+        Reference.parse(text, "--reference")
+    assert problem in str(raised.value)
+
+
+@pytest.mark.parametrize("text", ["ghcr.io/a:1", f"ghcr.io/a@{DIGEST}"])
+def test_a_repository_has_no_tag(text: str) -> None:
+    with pytest.raises(InputError, match="only the repository belongs here"):
+        repository(text, "--repository")
+
+
+@pytest.mark.parametrize("tag", ["", ".x", "-x", "a/b", "a b", "a" * 129, "é", "3.0.0+1", "a\n", "sha256-" + "a" * 64])
+def test_what_is_no_tag_is_refused(tag: str) -> None:
+    with pytest.raises(InputError, match="--tags"):
+        check_tag(tag, "--tags")
+
+
+@pytest.mark.parametrize(
+    ("tag", "version"),
+    [
+        ("3.0.0", True),
+        ("v3.0.0", True),
+        ("3.0.0-rc.1", True),
+        ("3.0", False),
+        ("3", False),
+        ("latest", False),
+        ("main", False),
+        ("03.0.0", False),
+    ],
+)
+def test_a_version_is_for_good(tag: str, version: bool) -> None:  # noqa: FBT001 # a table
+    assert is_version(tag) is version
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ({"version": "3.0.0"}, ["3.0.0", "3.0", "3", "latest"]),
+        ({"version": "v3.1.2"}, ["3.1.2", "3.1", "3", "latest"]),
+        ({"version": "0.4.1"}, ["0.4.1", "0.4", "latest"]),
+        ({"version": "3.0.0-rc.1"}, ["3.0.0-rc.1"]),
+        ({"version": "3.0.0", "revision": REVISION}, ["3.0.0", "3.0", "3", "latest", "sha-1356e12d0c0f"]),
+        # A fix of an old version leaves what newer ones have.
+        ({"version": "2.9.1", "existing": ["3.0.0", "2.9.0"]}, ["2.9.1", "2.9", "2"]),
+        ({"version": "2.9.1", "existing": ["2.10.0"]}, ["2.9.1", "2.9"]),
+        ({"version": "2.9.1", "existing": ["2.9.2", "2.9", "2", "latest"]}, ["2.9.1"]),
+        ({"version": "2.9.1", "existing": ["v2.9.2"]}, ["2.9.1"]),
+        ({"version": "2.10.0", "existing": ["2.9.0"]}, ["2.10.0", "2.10", "2", "latest"]),
+        # A pre-release of the next version holds nothing back, nor does a second run.
+        ({"version": "2.9.1", "existing": ["3.0.0-rc.1", "2.9.1", "main"]}, ["2.9.1", "2.9", "2", "latest"]),
+        ({"branch": "main"}, ["main"]),
+        ({"branch": "feature/Ünï code"}, ["feature-n-code"]),
+        ({"branch": "-.hidden."}, ["hidden"]),
+        # A branch takes no name that means something else.
+        ({"branch": "latest"}, ["branch-latest"]),
+        ({"branch": "3.0.0"}, ["branch-3.0.0"]),
+        ({"branch": "v3"}, ["branch-v3"]),
+        ({"branch": "sha-1356e12d0c0f"}, ["branch-sha-1356e12d0c0f"]),
+        ({"branch": "pr/7"}, ["branch-pr-7"]),
+        ({"branch": "main", "revision": REVISION}, ["main", "sha-1356e12d0c0f"]),
+        ({"pull_request": "7", "revision": REVISION}, ["pr-7", "sha-1356e12d0c0f"]),
+        ({"version": "3.0.0", "given": ["a", "b", "a"]}, ["a", "b"]),
+    ],
+)
+def test_tags_follow_the_policy(what: dict, expected: list[str]) -> None:
+    made = tags(**what)
+    assert list(made) == expected
+    assert all(check_tag(tag, "made") for tag in made)
+
+
+def test_long_branches_stay_apart() -> None:
+    (one,), (other,) = tags(branch="x" * 200 + "1"), tags(branch="x" * 200 + "2")
+    assert one != other
+    assert len(one) == len(other) == 128
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ({}, "no tag: give --tags"),
+        ({"version": "3.0"}, "--version 3.0: expected MAJOR.MINOR.PATCH"),
+        ({"version": "3.0.0+build"}, "--version 3.0.0+build: expected"),
+        ({"version": "latest"}, "--version latest: expected"),
+        ({"branch": "///"}, "--branch '///': nothing in it"),
+        ({"pull_request": "7; rm"}, "--pull-request 7; rm: not a number"),
+        ({"revision": "HEAD"}, "--revision HEAD: no git commit"),
+        ({"revision": "abc"}, "--revision abc: no git commit"),
+        ({"given": ["ok", "not ok"]}, "--tags 'not ok': no tag"),
+    ],
+)
+def test_what_makes_no_tag_is_named(what: dict, message: str) -> None:
+    with pytest.raises(InputError) as raised:
+        tags(**what)
+    assert message in str(raised.value)
