@@ -83,6 +83,14 @@ class Criteria:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Scout:
+    """A login at Docker Hub, without which Docker Scout does not run."""
+
+    user: str
+    token: dagger.Secret
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Run:
     """One run of a scanner: what was read out of its report, and the report."""
 
@@ -98,6 +106,8 @@ class Results:
     #: Syft's own JSON; empty if it failed.
     syft: str = ""
     sbom: Sbom | None = None
+    #: Docker Scout's SARIF; empty if it was not asked, or failed.
+    scout: str = ""
 
     @property
     def scans(self) -> tuple[Scan, ...]:
@@ -195,7 +205,9 @@ async def scan(
     databases: Databases,
     describe: Callable[[], Awaitable[tuple[str, Sbom]]],
     layout: dagger.Directory,
+    *,
     own: tuple[str, ...] = (),
+    scout: Scout | None = None,
 ) -> Results:
     """Run all scanners at the same time; one that fails does not stop the others.
 
@@ -211,8 +223,11 @@ async def scan(
         The image as an OCI layout.
     own
         Names of the project's own applications.
+    scout
+        Ask Docker Scout too.
     """
     runs: dict[tuple[str, str], Run] = {}
+    scouted: list[str] = []
     documents: list[tuple[str, Sbom]] = []
 
     async def one(scanner: str, content: dagger.Directory | dagger.File) -> None:
@@ -230,14 +245,41 @@ async def scan(
             inner.start_soon(one, "trivy", file)
             inner.start_soon(one, "grype", file)
 
+    async def ask(report: dagger.File) -> None:
+        try:
+            scouted.append(await report.contents())
+        except dagger.ExecError as error:
+            runs["scout", "image"] = Run(Scan("scout", "image", failure=_said(error)))
+
     await check(databases)
+    scouts = [_scout(images, layout, scout)] if scout else []
     async with anyio.create_task_group() as group:
+        for report in scouts:
+            group.start_soon(ask, report)
         group.start_soon(document)
         group.start_soon(one, "trivy", layout)
         group.start_soon(one, "grype", layout)
     text, sbom = documents[0] if documents else ("", None)
-    order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype")]
-    return Results(tuple(runs[key] for key in order if key in runs), text, sbom)
+    order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", "scout")]
+    return Results(tuple(runs[key] for key in order if key in runs), text, sbom, "".join(scouted))
+
+
+def _scout(images: Images, layout: dagger.Directory, login: Scout) -> dagger.File:
+    """Return the SARIF of Docker Scout: the one scanner that asks a service, and needs a login for it.
+
+    Of docs.docker.com/reference/cli/docker/scout/cves and the variables in the README of github.com/docker/scout-cli.
+    """
+    out = f"{_OUT}/scout.sarif"
+    return (
+        dag.container()
+        .from_(images["scout"])
+        .with_directory(_OUT, dag.directory())
+        .with_env_variable("DOCKER_SCOUT_HUB_USER", login.user)
+        .with_secret_variable("DOCKER_SCOUT_HUB_PASSWORD", login.token)
+        .with_mounted_directory(_IMAGE, layout)
+        .with_exec(["cves", "--format=sarif", f"--output={out}", f"oci-dir://{_IMAGE}"], use_entrypoint=True)
+        .file(out)
+    )
 
 
 async def scan_document(images: Images, databases: Databases, cyclonedx: str) -> Results:
@@ -439,7 +481,11 @@ async def report(results: Results, criteria: Criteria, image: Image, source: dag
         image=(tagged, f"{image.name}@{image.digest}", image.purl),
         max_age=None if criteria.accept_old_db else MAX_AGE,
     )
-    notes = ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
+    notes = (
+        ("Docker Scout ran: see scout.sarif; it does not count in the verdict",)
+        if results.scout
+        else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
+    )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
     return Report(tagged, image.digest, now, results.scans, verdict, notes, counts)
 
@@ -503,6 +549,8 @@ def documents(report: Report, results: Results) -> dict[str, str]:
         "gl-container-scanning-report.json": _ci_reports.gitlab(report),
         "junit.xml": _ci_reports.junit(report),
     }
+    if results.scout:
+        files["scout.sarif"] = results.scout
     if results.sbom:
         files |= {
             "syft.json": results.syft,

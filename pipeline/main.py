@@ -132,6 +132,8 @@ class Erlmcp:
     ] = None
     trivy_db_repository: Annotated[str, Doc("OCI repository of Trivy's database, instead of its makers'.")] = ""
     grype_db_url: Annotated[str, Doc("URL of Grype's database listing, instead of its makers'.")] = ""
+    scout_user: Annotated[str, Doc("Docker Hub user, to ask Docker Scout too (image key scout, see --images).")] = ""
+    scout_token: Annotated[dagger.Secret | None, Doc("Docker Hub token of that user.")] = None
     registry_service: Annotated[
         dagger.Service | None,
         Doc(
@@ -334,7 +336,8 @@ class Erlmcp:
             self._databases(),
             lambda: _scan.describe(subject),
             subject.layout,
-            tuple(app.name for app in subject.application.apps),
+            own=tuple(app.name for app in subject.application.apps),
+            scout=_scan.Scout(self.scout_user, self.scout_token) if self.scout_token else None,
         )
         return results, await _scan.report(results, criteria, subject.image, subject.project.source)
 

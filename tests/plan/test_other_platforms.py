@@ -146,6 +146,10 @@ async def test_a_registry_on_the_engines_machine_needs_a_service(recorder: Recor
     assert await _image.base_layers(crane, reference, "linux/amd64") is None
     assert recorder.execs() == []
     service = dagger.dag.container().from_("registry").as_service()
+    # Another one, such as that to publish to.
+    recorder.answer("Service.ports", [{"port": 6000}])
+    assert await _image.base_layers(crane, reference, "linux/amd64", service) is None
+    recorder.answer("Service.ports", [{"port": 5000}])
     assert await _image.base_layers(crane, reference, "linux/amd64", service)
     [pull] = recorder.execs()
     assert pull.call.args["args"][3:5] == ["--insecure", "registry:5000/debian@sha256:" + "0" * 64]

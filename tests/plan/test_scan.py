@@ -218,6 +218,35 @@ async def test_syft_fails_and_the_others_finish(recorder: Recorder) -> None:
     assert "sbom.cdx.json" not in _scan.documents(made, found)
 
 
+async def test_docker_scout_alone_gets_its_token_and_its_failure_is_one(recorder: Recorder) -> None:
+    images = IMAGES.override({"scout": "docker/scout-cli:1"})
+    login = _scan.Scout("user", dagger.dag.set_secret("token", "hub-token"))
+    scanned = subject(recorder)
+    recorder.answer(
+        "File.contents", "{}", when=lambda chain: bool(chain.find("file", path="/scan/out/scout.sarif")), latency=0
+    )
+
+    async def run() -> _scan.Results:
+        return await _scan.scan(images, TODAY, lambda: _scan.describe(scanned), scanned.layout, scout=login)
+
+    found = await run()
+    assert found.scout == "{}"
+    with_secret = [chain for chain in recorder.execs() if chain.calls("withSecretVariable")]
+    assert {chain.images()[0] for chain in with_secret} == {"docker/scout-cli:1"}
+    assert "hub-token" not in recorder.text()
+    made = await _scan.report(found, _scan.Criteria(), IMAGE)
+    assert "scout.sarif" in _scan.documents(made, found)
+    recorder.answer(
+        "Container.withExec",
+        exec_error(1, stderr="ERROR: unauthorized"),
+        when=lambda chain: chain.images()[:1] == ["docker/scout-cli:1"],
+    )
+    failed = await _scan.report(await run(), _scan.Criteria(fail_on="CRITICAL"), IMAGE)
+    assert [scan.scanner for scan in failed.verdict.failures] == ["scout"]
+    with pytest.raises(InputError, match=r'^no image "scout"; give one'):
+        await _scan.scan(IMAGES, TODAY, lambda: _scan.describe(scanned), scanned.layout, scout=login)
+
+
 async def test_the_projects_own_acceptances_count_unless_others_are_given(recorder: Recorder) -> None:
     tomorrow = NOW.date() + dt.timedelta(days=1)
     entry = f'[[accept]]\nid = "CVE-1"\npackage = "{{}}"\nreason = "r"\nuntil = {tomorrow}\n'
