@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-CI = "tests/e2e/test_ci.py::"
+CI = "tests/e2e/test_three_places.py::"
 BUILD = "tests/e2e/test_build.py::"
 UNIT = "tests/unit/test_ci.py::"
 
@@ -67,7 +67,7 @@ NOT_RUN = {
         "trivy image --download-db-only --cache-dir db/trivy",
         "GRYPE_DB_CACHE_DIR=db/grype grype db update",
     ],
-    "ghcr.io and a login there (with a registry of its own: tests/e2e/test_publish.py)": [
+    "ghcr.io and a login there (with a registry of its own: tests/e2e/test_publishing.py)": [
         "ci/run publish --branch=main --unsigned --dry-run",
         "ci/run publish --version=3.0.0",
         "ci/run publish --version=…",
