@@ -45,7 +45,13 @@ class Shop:
     folder: Path
 
     def call(
-        self, function: str, *words: str, port: int = 0, password: str = "", repository: str = "greeter"
+        self,
+        function: str,
+        *words: str,
+        port: int = 0,
+        password: str = "",
+        repository: str = "greeter",
+        platforms: str = "",
     ) -> Result:
         """Call a function that asks the registry."""
         port = port or self.registry.port
@@ -59,6 +65,7 @@ class Shop:
             f"--trivy-db={known}/trivy",
             f"--grype-db={known}/grype",
             f"--registry-service=tcp://127.0.0.1:{port}",
+            *([f"--platforms={platforms}"] if platforms else []),
             function,
             f"--user={self.registry.user}",
             f"--password=file://{self.folder}/password",
@@ -295,6 +302,29 @@ def test_promotion_keeps_every_byte(shop: Shop, published: Publication) -> None:
     assert len(after) >= 5
     image = f"127.0.0.1:{shop.registry.port}/production/greeter@{published.digest}"
     assert shop.outside("cosign", "verify", "--key=right.pub", "--insecure-ignore-tlog", image).returncode == 0
+
+
+def test_two_platforms_are_published_and_promoted_as_one_index(shop: Shop) -> None:
+    result = shop.publish("--version=2.0.0", repository="both", platforms="linux/amd64,linux/arm64")
+    assert result.code == 0, result.message
+    digest = result.out.strip().rpartition("@")[2]
+    index = json.loads(shop.registry.request("GET", f"both/manifests/{digest}")[0])
+    assert [entry["platform"] for entry in index["manifests"]] == [
+        {"architecture": "amd64", "os": "linux"},
+        {"architecture": "arm64", "os": "linux"},
+    ]
+    promoted = shop.call(
+        "promote",
+        f"--reference={shop.name('@' + digest, 'both')}",
+        f"--to={shop.name(repository='both-live')}",
+        "--tags=2.0.0",
+        *shop.proving(),
+    )
+    assert promoted.code == 0, promoted.message
+    assert shop.registry.tags("both-live")["2.0.0"] == digest
+    live = f"127.0.0.1:{shop.registry.port}/both-live:2.0.0"
+    assert shop.outside("crane", "validate", "--remote", live).returncode == 0
+    assert shop.outside("cosign", "verify", "--key=right.pub", "--insecure-ignore-tlog", live).returncode == 0
 
 
 def test_what_would_not_pass_today_stays_where_it_is(shop: Shop, published: Publication) -> None:
