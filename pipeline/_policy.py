@@ -101,7 +101,12 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """Tell whether the policy is known to hold."""
-        return not (self.breaking or self.failures or self.outdated)
+        return self.decided and not self.breaking
+
+    @property
+    def decided(self) -> bool:
+        """Tell whether every scanner did its work, with a database that is new enough."""
+        return not (self.failures or self.outdated)
 
     @property
     def breaking(self) -> tuple[Judged, ...]:

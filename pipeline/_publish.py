@@ -700,7 +700,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
         *([table(header, rows).rstrip()] if rows else []),
         *now["verdict"]["lines"],
     ]
-    return "\n".join(lines) + "\n", bool(breaking) or any(scanner["failure"] for scanner in now["scanners"])
+    return "\n".join(lines) + "\n", bool(breaking) or not now["verdict"]["decided"]
 
 
 def _keys(finding: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -120,7 +120,7 @@ def findings_json(report: Report) -> str:
             for run in report.scans
         ],
         "policy": {"fail_on": verdict.policy.fail_on.name, "only_fixed": verdict.policy.only_fixed},
-        "verdict": {"passed": verdict.passed, "lines": list(verdict.lines)},
+        "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
         "findings": [_finding_json(item) for item in verdict.judged],
         "dropped": sorted(
             (

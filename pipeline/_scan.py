@@ -530,7 +530,7 @@ def conclude(report: Report) -> str:
         return text
     # What went wrong stands at both ends: the first line is what a summary shows, the last what a terminal does.
     message = f"{verdict.lines[0]}\n\n{text}"
-    raise ScannerError(message) if verdict.failures or verdict.outdated else PolicyError(message)
+    raise PolicyError(message) if verdict.decided else ScannerError(message)
 
 
 def documents(report: Report, results: Results) -> dict[str, str]:

@@ -538,7 +538,7 @@ class Erlmcp:
     async def _today(self, image: _reference.Reference, cyclonedx: str, criteria: _scan.Criteria) -> str:
         results = await _scan.scan_document(await self._images(), self._databases(), cyclonedx)
         about = _sbom.Image(image.repository, image.tag, image.digest, "")
-        return _reports.findings_json(await _scan.report(results, criteria, about))
+        return _reports.findings_json(await _scan.report(results, criteria, about, self.source))
 
     def _databases(self) -> _scan.Databases:
         return _scan.Databases(

@@ -39,7 +39,7 @@ IMAGE = dataclasses.replace(REPOSITORY, digest=DIGEST)
 PRODUCTION = Reference("ghcr.io", "banyan-platform/production")
 PINNED = f"{REPOSITORY}@{DIGEST}"
 PASSWORD, KEY, KEY_PASSWORD, TOKEN = "registry-password", "private-key", "key-password", "oidc-token"
-VERDICT = {"passed": True, "lines": ["PASSED: no finding of HIGH or worse"]}
+VERDICT = {"passed": True, "decided": True, "lines": ["PASSED: no finding of HIGH or worse"]}
 FOUND = {"time": "2026-02-04T00:00:00Z", "verdict": VERDICT, "findings": [], "scanners": []}
 
 
@@ -511,8 +511,9 @@ def test_a_rescan_tells_what_is_new(then: list[dict], now: list[dict], title: st
 
 
 def test_a_rescan_by_half_the_scanners_is_no_good_news() -> None:
-    scanner = {"name": "grype", "failure": "it crashed"}
-    _, alarm = _publish.compare(FOUND, {**FOUND, "scanners": [scanner]})
+    # A scanner crashed, or its database is too old.
+    verdict = {"passed": False, "decided": False, "lines": ["SCANNER FAILED: grype (SBOM): it crashed"]}
+    _, alarm = _publish.compare(FOUND, {**FOUND, "verdict": verdict})
     assert alarm
 
 

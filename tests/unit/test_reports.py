@@ -259,6 +259,7 @@ def test_findings_say_everything_about_one() -> None:
         "reason": "no untrusted text | gets there (until 2026-12-31)",
     }
     assert document["verdict"]["passed"] is False
+    assert document["verdict"]["decided"] is False
     assert document["dropped"][0]["package"] == "ftp"
     assert document["acceptances"]["expired"][0]["until"] == "2026-11-01"
     assert document["scanners"][2]["failure"] == "exit code 1: login needed"
