@@ -259,17 +259,7 @@ def read_trivy(text: str, target: str, own: Collection[str] = ()) -> Scan:
 
 
 def read_grype(text: str, target: str, own: Collection[str] = ()) -> Scan:
-    """Read Grype's JSON; a report that cannot be read is a scan that failed.
-
-    Parameters
-    ----------
-    text
-        The report.
-    target
-        What was scanned: `image` or `SBOM`.
-    own
-        Names of the project's own applications.
-    """
+    """Read Grype's JSON; arguments and failures are those of `read_trivy`."""
     try:
         report = json.loads(text)
         status = report["descriptor"]["db"]["status"]

@@ -381,8 +381,7 @@ class Erlmcp:
         )
         project, application = await self._read()
         repository = _reference.repository(self._repository(application), "--repository")
-        login = _publish.Login(user, password)
-        tools = await _publish.tools(await self._images(), {repository.host: login}, self.registry_service)
+        tools = await self._tools({repository.host: _publish.Login(user, password)})
 
         def choose(existing: tuple[str, ...] = ()) -> tuple[str, ...]:
             return _reference.tags(
@@ -434,8 +433,7 @@ class Erlmcp:
     ) -> Published:
         """Look at a published image: its digest, tags, platforms and sizes."""
         image = _reference.Reference.parse(reference, "--reference")
-        login = _publish.Login(user, password)
-        tools = await _publish.tools(await self._images(), {image.host: login}, self.registry_service)
+        tools = await self._tools({image.host: _publish.Login(user, password)})
         digest = await _publish.resolve(tools, image)
         content = await _publish.registry_content(tools, image, digest)
         existing = await _publish.existing_tags(tools, image)
@@ -463,8 +461,7 @@ class Erlmcp:
         """Prove that an image is signed and attested (SPDX, CycloneDX, verdict, provenance); show what was proved."""
         image = _reference.Reference.parse(reference, "--reference")
         signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
-        login = _publish.Login(user, password)
-        tools = await _publish.tools(await self._images(), {image.host: login}, self.registry_service)
+        tools = await self._tools({image.host: _publish.Login(user, password)})
         return (await _publish.verify(tools, image, signer)).render()
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
@@ -495,7 +492,7 @@ class Erlmcp:
         target = _reference.repository(to or image.repository, "--to")
         signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
         logins = {target.host: _publish.Login(to_user, to_password), image.host: _publish.Login(user, password)}
-        tools = await _publish.tools(await self._images(), logins, self.registry_service)
+        tools = await self._tools(logins)
         criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), False, accept, accept_old_db)  # noqa: FBT003 # otp_vex
         return await _publish.promote(
             tools,
@@ -527,10 +524,12 @@ class Erlmcp:
         """Judge a published image by today's databases; fail on what is new and breaks the policy."""
         image = _reference.Reference.parse(reference, "--reference")
         signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
-        login = _publish.Login(user, password)
-        tools = await _publish.tools(await self._images(), {image.host: login}, self.registry_service)
+        tools = await self._tools({image.host: _publish.Login(user, password)})
         criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), False, accept, accept_old_db)  # noqa: FBT003 # otp_vex
         return await _publish.rescan(tools, image, signer, lambda text: self._today(image, text, criteria))
+
+    async def _tools(self, logins: dict[str, _publish.Login]) -> _publish.Tools:
+        return await _publish.tools(await self._images(), logins, self.registry_service)
 
     def _repository(self, application: Application) -> str:
         return self.repository or f"ghcr.io/banyan-platform/{application.name}"
