@@ -20,6 +20,7 @@ from dagger import dag
 
 from pipeline import _platforms
 from pipeline._errors import BuildError, InputError, excerpt
+from pipeline._files import working_folder
 from pipeline._platforms import Platform
 
 #: The time of an image whose revision has none. RFC 3339.
@@ -63,7 +64,7 @@ async def tarball(
     bases: Mapping[str, dagger.Directory] | None = None,
 ) -> dagger.File:
     """Return what `layout` returns as one file, an OCI archive."""
-    folder = _working_folder()
+    folder = working_folder()
     await _write(images, created, bases, folder / "layout")
     target = folder / "image.tar"
     pack(folder / "layout", target)
@@ -87,7 +88,7 @@ async def layout(
         By platform, what `base_layers` gave. Without it the base's layers are as the engine packs them: with
         other bytes after it was restarted, and so with another digest.
     """
-    folder = _working_folder() / "layout"
+    folder = working_folder() / "layout"
     digest = await _write(images, created, bases, folder)
     return await dag.current_module().workdir(str(folder)).sync(), digest
 
@@ -162,11 +163,6 @@ async def bases(
 
 _BASE = "/base"
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}):\d+")
-
-
-def _working_folder() -> Path:
-    """Return a new folder of the module's own working directory: from there it can hand files over."""
-    return Path(Path(tempfile.mkdtemp(dir=".")).name)
 
 
 async def _write(

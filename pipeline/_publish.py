@@ -16,6 +16,7 @@ from typing import Any
 import dagger
 from dagger import dag
 
+from pipeline import _files
 from pipeline._build import Project
 from pipeline._errors import InputError, PipelineError, PolicyError
 from pipeline._images import Images, is_pinned
@@ -373,7 +374,7 @@ def _sign_steps(tools: Tools, order: Order, pinned: str) -> list[Step]:
         *(
             Step(
                 f"attest {PREDICATES[kind]} ({kind}, {len(text.encode())} bytes)",
-                cosign.with_new_file(_PREDICATE, text, permissions=0o644),
+                cosign.with_mounted_file(_PREDICATE, _files.file("predicate.json", text)),
                 ["attest", *options, f"--type={kind}", f"--predicate={_PREDICATE}", pinned],
             )
             for kind, text in order.predicates.items()

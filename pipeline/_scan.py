@@ -14,7 +14,7 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline import _ci_reports, _sbom
+from pipeline import _ci_reports, _files, _sbom
 from pipeline._application import Application
 from pipeline._build import LIB, Project, resource, run
 from pipeline._errors import InputError, PipelineError, PolicyError, ScannerError, excerpt
@@ -298,7 +298,7 @@ async def scan_document(images: Images, databases: Databases, cyclonedx: str) ->
 
 
 def _document(cyclonedx: str) -> dagger.File:
-    return dag.directory().with_new_file("sbom.cdx.json", cyclonedx).file("sbom.cdx.json")
+    return _files.file("sbom.cdx.json", cyclonedx)
 
 
 async def _attempt(

@@ -10,6 +10,7 @@ from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, field,
 from pipeline import (
     _build,
     _compliance,
+    _files,
     _health,
     _image,
     _platforms,
@@ -202,11 +203,7 @@ class Erlmcp:
     async def sbom(self) -> dagger.Directory:
         """Write the SBOM of the image, as sbom.spdx.json (SPDX 2.3) and sbom.cdx.json (CycloneDX 1.6)."""
         _, sbom = await _scan.describe(await self._subject())
-        return (
-            dag.directory()
-            .with_new_file("sbom.spdx.json", _sbom.spdx(sbom))
-            .with_new_file("sbom.cdx.json", _sbom.cyclonedx(sbom))
-        )
+        return _files.directory({"sbom.spdx.json": _sbom.spdx(sbom), "sbom.cdx.json": _sbom.cyclonedx(sbom)})
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # the SDK's typing forgot it
     @check
@@ -244,10 +241,7 @@ class Erlmcp:
         files["compliance.md"] = _reports.compliance(
             report.image, report.digest, await _compliance.checks(subject, results)
         )
-        directory = dag.directory()
-        for name, text in files.items():
-            directory = directory.with_new_file(name, text)
-        return directory
+        return _files.directory(files)
 
     async def _images(self) -> Images:
         images = default_images()

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import dagger
 import pytest
@@ -41,6 +42,12 @@ PINNED = f"{REPOSITORY}@{DIGEST}"
 PASSWORD, KEY, KEY_PASSWORD, TOKEN = "registry-password", "private-key", "key-password", "oidc-token"
 VERDICT = {"passed": True, "decided": True, "lines": ["PASSED: no finding of HIGH or worse"]}
 FOUND = {"time": "2026-02-04T00:00:00Z", "verdict": VERDICT, "findings": [], "scanners": []}
+
+
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the module have a working directory of its own, as an engine does."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -31,6 +31,12 @@ READ = json.loads(
 )
 
 
+@pytest.fixture(autouse=True)
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the module have a working directory of its own, as an engine does."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
