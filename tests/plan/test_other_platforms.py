@@ -17,11 +17,6 @@ BASE = "docker.io/library/alpine@sha256:" + "0" * 64
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
     async with Recorder() as started:
         started.answer(

@@ -19,11 +19,6 @@ IMAGE = "base@sha256:" + 64 * "0"
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
     async with Recorder() as started:
         yield started

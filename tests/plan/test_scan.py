@@ -37,11 +37,6 @@ def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def report(scanner: str) -> str:
     """Return a recorded report, as of a database that is built today."""
     document = json.loads((DATA / "scans" / f"{scanner}.json").read_text())

@@ -54,11 +54,6 @@ APPLICATION = Application.parse(json.dumps(READ), CONFIGS)
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
     async with Recorder() as started:
         started.answer(
