@@ -226,30 +226,26 @@ async def scan(
     scout
         Ask Docker Scout too.
     """
-    runs: dict[tuple[str, str], Run] = {}
+    runs: list[Run] = []
     scouted: list[str] = []
     documents: list[tuple[str, Sbom]] = []
 
-    async def one(scanner: str, content: dagger.Directory | dagger.File) -> None:
-        target, _ = _target(content)
-        runs[scanner, target] = await _attempt(scanner, images, databases, content, own)
+    async def look(content: dagger.Directory | dagger.File) -> None:
+        runs.extend(await _vulnerabilities(images, databases, content, own))
 
     async def document() -> None:
         try:
             documents.append(await describe())
         except PipelineError as error:
-            runs["syft", "image"] = Run(Scan("syft", "image", failure=str(error)))
-            return
-        file = _document(_sbom.cyclonedx(documents[0][1].shipped()))
-        async with anyio.create_task_group() as inner:
-            inner.start_soon(one, "trivy", file)
-            inner.start_soon(one, "grype", file)
+            runs.append(Run(Scan("syft", "image", failure=str(error))))
+        else:
+            await look(_document(_sbom.cyclonedx(documents[0][1].shipped())))
 
     async def ask(report: dagger.File) -> None:
         try:
             scouted.append(await report.contents())
         except dagger.ExecError as error:
-            runs["scout", "image"] = Run(Scan("scout", "image", failure=_said(error)))
+            runs.append(Run(Scan("scout", "image", failure=_said(error))))
 
     await check(databases)
     scouts = [_scout(images, layout, scout)] if scout else []
@@ -257,11 +253,11 @@ async def scan(
         for report in scouts:
             group.start_soon(ask, report)
         group.start_soon(document)
-        group.start_soon(one, "trivy", layout)
-        group.start_soon(one, "grype", layout)
+        group.start_soon(look, layout)
     text, sbom = documents[0] if documents else ("", None)
     order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", "scout")]
-    return Results(tuple(runs[key] for key in order if key in runs), text, sbom, "".join(scouted))
+    runs.sort(key=lambda each: order.index((each.scan.scanner, each.scan.target)))
+    return Results(tuple(runs), text, sbom, "".join(scouted))
 
 
 def _scout(images: Images, layout: dagger.Directory, login: Scout) -> dagger.File:
@@ -284,35 +280,33 @@ def _scout(images: Images, layout: dagger.Directory, login: Scout) -> dagger.Fil
 
 async def scan_document(images: Images, databases: Databases, cyclonedx: str) -> Results:
     """Run Trivy and Grype over an SBOM that was published with an image; the image itself is not needed."""
-    file = _document(cyclonedx)
-    runs: dict[str, Run] = {}
-
-    async def one(scanner: str) -> None:
-        runs[scanner] = await _attempt(scanner, images, databases, file, ())
-
     await check(databases)
-    async with anyio.create_task_group() as group:
-        group.start_soon(one, "trivy")
-        group.start_soon(one, "grype")
-    return Results((runs["trivy"], runs["grype"]))
+    return Results(tuple(await _vulnerabilities(images, databases, _document(cyclonedx))))
 
 
 def _document(cyclonedx: str) -> dagger.File:
     return _files.file("sbom.cdx.json", cyclonedx)
 
 
-async def _attempt(
-    scanner: str, images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...]
-) -> Run:
-    """Run a scanner; its failure is a result, so that the others finish."""
-    step = trivy if scanner == "trivy" else grype
+async def _vulnerabilities(
+    images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...] = ()
+) -> list[Run]:
+    """Run Trivy and Grype at the same time; the failure of one is a result, so that the other finishes."""
+    runs: dict[str, Run] = {}
     target, _ = _target(content)
-    try:
-        return await step(images, databases, content, own)
-    except dagger.ExecError as error:
-        return Run(Scan(scanner, target, failure=_said(error)))
-    except PipelineError as error:
-        return Run(Scan(scanner, target, failure=str(error)))
+
+    async def one(scanner: str, step: Awaitable[Run]) -> None:
+        try:
+            runs[scanner] = await step
+        except dagger.ExecError as error:
+            runs[scanner] = Run(Scan(scanner, target, failure=_said(error)))
+        except PipelineError as error:
+            runs[scanner] = Run(Scan(scanner, target, failure=str(error)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(one, "trivy", trivy(images, databases, content, own))
+        group.start_soon(one, "grype", grype(images, databases, content, own))
+    return [runs["trivy"], runs["grype"]]
 
 
 async def check(databases: Databases) -> None:

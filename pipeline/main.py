@@ -202,7 +202,7 @@ class Erlmcp:
     @function
     async def sbom(self) -> dagger.Directory:
         """Write the SBOM of the image, as sbom.spdx.json (SPDX 2.3) and sbom.cdx.json (CycloneDX 1.6)."""
-        _, sbom = await _scan.describe(await self._subject())
+        _, sbom = await _scan.describe(await self._subject(*await self._read()))
         return _files.directory({"sbom.spdx.json": _sbom.spdx(sbom), "sbom.cdx.json": _sbom.cyclonedx(sbom)})
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # the SDK's typing forgot it
@@ -219,7 +219,7 @@ class Erlmcp:
     ) -> str:
         """Scan the image with Trivy and Grype and show one verdict; fail unless the policy holds."""
         criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
-        _, report = await self._judged(await self._subject(), criteria)
+        _, report = await self._judged(await self._subject(*await self._read()), criteria)
         return _scan.conclude(report)
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
@@ -235,7 +235,7 @@ class Erlmcp:
     ) -> dagger.Directory:
         """Write every report of the scan, SBOMs and compliance, whatever the verdict; chain export --path=reports."""
         criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
-        subject = await self._subject()
+        subject = await self._subject(*await self._read())
         results, report = await self._judged(subject, criteria)
         files = _scan.documents(report, results)
         files["compliance.md"] = _reports.compliance(
@@ -299,12 +299,11 @@ class Erlmcp:
         crane = (await self._images())["crane"]
         return images, await _image.bases(crane, project.runtime, platforms, self.registry_service)
 
-    async def _subject(self) -> _scan.Subject:
-        project, application = await self._read()
+    async def _subject(self, project: _build.Project, application: Application) -> _scan.Subject:
         release = await _build.release(project, application)
         variants, bases = await self._variants(project, application, release)
         layout, digest = await _image.layout(variants, project.created, bases)
-        native = await _runtime.runtime(project, application, release)
+        native = variants.get(await dag.default_platform()) or await _runtime.runtime(project, application, release)
         image = _sbom.Image(
             self._repository(application),
             application.version,
@@ -389,7 +388,7 @@ class Erlmcp:
 
         choose()  # before anything is asked, for its errors
         existing = await _publish.existing_tags(tools, repository)
-        subject = await self._subject()
+        subject = await self._subject(project, application)
         results, report = await self._judged(subject, criteria)
         _scan.conclude(report)
         chosen, digest = choose(existing), subject.image.digest
@@ -487,7 +486,7 @@ class Erlmcp:
         signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
         logins = {target.host: _publish.Login(to_user, to_password), image.host: _publish.Login(user, password)}
         tools = await self._tools(logins)
-        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), False, accept, accept_old_db)  # noqa: FBT003 # otp_vex
+        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
         return await _publish.promote(
             tools,
             image,
@@ -519,7 +518,7 @@ class Erlmcp:
         image = _reference.Reference.parse(reference, "--reference")
         signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
         tools = await self._tools({image.host: _publish.Login(user, password)})
-        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), False, accept, accept_old_db)  # noqa: FBT003 # otp_vex
+        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
         return await _publish.rescan(tools, image, signer, lambda text: self._today(image, text, criteria))
 
     async def _tools(self, logins: dict[str, _publish.Login]) -> _publish.Tools:
