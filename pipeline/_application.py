@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any, Self
 
-from pipeline._errors import InputError
+from pipeline.errors import InputError
 
 #: Plugins for developers, which no release needs: dropped, so that a build does not fetch them.
 #: Any other plugin stays (a port compiler or a code generator is part of the build).

@@ -16,7 +16,7 @@ import dagger
 from dagger import dag
 
 from pipeline._application import DEVELOPMENT_PLUGINS, Application, OwnApplication
-from pipeline._errors import BuildError, InputError, excerpt
+from pipeline.errors import BuildError, InputError, excerpt
 
 _T = TypeVar("_T")
 

@@ -4,11 +4,11 @@ from collections.abc import Awaitable
 
 from pipeline import _health, _size
 from pipeline._build import resource, run
-from pipeline._errors import PipelineError
 from pipeline._images import is_pinned
 from pipeline._reports import Check
 from pipeline._sbom import Kind
 from pipeline._scan import Results, Subject
+from pipeline.errors import PipelineError
 
 _SCRIPT = "/pipeline/compliance.sh"
 #: Of the OCI annotations (image-spec 1.1, annotations.md), those that tell what an image is and where it comes from.

@@ -10,8 +10,8 @@ import urllib.parse
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Self
 
-from pipeline._errors import InputError
 from pipeline._sbom import Kind
+from pipeline.errors import InputError
 
 #: The name under which Erlang/OTP as a whole is shown, whatever a scanner calls it.
 ERLANG = "Erlang/OTP"

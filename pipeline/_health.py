@@ -8,8 +8,8 @@ import dagger
 
 from pipeline._application import Application
 from pipeline._build import resource
-from pipeline._errors import BuildError
-from pipeline._render import table
+from pipeline.errors import BuildError
+from pipeline.table import table
 
 #: Seconds that a node may take to answer for the first time.
 START_LIMIT = 60

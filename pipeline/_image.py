@@ -19,9 +19,9 @@ import dagger
 from dagger import dag
 
 from pipeline import _platforms
-from pipeline._errors import BuildError, InputError, excerpt
-from pipeline._files import working_folder
 from pipeline._platforms import Platform
+from pipeline.errors import BuildError, InputError, excerpt
+from pipeline.handover import working_folder
 
 #: The time of an image whose revision has none. RFC 3339.
 NO_TIME = "1980-01-01T00:00:00Z"

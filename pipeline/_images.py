@@ -5,7 +5,7 @@ import re
 import tomllib
 from importlib import resources
 
-from pipeline._errors import InputError
+from pipeline.errors import InputError
 
 #: `name[:tag][@sha256:…]` of the distribution specification, loosely: the engine checks the rest.
 _REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORECASE)

@@ -12,7 +12,7 @@ from dagger import dag
 
 from pipeline._application import Application
 from pipeline._build import Project, builder, resource, run
-from pipeline._errors import InputError
+from pipeline.errors import InputError
 
 _SCRIPT = "/pipeline/elf.escript"
 

@@ -9,8 +9,8 @@ import tomllib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from pipeline._errors import InputError
 from pipeline._findings import Database, Dropped, Finding, Purl, Scan, Severity, drop_false, join
+from pipeline.errors import InputError
 
 #: The age at which Grype refuses its own database.
 MAX_AGE = dt.timedelta(days=5)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline._errors import InputError
+from pipeline.errors import InputError
 
 #: What kind of build it is: which names `externalParameters` and `internalParameters` have.
 BUILD_TYPE = "https://github.com/banyan-platform/erlmcp/pipeline/build/v1"

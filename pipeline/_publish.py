@@ -16,13 +16,13 @@ from typing import Any
 import dagger
 from dagger import dag
 
-from pipeline import _files
+from pipeline import handover
 from pipeline._build import Project
-from pipeline._errors import InputError, PipelineError, PolicyError
 from pipeline._images import Images, is_pinned
 from pipeline._provenance import Provenance, builder_of, source_of
 from pipeline._reference import Reference, is_version
-from pipeline._render import table
+from pipeline.errors import InputError, PipelineError, PolicyError
+from pipeline.table import table
 
 #: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that
 #: end so, and with no other of the engine's network: a registry with a real name is never spoken to without TLS.
@@ -64,7 +64,7 @@ class VerificationError(PipelineError):
 
 
 for _class in (RegistryError, VerificationError):
-    _class.__module__ = "builtins"  # as in _errors
+    _class.__module__ = "builtins"  # as in errors
 
 
 # How a registry is reached --------------------------------------------------------------------------------------------
@@ -374,7 +374,7 @@ def _sign_steps(tools: Tools, order: Order, pinned: str) -> list[Step]:
         *(
             Step(
                 f"attest {PREDICATES[kind]} ({kind}, {len(text.encode())} bytes)",
-                cosign.with_mounted_file(_PREDICATE, _files.file("predicate.json", text)),
+                cosign.with_mounted_file(_PREDICATE, handover.file("predicate.json", text)),
                 ["attest", *options, f"--type={kind}", f"--predicate={_PREDICATE}", pinned],
             )
             for kind, text in order.predicates.items()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Self
 
-from pipeline._errors import InputError
+from pipeline.errors import InputError
 
 # Of the distribution specification 1.1 (spec.md, Pulling manifests) and of github.com/distribution/reference.
 _HOST = re.compile(r"(localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:))(:[0-9]{1,5})?")

@@ -10,8 +10,8 @@ from typing import Any
 
 from pipeline._findings import Finding, Scan, Severity
 from pipeline._policy import Acceptance, Judged, Status, Verdict, count
-from pipeline._render import table
 from pipeline._sbom import Kind
+from pipeline.table import table
 
 _WIDTH = 80
 #: A comment on GitHub has at most 65536 characters; the wrapping job may add some.

@@ -8,8 +8,8 @@ from dagger import dag
 from pipeline import _platforms
 from pipeline._application import Application
 from pipeline._build import FILE_TIME, Project, resource, run
-from pipeline._errors import InputError
 from pipeline._platforms import Platform
+from pipeline.errors import InputError
 
 UID = 1000
 #: The layers of ours, lowest first, as `layers.sh` names them.

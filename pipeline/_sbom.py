@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from importlib import metadata
 from typing import Any, Self
 
-from pipeline._errors import InputError
+from pipeline.errors import InputError
 
 _TOOL = "erlmcp-pipeline"
 _OTP = "Erlang/OTP"

@@ -14,15 +14,15 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline import _ci_reports, _files, _sbom
+from pipeline import _ci_reports, _sbom, handover
 from pipeline._application import Application
 from pipeline._build import LIB, Project, resource, run
-from pipeline._errors import InputError, PipelineError, PolicyError, ScannerError, excerpt
 from pipeline._findings import Database, Scan, Severity, read_grype, read_trivy
 from pipeline._images import Images
 from pipeline._policy import MAX_AGE, Acceptance, Policy, Statement, judge, read_acceptances, read_vex
 from pipeline._reports import Report, findings_json, markdown, sarif, terminal
 from pipeline._sbom import Image, Sbom
+from pipeline.errors import InputError, PipelineError, PolicyError, ScannerError, excerpt
 
 #: An acceptance file of this name in the project's root is taken without being asked for.
 ACCEPTANCES = "accept.toml"
@@ -285,7 +285,7 @@ async def scan_document(images: Images, databases: Databases, cyclonedx: str) ->
 
 
 def _document(cyclonedx: str) -> dagger.File:
-    return _files.file("sbom.cdx.json", cyclonedx)
+    return handover.file("sbom.cdx.json", cyclonedx)
 
 
 async def _vulnerabilities(

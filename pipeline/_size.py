@@ -4,9 +4,9 @@ import dataclasses
 
 import dagger
 
-from pipeline._errors import PolicyError
 from pipeline._image import Layer, exported, read_layers
-from pipeline._render import table
+from pipeline.errors import PolicyError
+from pipeline.table import table
 
 #: Megabytes (10^6 bytes) as pushed and pulled, from the old image's own targets (docs/docker-optimization-summary.md
 #: of erlmcp: base 5, libraries 20, Erlang 40, application code 30, in all 100).

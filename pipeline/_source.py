@@ -4,7 +4,7 @@ import posixpath
 
 import dagger
 
-from pipeline._errors import InputError
+from pipeline.errors import InputError
 
 #: What a build of a rebar3 release can need; everything else is never uploaded.
 #: Patterns are read in order, the last that matches decides (Dagger's `Ignore`).

@@ -10,7 +10,6 @@ from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, field,
 from pipeline import (
     _build,
     _compliance,
-    _files,
     _health,
     _image,
     _platforms,
@@ -22,6 +21,7 @@ from pipeline import (
     _scan,
     _size,
     _source,
+    handover,
 )
 from pipeline._application import Application
 from pipeline._images import Images, check_reference, default_images, parse_images, render_images
@@ -203,7 +203,7 @@ class Erlmcp:
     async def sbom(self) -> dagger.Directory:
         """Write the SBOM of the image, as sbom.spdx.json (SPDX 2.3) and sbom.cdx.json (CycloneDX 1.6)."""
         _, sbom = await _scan.describe(await self._subject(*await self._read()))
-        return _files.directory({"sbom.spdx.json": _sbom.spdx(sbom), "sbom.cdx.json": _sbom.cyclonedx(sbom)})
+        return handover.directory({"sbom.spdx.json": _sbom.spdx(sbom), "sbom.cdx.json": _sbom.cyclonedx(sbom)})
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # the SDK's typing forgot it
     @check
@@ -241,7 +241,7 @@ class Erlmcp:
         files["compliance.md"] = _reports.compliance(
             report.image, report.digest, await _compliance.checks(subject, results)
         )
-        return _files.directory(files)
+        return handover.directory(files)
 
     async def _images(self) -> Images:
         images = default_images()

@@ -8,7 +8,7 @@ from recorder import Chain, Recorder, exec_error
 from test_stages import APPLICATION, execs, project
 
 from pipeline import _build, _image, _platforms, _runtime
-from pipeline._errors import BuildError, InputError
+from pipeline.errors import BuildError, InputError
 
 pytestmark = pytest.mark.anyio
 

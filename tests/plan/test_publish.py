@@ -13,7 +13,6 @@ from recorder import Chain, Recorder, exec_error
 
 from pipeline import _publish
 from pipeline._build import Project
-from pipeline._errors import InputError, PolicyError
 from pipeline._images import default_images
 from pipeline._publish import (
     FINDINGS,
@@ -30,6 +29,7 @@ from pipeline._publish import (
     VerificationError,
 )
 from pipeline._reference import Reference
+from pipeline.errors import InputError, PolicyError
 
 pytestmark = pytest.mark.anyio
 

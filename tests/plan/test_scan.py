@@ -13,9 +13,9 @@ from recorder import Chain, Recorder, exec_error
 from pipeline import _scan
 from pipeline._application import Application
 from pipeline._build import Project
-from pipeline._errors import InputError, PolicyError, ScannerError
 from pipeline._images import default_images
 from pipeline._sbom import Image
+from pipeline.errors import InputError, PolicyError, ScannerError
 
 pytestmark = pytest.mark.anyio
 

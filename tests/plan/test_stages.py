@@ -11,8 +11,8 @@ from recorder import Chain, Recorder, exec_error
 from pipeline import _build, _runtime
 from pipeline._application import Application
 from pipeline._build import Project
-from pipeline._errors import BuildError, InputError
 from pipeline._images import default_images
+from pipeline.errors import BuildError, InputError
 
 pytestmark = pytest.mark.anyio
 

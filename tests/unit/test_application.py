@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pipeline._application import Application
-from pipeline._errors import InputError
+from pipeline.errors import InputError
 
 RAW = {
     "name": "greeter",

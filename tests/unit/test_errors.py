@@ -1,6 +1,6 @@
 from dataclasses import dataclass
 
-from pipeline._errors import BuildError, excerpt
+from pipeline.errors import BuildError, excerpt
 
 
 @dataclass

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline._errors import InputError
 from pipeline._findings import Database, Purl, Scan, Severity, Sighting, drop_false, join, read_grype, read_trivy
 from pipeline._sbom import Kind
+from pipeline.errors import InputError
 
 SCANS = Path(__file__).parent / "data" / "scans"
 TRIVY = (SCANS / "trivy.json").read_text()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline._errors import BuildError, InputError
 from pipeline._image import (
     OWN_LAYERS,
     Layer,
@@ -20,6 +19,7 @@ from pipeline._image import (
 )
 from pipeline._runtime import LAYERS as RELEASE_LAYERS
 from pipeline._size import components, over_limit, render
+from pipeline.errors import BuildError, InputError
 
 TIME = "2026-02-04T17:25:56Z"
 

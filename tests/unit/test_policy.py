@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from pipeline._errors import InputError
 from pipeline._findings import Database, Scan, Severity, Sighting
 from pipeline._policy import (
     Acceptance,
@@ -21,6 +20,7 @@ from pipeline._policy import (
     too_old,
 )
 from pipeline._sbom import Kind
+from pipeline.errors import InputError
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 IMAGE = ("ghcr.io/example/erlmcp:2.1.0", "pkg:oci/erlmcp@sha256:5e5e?repository_url=ghcr.io/example/erlmcp")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline._errors import InputError
 from pipeline._reference import Reference, check_tag, is_version, repository, tags
+from pipeline.errors import InputError
 
 DIGEST = "sha256:" + "a" * 64
 REVISION = "1356e12d0c0ffee0c0ffee0c0ffee0c0ffee0c0f"

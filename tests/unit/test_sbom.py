@@ -21,8 +21,8 @@ from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDi
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from pipeline._build import resource
-from pipeline._errors import InputError
 from pipeline._sbom import Image, Kind, License, Sbom, cyclonedx, git_purl, license_of, oci_purl, spdx
+from pipeline.errors import InputError
 
 HERE = Path(__file__).parent
 IMAGE = Image(

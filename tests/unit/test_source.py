@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline._errors import InputError
 from pipeline._source import parse_dockerignore
+from pipeline.errors import InputError
 
 
 def test_reads_lines_as_docker_does() -> None:
