@@ -23,7 +23,7 @@ import dagger
 from dagger import dag
 
 from pipeline import _scan
-from pipeline._images import Images, default_images, parse_images
+from pipeline.project.images import Images, default_images, parse_images
 
 SCANNERS = ("syft", "trivy", "grype")
 

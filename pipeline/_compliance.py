@@ -3,12 +3,12 @@
 from collections.abc import Awaitable
 
 from pipeline import _health, _size
-from pipeline._build import resource, run
-from pipeline._images import is_pinned
 from pipeline._reports import Check
 from pipeline._sbom import Kind
 from pipeline._scan import Results, Subject
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, guard
+from pipeline.project.images import is_pinned
+from pipeline.scripts import script
 
 _SCRIPT = "/pipeline/compliance.sh"
 #: Of the OCI annotations (image-spec 1.1, annotations.md), those that tell what an image is and where it comes from.
@@ -38,8 +38,8 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
     results
         What the scanners found in it.
     """
-    look = subject.container.with_user("root").with_new_file(_SCRIPT, resource("compliance.sh"))
-    seen = await run(look.with_exec(["sh", _SCRIPT]).stdout(), "looking through the image")
+    look = subject.container.with_user("root").with_new_file(_SCRIPT, script("resources/compliance.sh"))
+    seen = await guard(look.with_exec(["sh", _SCRIPT]).stdout(), "looking through the image")
     lines = [line.split("\t", 1) for line in seen.splitlines()]
     privileged = [value for what, value in lines if what == "privileged"]
     packages = next(int(value) for what, value in lines if what == "packages")
@@ -57,7 +57,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
 
 async def _user(subject: Subject) -> Check:
     name = await subject.container.user()
-    uid = (await run(subject.container.with_exec(["id", "-u"]).stdout(), "asking for the user")).strip()
+    uid = (await guard(subject.container.with_exec(["id", "-u"]).stdout(), "asking for the user")).strip()
     return Check("runs as a user who is not root", uid != "0", f"USER {name}, uid {uid}")
 
 

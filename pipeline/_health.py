@@ -6,9 +6,9 @@ import time
 
 import dagger
 
-from pipeline._application import Application
-from pipeline._build import resource
 from pipeline.errors import BuildError
+from pipeline.project.application import Application
+from pipeline.scripts import script
 from pipeline.table import table
 
 #: Seconds that a node may take to answer for the first time.
@@ -89,7 +89,7 @@ async def prove(image: dagger.Container, application: Application) -> list[Step]
     BuildError
         If the node does not start (with its own words why), or a level does not show.
     """
-    proof = image.with_new_file(_SCRIPT, resource("prove_health.sh")).with_exec(
+    proof = image.with_new_file(_SCRIPT, script("resources/prove_health.sh")).with_exec(
         ["sh", _SCRIPT, str(START_LIMIT)], expect=dagger.ReturnType.ANY
     )
     steps = parse_steps(await proof.stdout())

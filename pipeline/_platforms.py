@@ -10,9 +10,10 @@ from collections.abc import Iterable, Sequence
 import dagger
 from dagger import dag
 
-from pipeline._application import Application
-from pipeline._build import Project, builder, resource, run
-from pipeline.errors import InputError
+from pipeline.errors import InputError, guard
+from pipeline.project.application import Application
+from pipeline.project.project import Project, builder
+from pipeline.scripts import script
 
 _SCRIPT = "/pipeline/elf.escript"
 
@@ -76,11 +77,11 @@ async def release_for(platform: Platform, project: Project, release: dagger.Cont
     """
     await check_pulls(platform, project.builder)
     swapped = (
-        release.with_new_file(_SCRIPT, resource("elf.escript"))
+        release.with_new_file(_SCRIPT, script("resources/elf.escript"))
         .with_mounted_directory("/foreign", container(platform, project.builder).rootfs())
         .with_exec(["escript", _SCRIPT, "swap", platform.architecture, "/layers", "/foreign"])
     )
-    text = await run(swapped.file("/layers/problems").contents(), f"taking ERTS for {platform.name}")
+    text = await guard(swapped.file("/layers/problems").contents(), f"taking ERTS for {platform.name}")
     refuse(text.splitlines(), project, platform)
     return swapped
 
@@ -119,7 +120,7 @@ async def check_libraries(
     """
     checked = (
         builder(project)
-        .with_new_file(_SCRIPT, resource("elf.escript"))
+        .with_new_file(_SCRIPT, script("resources/elf.escript"))
         .with_mounted_directory("/image", image.rootfs())
         .with_exec(
             [
@@ -128,4 +129,4 @@ async def check_libraries(
             ]
         )
     )
-    await run(checked.sync(), "checking libraries")
+    await guard(checked.sync(), "checking libraries")

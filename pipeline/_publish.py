@@ -17,11 +17,11 @@ import dagger
 from dagger import dag
 
 from pipeline import handover
-from pipeline._build import Project
-from pipeline._images import Images, is_pinned
 from pipeline._provenance import Provenance, builder_of, source_of
 from pipeline._reference import Reference, is_version
 from pipeline.errors import InputError, PipelineError, PolicyError
+from pipeline.project.images import Images, is_pinned
+from pipeline.project.project import Project
 from pipeline.table import table
 
 #: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that

@@ -6,10 +6,12 @@ import dagger
 from dagger import dag
 
 from pipeline import _platforms
-from pipeline._application import Application
-from pipeline._build import FILE_TIME, Project, resource, run
 from pipeline._platforms import Platform
-from pipeline.errors import InputError
+from pipeline.build.release import FILE_TIME
+from pipeline.errors import InputError, guard
+from pipeline.project.application import Application
+from pipeline.project.project import Project
+from pipeline.scripts import script
 
 UID = 1000
 #: The layers of ours, lowest first, as `layers.sh` names them.
@@ -21,7 +23,7 @@ _TITLE = "org.opencontainers.image"
 
 async def distribution(container: dagger.Container) -> tuple[str, str]:
     """Return the distribution and its release, such as `("alpine", "3.22")` or `("debian", "13")`."""
-    text = await run(container.file("/etc/os-release").contents(), "reading /etc/os-release")
+    text = await guard(container.file("/etc/os-release").contents(), "reading /etc/os-release")
     fields = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
     version = fields.get("VERSION_ID", "").strip('"')
     # Alpine's libraries are the same throughout 3.22.x.
@@ -54,11 +56,13 @@ async def libraries(project: Project, application: Application, platform: Platfo
         container = container.with_mounted_directory(root, base)
         arguments += [root, platform.architecture]
     for name in ("entrypoint", "healthcheck"):
-        container = container.with_new_file(f"{root}/usr/local/bin/{name}", resource(f"{name}.sh"), permissions=0o755)
-    installed = container.with_new_file("/pipeline/packages.sh", resource("packages.sh")).with_exec(
+        container = container.with_new_file(
+            f"{root}/usr/local/bin/{name}", script(f"resources/{name}.sh"), permissions=0o755
+        )
+    installed = container.with_new_file("/pipeline/packages.sh", script("resources/packages.sh")).with_exec(
         ["sh", "/pipeline/packages.sh", *arguments]
     )
-    links = await run(installed.file("/pipeline/links").contents(), f"installing libraries into {project.runtime}")
+    links = await guard(installed.file("/pipeline/links").contents(), f"installing libraries into {project.runtime}")
     added = base.diff(installed.directory(root) if root else installed.without_directory("/pipeline").rootfs())
     return _with_one_time(project, added.without_files(links.split()) if links else added)
 

@@ -15,14 +15,16 @@ import dagger
 from dagger import dag
 
 from pipeline import _ci_reports, _sbom, handover
-from pipeline._application import Application
-from pipeline._build import LIB, Project, resource, run
 from pipeline._findings import Database, Scan, Severity, read_grype, read_trivy
-from pipeline._images import Images
 from pipeline._policy import MAX_AGE, Acceptance, Policy, Statement, judge, read_acceptances, read_vex
 from pipeline._reports import Report, findings_json, markdown, sarif, terminal
 from pipeline._sbom import Image, Sbom
-from pipeline.errors import InputError, PipelineError, PolicyError, ScannerError, excerpt
+from pipeline.build.dependencies import LIB
+from pipeline.errors import InputError, PipelineError, PolicyError, ScannerError, excerpt, guard
+from pipeline.project.application import Application
+from pipeline.project.images import Images
+from pipeline.project.project import Project
+from pipeline.scripts import script
 
 #: An acceptance file of this name in the project's root is taken without being asked for.
 ACCEPTANCES = "accept.toml"
@@ -151,7 +153,7 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
 
     async def collect(name: str, step: Awaitable[str]) -> None:
         try:
-            texts[name] = await run(step, name)
+            texts[name] = await guard(step, name)
         except PipelineError as error:
             failures.append(error)
 
@@ -186,7 +188,7 @@ async def inventory(subject: Subject) -> str:
         "--own": ",".join(app.name for app in application.apps),
         "--checkouts": ",".join(application.checkouts),
     }
-    container = subject.release.with_new_file("/pipeline/inventory.escript", resource("inventory.escript"))
+    container = subject.release.with_new_file("/pipeline/inventory.escript", script("resources/inventory.escript"))
     if application.locked:
         lock = "/pipeline/rebar.lock"
         container = container.with_new_file(lock, await project.source.file("rebar.lock").contents())

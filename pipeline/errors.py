@@ -1,9 +1,13 @@
 """What can go wrong, as the user reads it: one short message, no traceback."""
 
 import re
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import dagger
 from dagger.mod._exceptions import FunctionError
+
+_T = TypeVar("_T")
 
 
 class PipelineError(FunctionError):
@@ -53,3 +57,17 @@ def excerpt(error: dagger.ExecError, lines: int = 25) -> str:
     said = dict.fromkeys(line.rstrip() for line in text.splitlines() if line.strip())
     telling = [line for line in said if not _NOISE.match(line)] or list(said)
     return "\n".join(telling[-lines:]) or f"exit code {error.exit_code}, without a word"
+
+
+async def guard(step: Awaitable[_T], what: str) -> _T:
+    """Await a step; if a command in it fails, say what was being done and what the command said.
+
+    Raises
+    ------
+    BuildError
+        With the command's own words.
+    """
+    try:
+        return await step
+    except dagger.ExecError as error:
+        raise BuildError(f"{what} failed:\n{excerpt(error)}") from None

@@ -8,7 +8,6 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, field, function, object_type
 
 from pipeline import (
-    _build,
     _compliance,
     _health,
     _image,
@@ -20,11 +19,16 @@ from pipeline import (
     _sbom,
     _scan,
     _size,
-    _source,
     handover,
 )
-from pipeline._application import Application
-from pipeline._images import Images, check_reference, default_images, parse_images, render_images
+from pipeline.build.applications import compiled
+from pipeline.build.dependencies import LIB, fetched
+from pipeline.build.release import assembled
+from pipeline.project.application import Application
+from pipeline.project.images import Images, check_reference, default_images, parse_images, render_images
+from pipeline.project.project import Project
+from pipeline.project.reader import read
+from pipeline.project.source import SOURCE_IGNORE, filtered
 
 _SOURCE = "org.opencontainers.image.source"
 
@@ -83,7 +87,7 @@ class Erlmcp:
         dagger.Directory,
         Doc("Root of the rebar3 project; its .dockerignore is honoured."),
         DefaultPath("/"),
-        Ignore(list(_source.SOURCE_IGNORE)),
+        Ignore(list(SOURCE_IGNORE)),
     ]
     flavor: Annotated[Flavor, Doc("Distribution of builder and runtime.")] = Flavor.alpine
     image_table: Annotated[
@@ -159,20 +163,20 @@ class Erlmcp:
     @function
     async def deps(self) -> dagger.Container:
         """Fetch and compile the locked dependencies; they lie in /build/lib."""
-        return await _build.deps(*await self._read())
+        return await fetched(*await self._read())
 
     @function
     async def compile(self) -> dagger.Container:
         """Compile the applications of the project that the release needs; they lie in /build/lib."""
-        base, built = await _build.compiled(*await self._read())
+        base, built = await compiled(*await self._read())
         for name, directory in built.items():
-            base = base.with_directory(f"{_build.LIB}/{name}", directory)
+            base = base.with_directory(f"{LIB}/{name}", directory)
         return base.with_label("stage", "compile")
 
     @function
     async def release(self) -> dagger.Container:
         """Assemble the release with ERTS, stripped; it lies in /opt/NAME."""
-        return await _build.release(*await self._read())
+        return await assembled(*await self._read())
 
     @function
     async def build_runtime(self) -> dagger.Container:
@@ -183,7 +187,7 @@ class Erlmcp:
     async def image_tarball(self) -> dagger.File:
         """Build the runtime image as an OCI archive, for each of --platforms: one digest for one input."""
         project, application = await self._read()
-        images, bases = await self._variants(project, application, await _build.release(project, application))
+        images, bases = await self._variants(project, application, await assembled(project, application))
         return await _image.tarball(images, project.created, bases)
 
     @function
@@ -256,10 +260,10 @@ class Erlmcp:
             }
         )
 
-    async def _project(self) -> _build.Project:
+    async def _project(self) -> Project:
         images = await self._images()
-        return _build.Project(
-            source=await _source.filtered(self.source),
+        return Project(
+            source=await filtered(self.source),
             builder=images[f"builder-{self.flavor.value}"],
             runtime=images[f"runtime-{self.flavor.value}"],
             release=self.release_name,
@@ -278,17 +282,17 @@ class Erlmcp:
             labels=tuple(self.labels),
         )
 
-    async def _read(self) -> tuple[_build.Project, Application]:
+    async def _read(self) -> tuple[Project, Application]:
         project = await self._project()
-        return project, await _build.read(project)
+        return project, await read(project)
 
-    async def _runtime(self) -> tuple[_build.Project, Application, dagger.Container]:
+    async def _runtime(self) -> tuple[Project, Application, dagger.Container]:
         project, application = await self._read()
-        release = await _build.release(project, application)
+        release = await assembled(project, application)
         return project, application, await _runtime.runtime(project, application, release)
 
     async def _variants(
-        self, project: _build.Project, application: Application, release: dagger.Container
+        self, project: Project, application: Application, release: dagger.Container
     ) -> tuple[dict[str, dagger.Container], dict[str, dagger.Directory]]:
         """Return the image for each platform, and its base as the registry has it."""
         platforms = _platforms.parse_platforms(self.platforms, await dag.default_platform())
@@ -299,8 +303,8 @@ class Erlmcp:
         crane = (await self._images())["crane"]
         return images, await _image.bases(crane, project.runtime, platforms, self.registry_service)
 
-    async def _subject(self, project: _build.Project, application: Application) -> _scan.Subject:
-        release = await _build.release(project, application)
+    async def _subject(self, project: Project, application: Application) -> _scan.Subject:
+        release = await assembled(project, application)
         variants, bases = await self._variants(project, application, release)
         layout, digest = await _image.layout(variants, project.created, bases)
         native = variants.get(await dag.default_platform()) or await _runtime.runtime(project, application, release)

@@ -7,7 +7,8 @@ import pytest
 from recorder import Chain, Recorder, exec_error
 from test_stages import APPLICATION, execs, project
 
-from pipeline import _build, _image, _platforms, _runtime
+from pipeline import _image, _platforms, _runtime
+from pipeline.build.release import assembled
 from pipeline.errors import BuildError, InputError
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +36,7 @@ def platform(chain: Chain) -> str | None:
 
 async def test_nothing_of_another_platform_runs(recorder: Recorder) -> None:
     made = project(recorder)
-    await (await _runtime.runtime(made, APPLICATION, await _build.release(made, APPLICATION), ARM)).sync()
+    await (await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION), ARM)).sync()
     assert {platform(chain) for chain in recorder.execs()} == {None}
     assert {platform(chain) for chain in recorder.find("from")} == {None, "linux/arm64"}
     assert platform(recorder.plan[-1]) == "linux/arm64"
@@ -43,7 +44,7 @@ async def test_nothing_of_another_platform_runs(recorder: Recorder) -> None:
 
 async def test_beam_files_are_compiled_once_for_all_platforms(recorder: Recorder) -> None:
     made = project(recorder)
-    release = await _build.release(made, APPLICATION)
+    release = await assembled(made, APPLICATION)
     before = len(recorder.execs())
     for one in (None, ARM):
         await (await _runtime.runtime(made, APPLICATION, release, one)).sync()
@@ -54,7 +55,7 @@ async def test_beam_files_are_compiled_once_for_all_platforms(recorder: Recorder
 
 async def test_erts_comes_from_the_builder_of_that_platform(recorder: Recorder) -> None:
     made = project(recorder)
-    await _platforms.release_for(ARM, made, await _build.release(made, APPLICATION))
+    await _platforms.release_for(ARM, made, await assembled(made, APPLICATION))
     [swap] = execs(recorder, "swap")
     assert swap.call.args["args"][2:] == ["swap", "arm64", "/layers", "/foreign"]
     [mounted] = [call.args["source"] for call in swap.calls("withMountedDirectory")]
@@ -84,7 +85,7 @@ async def test_the_engines_own_platform_mounts_no_root(recorder: Recorder) -> No
 
 async def test_libraries_are_read_for_every_platform(recorder: Recorder) -> None:
     made = project(recorder)
-    release = await _build.release(made, APPLICATION)
+    release = await assembled(made, APPLICATION)
     for one in (None, ARM):
         await _runtime.runtime(made, APPLICATION, release, one)
     checks = [chain.call.args["args"][2:] for chain in execs(recorder, "libraries")]
@@ -101,7 +102,7 @@ async def test_a_missing_library_is_the_message(recorder: Recorder) -> None:
         "Container.withExec", exec_error(1, said), when=lambda chain: "libraries" in chain.call.args["args"]
     )
     with pytest.raises(BuildError, match=r"libx\.so\.1 is not there"):
-        await _runtime.runtime(made, APPLICATION, await _build.release(made, APPLICATION), ARM)
+        await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION), ARM)
 
 
 async def test_an_index_without_the_platform_is_named(recorder: Recorder) -> None:
@@ -124,7 +125,7 @@ async def test_native_code_is_refused(recorder: Recorder) -> None:
     )
     made = project(recorder)
     with pytest.raises(InputError, match="jiffy has native code"):
-        await _platforms.release_for(ARM, made, await _build.release(made, APPLICATION))
+        await _platforms.release_for(ARM, made, await assembled(made, APPLICATION))
 
 
 async def test_the_bases_layers_are_pulled_by_digest_and_platform(recorder: Recorder) -> None:

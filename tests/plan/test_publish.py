@@ -12,8 +12,6 @@ from dagger import dag
 from recorder import Chain, Recorder, exec_error
 
 from pipeline import _publish
-from pipeline._build import Project
-from pipeline._images import default_images
 from pipeline._publish import (
     FINDINGS,
     PREDICATES,
@@ -30,6 +28,8 @@ from pipeline._publish import (
 )
 from pipeline._reference import Reference
 from pipeline.errors import InputError, PolicyError
+from pipeline.project.images import default_images
+from pipeline.project.project import Project
 
 pytestmark = pytest.mark.anyio
 

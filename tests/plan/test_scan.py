@@ -11,11 +11,11 @@ import pytest
 from recorder import Chain, Recorder, exec_error
 
 from pipeline import _scan
-from pipeline._application import Application
-from pipeline._build import Project
-from pipeline._images import default_images
 from pipeline._sbom import Image
 from pipeline.errors import InputError, PolicyError, ScannerError
+from pipeline.project.application import Application
+from pipeline.project.images import default_images
+from pipeline.project.project import Project
 
 pytestmark = pytest.mark.anyio
 

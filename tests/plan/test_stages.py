@@ -8,11 +8,14 @@ import dagger
 import pytest
 from recorder import Chain, Recorder, exec_error
 
-from pipeline import _build, _runtime
-from pipeline._application import Application
-from pipeline._build import Project
-from pipeline._images import default_images
+from pipeline import _runtime
+from pipeline.build.configuration import check_cookie
+from pipeline.build.release import FILE_TIME, assembled
 from pipeline.errors import BuildError, InputError
+from pipeline.project.application import Application
+from pipeline.project.images import default_images
+from pipeline.project.project import Project
+from pipeline.project.reader import read
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +83,7 @@ def execs(recorder: Recorder, word: str) -> list[Chain]:
 
 async def keys(recorder: Recorder, made: Project) -> dict[str, str]:
     """Build the release; return the key of each stage's command."""
-    await _build.release(made, APPLICATION)
+    await assembled(made, APPLICATION)
     stages = {
         "deps": "--deps_only",
         "core": "apps/core",
@@ -122,7 +125,7 @@ async def test_the_reader_sees_the_projects_shape_and_not_its_code(recorder: Rec
     recorder.answer(
         "File.contents", json.dumps(READ), when=lambda chain: bool(chain.find("file", path="application.json"))
     )
-    await _build.read(project(recorder, release="greeter", apps=("core", "web:load")))
+    await read(project(recorder, release="greeter", apps=("core", "web:load")))
     [reader] = execs(recorder, "application.escript")
     words = reader.call.args["args"]
     assert words[words.index("--apps") + 1] == "core,web:load"
@@ -138,12 +141,12 @@ async def test_a_refusal_of_the_reader_is_the_users_message(recorder: Recorder) 
         when=lambda chain: bool(chain.find("file", path="application.json")),
     )
     with pytest.raises(InputError, match=r"^rebar\.config: not found$"):
-        await _build.read(project(recorder))
+        await read(project(recorder))
 
 
 async def test_every_image_that_is_pulled_is_pinned(recorder: Recorder) -> None:
     made = project(recorder)
-    await (await _runtime.runtime(made, APPLICATION, await _build.release(made, APPLICATION))).sync()
+    await (await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
     addresses = {chain.call.args["address"] for chain in recorder.find("from")}
     assert addresses == {made.builder, made.runtime}
     assert all("@sha256:" in address for address in addresses)
@@ -152,7 +155,7 @@ async def test_every_image_that_is_pulled_is_pinned(recorder: Recorder) -> None:
 async def test_revision_and_time_change_no_layer(recorder: Recorder) -> None:
     plain = project(recorder)
     labelled = dataclasses.replace(plain, revision="1356e12d", created="2026-02-04T17:25:56Z")
-    release = await _build.release(plain, APPLICATION)
+    release = await assembled(plain, APPLICATION)
     await (await _runtime.runtime(plain, APPLICATION, release)).sync()
     await (await _runtime.runtime(labelled, APPLICATION, release)).sync()
     first, second = [chain.parent for chain in recorder.plan if chain.call.field == "sync"][-3::2]
@@ -167,14 +170,14 @@ async def test_revision_and_time_change_no_layer(recorder: Recorder) -> None:
 
 async def test_layers_come_by_rate_of_change_each_with_one_time(recorder: Recorder) -> None:
     made = project(recorder)
-    image = await _runtime.runtime(made, APPLICATION, await _build.release(made, APPLICATION))
+    image = await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION))
     await image.sync()
     chain = recorder.plan[-1]
     added = [call.args["source"] for call in chain.calls("withDirectory")]
     # The engine cannot set the times of the libraries' links: a command does.
     assert [source.call.field for source in added] == ["directory", *["withTimestamps"] * 3]
     touch = added[0].parent.call.args["args"]
-    assert touch[-5:] == ["-h", "-d", f"@{_build.FILE_TIME}", "{}", "+"]
+    assert touch[-5:] == ["-h", "-d", f"@{FILE_TIME}", "{}", "+"]
     paths = [source.parent.call.args.get("path") for source in added[1:]]
     assert paths == ["/layers/erts", "/layers/dependencies", "/layers/applications"]
 
@@ -216,7 +219,7 @@ async def test_a_failing_compiler_speaks_for_itself(recorder: Recorder) -> None:
         when=lambda chain: "apps/web" in chain.call.args["args"][3:4],
     )
     with pytest.raises(BuildError) as caught:
-        await _build.release(project(recorder), APPLICATION)
+        await assembled(project(recorder), APPLICATION)
     assert str(caught.value).splitlines() == [
         "apps/web: compiling web failed:",
         "===> Compiling apps/web/src/web.erl failed",
@@ -226,7 +229,7 @@ async def test_a_failing_compiler_speaks_for_itself(recorder: Recorder) -> None:
 
 async def test_mirrors_reach_the_fetching_and_nothing_after_it(recorder: Recorder) -> None:
     made = project(recorder, hex_mirror="https://hex.example.org")
-    await _build.release(made, APPLICATION)
+    await assembled(made, APPLICATION)
     [fetch] = execs(recorder, "--deps_only")
     assert [call.args["value"] for call in fetch.calls("withEnvVariable") if call.args["name"] == "HEX_CDN"] == [
         made.hex_mirror
@@ -239,18 +242,18 @@ async def test_mirrors_reach_the_fetching_and_nothing_after_it(recorder: Recorde
 
 async def test_no_stage_gets_a_secret(recorder: Recorder) -> None:
     made = project(recorder)
-    await (await _runtime.runtime(made, APPLICATION, await _build.release(made, APPLICATION))).sync()
+    await (await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
     assert recorder.secrets() == []
 
 
 @pytest.mark.parametrize("line", ["-setcookie secret", "-setcookie  abc"])
 def test_a_cookie_in_vm_args_is_refused(line: str) -> None:
     with pytest.raises(InputError, match=r"^vm\.args:2: a cookie"):
-        _build.check_cookie(f"-name a@b\n{line}\n", "vm.args")
+        check_cookie(f"-name a@b\n{line}\n", "vm.args")
 
 
 def test_a_cookie_from_the_environment_is_taken() -> None:
-    _build.check_cookie("-setcookie ${RELX_COOKIE}\n", "vm.args")
+    check_cookie("-setcookie ${RELX_COOKIE}\n", "vm.args")
 
 
 @pytest.mark.parametrize("label", ["novalue", "bad key=1", "=x"])

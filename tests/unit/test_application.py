@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from pipeline._application import Application
 from pipeline.errors import InputError
+from pipeline.project.application import Application
 
 RAW = {
     "name": "greeter",

@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline._images import default_images, is_pinned, parse_images, render_images
 from pipeline.errors import InputError
+from pipeline.project.images import default_images, is_pinned, parse_images, render_images
 
 
 def test_every_default_image_is_pinned_by_digest() -> None:

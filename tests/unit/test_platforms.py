@@ -1,8 +1,8 @@
 import pytest
 
-from pipeline._build import Project
 from pipeline._platforms import parse_platforms, refuse
 from pipeline.errors import InputError
+from pipeline.project.project import Project
 
 OWN = "linux/amd64"
 PROJECT = Project(source=None, builder="erlang:27", runtime="alpine:3")

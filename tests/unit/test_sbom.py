@@ -20,9 +20,9 @@ from packageurl import PackageURL
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from pipeline._build import resource
 from pipeline._sbom import Image, Kind, License, Sbom, cyclonedx, git_purl, license_of, oci_purl, spdx
 from pipeline.errors import InputError
+from pipeline.scripts import script
 
 HERE = Path(__file__).parent
 IMAGE = Image(
@@ -419,10 +419,10 @@ LOCK = """{"1.2.0",
 
 
 def inventory_of(release: Path, *options: str) -> dict[str, Any]:
-    script = release.parent / "inventory.escript"
-    script.write_text(resource("inventory.escript"))
+    reader = release.parent / "inventory.escript"
+    reader.write_text(script("resources/inventory.escript"))
     out = release.parent / "inventory.json"
-    subprocess.run(["escript", script, release, out, *options], check=True)
+    subprocess.run(["escript", reader, release, out, *options], check=True)
     return dict(json.loads(out.read_text()))
 
 

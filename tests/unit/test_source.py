@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline._source import parse_dockerignore
 from pipeline.errors import InputError
+from pipeline.project.source import parse_dockerignore
 
 
 def test_reads_lines_as_docker_does() -> None:

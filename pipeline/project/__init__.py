@@ -1,0 +1,1 @@
+"""What is read of the user's project, before anything is compiled."""
