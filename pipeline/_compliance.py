@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable
 
-from pipeline import _health, _size
 from pipeline._reports import Check
 from pipeline._sbom import Kind
 from pipeline._scan import Results, Subject
 from pipeline.errors import PipelineError, guard
+from pipeline.image.health import prove
+from pipeline.image.size import LIMIT, size
 from pipeline.project.images import is_pinned
 from pipeline.scripts import script
 
@@ -50,7 +51,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
         await _labels(subject),
         _secrets(results),
         Check("base image pinned by digest", is_pinned(subject.project.runtime), subject.project.runtime),
-        await _said("size in budget", _size.size(subject.container), f"at most {_size.LIMIT:.0f} MB compressed"),
+        await _said("size in budget", size(subject.container), f"at most {LIMIT:.0f} MB compressed"),
         _sbom(results, packages),
     ]
 
@@ -66,7 +67,7 @@ async def _health_check(subject: Subject) -> list[Check]:
     present = "health check present and passing"
     writable = "nothing writable by the user but /tmp and /var/{log,lib,run}"
     try:
-        steps = await _health.prove(subject.container, subject.application)
+        steps = await prove(subject.container, subject.application)
     except PipelineError as error:
         found = [line for line in str(error).splitlines() if "is writable by the user" in line]
         started = "does not start" not in str(error)

@@ -9,21 +9,24 @@ from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, field,
 
 from pipeline import (
     _compliance,
-    _health,
-    _image,
-    _platforms,
     _publish,
     _reference,
     _reports,
-    _runtime,
     _sbom,
     _scan,
-    _size,
     handover,
 )
 from pipeline.build.applications import compiled
 from pipeline.build.dependencies import LIB, fetched
 from pipeline.build.release import assembled
+from pipeline.image.base import bases
+from pipeline.image.export import layout, tarball
+from pipeline.image.health import health
+from pipeline.image.labels import labels
+from pipeline.image.layout import parse_time
+from pipeline.image.platforms import parse_platforms
+from pipeline.image.runtime import runtime
+from pipeline.image.size import size
 from pipeline.project.application import Application
 from pipeline.project.images import Images, check_reference, default_images, parse_images, render_images
 from pipeline.project.project import Project
@@ -188,20 +191,20 @@ class Erlmcp:
         """Build the runtime image as an OCI archive, for each of --platforms: one digest for one input."""
         project, application = await self._read()
         images, bases = await self._variants(project, application, await assembled(project, application))
-        return await _image.tarball(images, project.created, bases)
+        return await tarball(images, project.created, bases)
 
     @function
     @check
     async def health(self) -> str:
         """Start the image, wait until it is healthy, prove each level of its health check, and stop it."""
         _, application, image = await self._runtime()
-        return await _health.health(image, application)
+        return await health(image, application)
 
     @function
     @check
     async def size(self) -> str:
         """Show the size of the image by component; fail over 100 MB in all (compressed, as pushed and pulled)."""
-        return await _size.size((await self._runtime())[2])
+        return await size((await self._runtime())[2])
 
     @function
     async def sbom(self) -> dagger.Directory:
@@ -289,30 +292,27 @@ class Erlmcp:
     async def _runtime(self) -> tuple[Project, Application, dagger.Container]:
         project, application = await self._read()
         release = await assembled(project, application)
-        return project, application, await _runtime.runtime(project, application, release)
+        return project, application, await runtime(project, application, release)
 
     async def _variants(
         self, project: Project, application: Application, release: dagger.Container
     ) -> tuple[dict[str, dagger.Container], dict[str, dagger.Directory]]:
         """Return the image for each platform, and its base as the registry has it."""
-        platforms = _platforms.parse_platforms(self.platforms, await dag.default_platform())
-        images = {
-            name: await _runtime.runtime(project, application, release, platform)
-            for name, platform in platforms.items()
-        }
+        platforms = parse_platforms(self.platforms, await dag.default_platform())
+        images = {name: await runtime(project, application, release, platform) for name, platform in platforms.items()}
         crane = (await self._images())["crane"]
-        return images, await _image.bases(crane, project.runtime, platforms, self.registry_service)
+        return images, await bases(crane, project.runtime, platforms, self.registry_service)
 
     async def _subject(self, project: Project, application: Application) -> _scan.Subject:
         release = await assembled(project, application)
         variants, bases = await self._variants(project, application, release)
-        layout, digest = await _image.layout(variants, project.created, bases)
-        native = variants.get(await dag.default_platform()) or await _runtime.runtime(project, application, release)
+        published, digest = await layout(variants, project.created, bases)
+        native = variants.get(await dag.default_platform()) or await runtime(project, application, release)
         image = _sbom.Image(
             self._repository(application),
             application.version,
             digest,
-            _image.parse_time(project.created),
+            parse_time(project.created),
             project.runtime,
         )
         return _scan.Subject(
@@ -321,9 +321,9 @@ class Erlmcp:
             application,
             release,
             native,
-            layout,
+            published,
             # Scanners want one image; the others differ from it in machine code alone.
-            layout if len(variants) == 1 else (await _image.layout(native, project.created))[0],
+            published if len(variants) == 1 else (await layout(native, project.created))[0],
             image,
         )
 
@@ -401,7 +401,7 @@ class Erlmcp:
         provenance = await _publish.provenance(
             project,
             tools.images,
-            source=_runtime.labels(project, application).get(_SOURCE, ""),
+            source=labels(project, application).get(_SOURCE, ""),
             flavor=self.flavor.value,
             builder=builder_id,
             invocation=invocation,

@@ -7,13 +7,16 @@ import pytest
 from recorder import Chain, Recorder, exec_error
 from test_stages import APPLICATION, execs, project
 
-from pipeline import _image, _platforms, _runtime
 from pipeline.build.release import assembled
 from pipeline.errors import BuildError, InputError
+from pipeline.image.base import base_layers
+from pipeline.image.libraries import libraries
+from pipeline.image.platforms import check_pulls, parse_platforms, release_for
+from pipeline.image.runtime import runtime
 
 pytestmark = pytest.mark.anyio
 
-ARM = _platforms.parse_platforms(["linux/arm64"], "linux/amd64")["linux/arm64"]
+ARM = parse_platforms(["linux/arm64"], "linux/amd64")["linux/arm64"]
 BASE = "docker.io/library/alpine@sha256:" + "0" * 64
 
 
@@ -36,7 +39,7 @@ def platform(chain: Chain) -> str | None:
 
 async def test_nothing_of_another_platform_runs(recorder: Recorder) -> None:
     made = project(recorder)
-    await (await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION), ARM)).sync()
+    await (await runtime(made, APPLICATION, await assembled(made, APPLICATION), ARM)).sync()
     assert {platform(chain) for chain in recorder.execs()} == {None}
     assert {platform(chain) for chain in recorder.find("from")} == {None, "linux/arm64"}
     assert platform(recorder.plan[-1]) == "linux/arm64"
@@ -47,7 +50,7 @@ async def test_beam_files_are_compiled_once_for_all_platforms(recorder: Recorder
     release = await assembled(made, APPLICATION)
     before = len(recorder.execs())
     for one in (None, ARM):
-        await (await _runtime.runtime(made, APPLICATION, release, one)).sync()
+        await (await runtime(made, APPLICATION, release, one)).sync()
     scripts = [chain.call.args["args"][:3] for chain in recorder.execs()[before:]]
     assert not [words for words in scripts if "rebar3" in words or "/pipeline/compile.sh" in words]
     assert ["escript", "/pipeline/elf.escript", "swap"] in scripts
@@ -55,7 +58,7 @@ async def test_beam_files_are_compiled_once_for_all_platforms(recorder: Recorder
 
 async def test_erts_comes_from_the_builder_of_that_platform(recorder: Recorder) -> None:
     made = project(recorder)
-    await _platforms.release_for(ARM, made, await assembled(made, APPLICATION))
+    await release_for(ARM, made, await assembled(made, APPLICATION))
     [swap] = execs(recorder, "swap")
     assert swap.call.args["args"][2:] == ["swap", "arm64", "/layers", "/foreign"]
     [mounted] = [call.args["source"] for call in swap.calls("withMountedDirectory")]
@@ -64,7 +67,7 @@ async def test_erts_comes_from_the_builder_of_that_platform(recorder: Recorder) 
 
 async def test_packages_go_into_a_mounted_root_by_the_engines_own_package_manager(recorder: Recorder) -> None:
     made = project(recorder)
-    await _runtime.libraries(made, APPLICATION, ARM)
+    await libraries(made, APPLICATION, ARM)
     [install] = execs(recorder, "/pipeline/packages.sh")
     assert install.call.args["args"] == [
         *("sh", "/pipeline/packages.sh", "greeter", "1000"),
@@ -77,7 +80,7 @@ async def test_packages_go_into_a_mounted_root_by_the_engines_own_package_manage
 
 
 async def test_the_engines_own_platform_mounts_no_root(recorder: Recorder) -> None:
-    await _runtime.libraries(project(recorder), APPLICATION, None)
+    await libraries(project(recorder), APPLICATION, None)
     [install] = execs(recorder, "/pipeline/packages.sh")
     assert install.call.args["args"][2:] == ["greeter", "1000"]
     assert not install.calls("withMountedDirectory")
@@ -87,7 +90,7 @@ async def test_libraries_are_read_for_every_platform(recorder: Recorder) -> None
     made = project(recorder)
     release = await assembled(made, APPLICATION)
     for one in (None, ARM):
-        await _runtime.runtime(made, APPLICATION, release, one)
+        await runtime(made, APPLICATION, release, one)
     checks = [chain.call.args["args"][2:] for chain in execs(recorder, "libraries")]
     assert checks == [
         ["libraries", "native", "/image", "/opt/greeter"],
@@ -102,7 +105,7 @@ async def test_a_missing_library_is_the_message(recorder: Recorder) -> None:
         "Container.withExec", exec_error(1, said), when=lambda chain: "libraries" in chain.call.args["args"]
     )
     with pytest.raises(BuildError, match=r"libx\.so\.1 is not there"):
-        await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION), ARM)
+        await runtime(made, APPLICATION, await assembled(made, APPLICATION), ARM)
 
 
 async def test_an_index_without_the_platform_is_named(recorder: Recorder) -> None:
@@ -113,8 +116,8 @@ async def test_an_index_without_the_platform_is_named(recorder: Recorder) -> Non
         when=lambda chain: platform(chain) == "linux/arm64" and chain.images() == [made.runtime],
     )
     with pytest.raises(InputError, match=rf"^{made.runtime}: cannot be had for linux/arm64; choose an image"):
-        await _platforms.check_pulls(ARM, made.runtime)
-    await _platforms.check_pulls(ARM, made.builder)
+        await check_pulls(ARM, made.runtime)
+    await check_pulls(ARM, made.builder)
 
 
 async def test_native_code_is_refused(recorder: Recorder) -> None:
@@ -125,11 +128,11 @@ async def test_native_code_is_refused(recorder: Recorder) -> None:
     )
     made = project(recorder)
     with pytest.raises(InputError, match="jiffy has native code"):
-        await _platforms.release_for(ARM, made, await assembled(made, APPLICATION))
+        await release_for(ARM, made, await assembled(made, APPLICATION))
 
 
 async def test_the_bases_layers_are_pulled_by_digest_and_platform(recorder: Recorder) -> None:
-    assert await _image.base_layers(dagger.dag.container().from_("crane"), BASE, "linux/arm64")
+    assert await base_layers(dagger.dag.container().from_("crane"), BASE, "linux/arm64")
     [pull] = recorder.execs()
     assert pull.call.args["args"] == ["pull", "--format=oci", "--platform=linux/arm64", BASE, "/base"]
     assert pull.call.args["useEntrypoint"] is True
@@ -139,14 +142,14 @@ async def test_the_bases_layers_are_pulled_by_digest_and_platform(recorder: Reco
 @pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000"])
 async def test_a_registry_on_the_engines_machine_needs_a_service(recorder: Recorder, host: str) -> None:
     crane, reference = dagger.dag.container().from_("crane"), f"{host}/debian@sha256:" + "0" * 64
-    assert await _image.base_layers(crane, reference, "linux/amd64") is None
+    assert await base_layers(crane, reference, "linux/amd64") is None
     assert recorder.execs() == []
     service = dagger.dag.container().from_("registry").as_service()
     # Another one, such as that to publish to.
     recorder.answer("Service.ports", [{"port": 6000}])
-    assert await _image.base_layers(crane, reference, "linux/amd64", service) is None
+    assert await base_layers(crane, reference, "linux/amd64", service) is None
     recorder.answer("Service.ports", [{"port": 5000}])
-    assert await _image.base_layers(crane, reference, "linux/amd64", service)
+    assert await base_layers(crane, reference, "linux/amd64", service)
     [pull] = recorder.execs()
     assert pull.call.args["args"][3:5] == ["--insecure", "registry:5000/debian@sha256:" + "0" * 64]
     assert [call.args["alias"] for call in pull.calls("withServiceBinding")] == ["registry"]
@@ -155,4 +158,4 @@ async def test_a_registry_on_the_engines_machine_needs_a_service(recorder: Recor
 async def test_a_registry_that_refuses_speaks_for_itself(recorder: Recorder) -> None:
     recorder.answer("Container.withExec", exec_error(1, "Error: UNAUTHORIZED: authentication required"))
     with pytest.raises(BuildError, match=r"alpine@sha256:0+: its layers cannot be had for linux/amd64:\nError: UNAUTH"):
-        await _image.base_layers(dagger.dag.container().from_("crane"), BASE, "linux/amd64")
+        await base_layers(dagger.dag.container().from_("crane"), BASE, "linux/amd64")

@@ -8,10 +8,12 @@ import dagger
 import pytest
 from recorder import Chain, Recorder, exec_error
 
-from pipeline import _runtime
 from pipeline.build.configuration import check_cookie
 from pipeline.build.release import FILE_TIME, assembled
 from pipeline.errors import BuildError, InputError
+from pipeline.image.distribution import check_distributions
+from pipeline.image.labels import labels
+from pipeline.image.runtime import metadata, runtime
 from pipeline.project.application import Application
 from pipeline.project.images import default_images
 from pipeline.project.project import Project
@@ -146,7 +148,7 @@ async def test_a_refusal_of_the_reader_is_the_users_message(recorder: Recorder) 
 
 async def test_every_image_that_is_pulled_is_pinned(recorder: Recorder) -> None:
     made = project(recorder)
-    await (await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
+    await (await runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
     addresses = {chain.call.args["address"] for chain in recorder.find("from")}
     assert addresses == {made.builder, made.runtime}
     assert all("@sha256:" in address for address in addresses)
@@ -156,8 +158,8 @@ async def test_revision_and_time_change_no_layer(recorder: Recorder) -> None:
     plain = project(recorder)
     labelled = dataclasses.replace(plain, revision="1356e12d", created="2026-02-04T17:25:56Z")
     release = await assembled(plain, APPLICATION)
-    await (await _runtime.runtime(plain, APPLICATION, release)).sync()
-    await (await _runtime.runtime(labelled, APPLICATION, release)).sync()
+    await (await runtime(plain, APPLICATION, release)).sync()
+    await (await runtime(labelled, APPLICATION, release)).sync()
     first, second = [chain.parent for chain in recorder.plan if chain.call.field == "sync"][-3::2]
     files = {"withDirectory", "withFile", "withNewFile", "withExec"}
 
@@ -170,7 +172,7 @@ async def test_revision_and_time_change_no_layer(recorder: Recorder) -> None:
 
 async def test_layers_come_by_rate_of_change_each_with_one_time(recorder: Recorder) -> None:
     made = project(recorder)
-    image = await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION))
+    image = await runtime(made, APPLICATION, await assembled(made, APPLICATION))
     await image.sync()
     chain = recorder.plan[-1]
     added = [call.args["source"] for call in chain.calls("withDirectory")]
@@ -184,7 +186,7 @@ async def test_layers_come_by_rate_of_change_each_with_one_time(recorder: Record
 
 async def test_the_image_has_the_health_check_and_user_of_the_old_one(recorder: Recorder) -> None:
     made = project(recorder, health_url="http://127.0.0.1:8080/health")
-    image = _runtime.metadata(dagger.dag.container(), made, APPLICATION)
+    image = metadata(dagger.dag.container(), made, APPLICATION)
     await image.sync()
     chain = recorder.plan[-1]
     [check] = chain.calls("withDockerHealthcheck")
@@ -209,7 +211,7 @@ async def test_other_distributions_for_builder_and_runtime_are_refused(recorder:
         when=lambda chain: chain.images() == [made.runtime],
     )
     with pytest.raises(InputError, match=r"is alpine 3\.22, debian:12@sha256:0+ is debian 12"):
-        await _runtime.check_distributions(made)
+        await check_distributions(made)
 
 
 async def test_a_failing_compiler_speaks_for_itself(recorder: Recorder) -> None:
@@ -242,7 +244,7 @@ async def test_mirrors_reach_the_fetching_and_nothing_after_it(recorder: Recorde
 
 async def test_no_stage_gets_a_secret(recorder: Recorder) -> None:
     made = project(recorder)
-    await (await _runtime.runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
+    await (await runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
     assert recorder.secrets() == []
 
 
@@ -259,4 +261,4 @@ def test_a_cookie_from_the_environment_is_taken() -> None:
 @pytest.mark.parametrize("label", ["novalue", "bad key=1", "=x"])
 async def test_a_label_that_is_none_is_named(recorder: Recorder, label: str) -> None:
     with pytest.raises(InputError, match="--labels"):
-        _runtime.labels(project(recorder, labels=(label,)), APPLICATION)
+        labels(project(recorder, labels=(label,)), APPLICATION)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline._runtime import UID
+from pipeline.image.libraries import UID
 
 ROOT = Path(__file__).parents[2]
 CI = ROOT / "ci"
@@ -586,7 +586,7 @@ def test_erlmcp_may_write_where_the_image_says_and_nowhere_else() -> None:
 
 
 def test_the_probes_are_the_images_health_check() -> None:
-    code = (ROOT / "pipeline" / "_runtime.py").read_text()
+    code = (ROOT / "pipeline" / "image" / "runtime.py").read_text()
     command, interval, timeout, start, retries = re.search(
         r'\["(.*?)"\], interval="(\d+)s", timeout="(\d+)s", start_period="(\d+)s", retries=(\d)', code
     ).groups()

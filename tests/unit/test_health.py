@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline._health import Step, diagnose, faults, parse_steps
+from pipeline.image.crash import diagnose
+from pipeline.image.health import Step, faults, parse_steps
 
 #: Output of real nodes that did not start (OTP 27.3): erlmcp as it is, and copies broken on purpose.
 BOOT = Path(__file__).parent / "data" / "boot"

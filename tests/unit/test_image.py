@@ -7,19 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline._image import (
-    OWN_LAYERS,
-    Layer,
-    add_image,
-    add_index,
-    pack,
-    parse_time,
-    read_base,
-    read_layers,
-)
-from pipeline._runtime import LAYERS as RELEASE_LAYERS
-from pipeline._size import components, over_limit, render
 from pipeline.errors import BuildError, InputError
+from pipeline.image.layout import OWN_LAYERS, Layer, add_image, add_index, pack, parse_time, read_base, read_layers
+from pipeline.image.runtime import LAYERS as RELEASE_LAYERS
+from pipeline.image.size import components, over_limit, render
 
 TIME = "2026-02-04T17:25:56Z"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from pipeline._platforms import parse_platforms, refuse
 from pipeline.errors import InputError
+from pipeline.image.platforms import parse_platforms, refuse
 from pipeline.project.project import Project
 
 OWN = "linux/amd64"

@@ -4,8 +4,9 @@ import dataclasses
 
 import dagger
 
-from pipeline._image import Layer, exported, read_layers
 from pipeline.errors import PolicyError
+from pipeline.image.export import exported
+from pipeline.image.layout import Layer, read_layers
 from pipeline.table import table
 
 #: Megabytes (10^6 bytes) as pushed and pulled, from the old image's own targets (docs/docker-optimization-summary.md

@@ -1,27 +1,17 @@
-"""The image as an OCI archive: exported once; its times set, its layers measured."""
+"""OCI image layouts as plain files: times set, base layers put in, layers measured."""
 
-import contextlib
 import dataclasses
 import datetime as dt
 import gzip
 import hashlib
 import json
-import re
 import shutil
-import sys
 import tarfile
 import tempfile
-from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
-import dagger
-from dagger import dag
-
-from pipeline import _platforms
-from pipeline._platforms import Platform
-from pipeline.errors import BuildError, InputError, excerpt
-from pipeline.handover import working_folder
+from pipeline.errors import BuildError, InputError
 
 #: The time of an image whose revision has none. RFC 3339.
 NO_TIME = "1980-01-01T00:00:00Z"
@@ -44,145 +34,6 @@ class Layer:
     def uncompressed(self) -> int:
         """Bytes of its files, unpacked."""
         return sum(self.files.values())
-
-
-@contextlib.asynccontextmanager
-async def exported(image: dagger.Container) -> AsyncGenerator[Path]:
-    """Export an image to a local OCI archive (layers gzipped) for as long as the context lasts."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "image.tar")
-        await image.as_tarball(
-            forced_compression=dagger.ImageLayerCompression.Gzip,
-            media_types=dagger.ImageMediaTypes.OCIMediaTypes,
-        ).export(str(path))
-        yield path
-
-
-async def tarball(
-    images: dagger.Container | Mapping[str, dagger.Container],
-    created: str,
-    bases: Mapping[str, dagger.Directory] | None = None,
-) -> dagger.File:
-    """Return what `layout` returns as one file, an OCI archive."""
-    folder = working_folder()
-    await _write(images, created, bases, folder / "layout")
-    target = folder / "image.tar"
-    pack(folder / "layout", target)
-    return await dag.current_module().workdir_file(str(target)).sync()
-
-
-async def layout(
-    images: dagger.Container | Mapping[str, dagger.Container],
-    created: str,
-    bases: Mapping[str, dagger.Directory] | None = None,
-) -> tuple[dagger.Directory, str]:
-    """Return an image as an OCI image layout, and its digest: the same for the same content, whatever engine built it.
-
-    Parameters
-    ----------
-    images
-        The image, or one for each platform by its name: several come under one index.
-    created
-        The time to write into the configuration, RFC 3339; the engine writes the time of the build.
-    bases
-        By platform, what `base_layers` gave. Without it the base's layers are as the engine packs them: with
-        other bytes after it was restarted, and so with another digest.
-    """
-    folder = working_folder() / "layout"
-    digest = await _write(images, created, bases, folder)
-    return await dag.current_module().workdir(str(folder)).sync(), digest
-
-
-async def base_layers(
-    crane: dagger.Container, reference: str, platform: str, registry: dagger.Service | None = None
-) -> dagger.Directory | None:
-    """Return an image's OCI layout from its registry, with the layers as they are there.
-
-    Parameters
-    ----------
-    crane
-        An image of crane.
-    reference
-        The image, pinned by digest.
-    platform
-        Its platform, such as `linux/amd64`.
-    registry
-        The registry where it is on the engine's own machine: a container does not reach that one.
-
-    Returns
-    -------
-        The layout; nothing for an image on the engine's machine without its `registry`.
-
-    Raises
-    ------
-    BuildError
-        If crane cannot pull the image.
-    """
-    options = ["--format=oci", f"--platform={platform}"]
-    host, _, name = reference.partition("/")
-    address = reference
-    if _LOOPBACK.fullmatch(host):
-        if not registry or int(host.rpartition(":")[2]) not in [await port.port() for port in await registry.ports()]:
-            return None
-        crane = crane.with_service_binding("registry", registry)
-        # As the engine does for 127.0.0.1: over plain HTTP, if it speaks that.
-        options.append("--insecure")
-        address = f"registry:{host.rpartition(':')[2]}/{name}"
-    command = ["pull", *options, address, _BASE]
-    # Its image has a user that may write nowhere.
-    pulled = crane.with_user("0").with_exec(command, use_entrypoint=True).directory(_BASE)
-    try:
-        return await pulled.sync()
-    except dagger.ExecError as error:
-        raise BuildError(f"{reference}: its layers cannot be had for {platform}:\n{excerpt(error)}") from None
-
-
-async def bases(
-    crane: str, reference: str, platforms: Mapping[str, Platform | None], registry: dagger.Service | None
-) -> dict[str, dagger.Directory]:
-    """Return what `base_layers` gives of an image, for each platform; `crane` is the reference of its image.
-
-    The engine pulls with the user's own login, crane without one: of a private registry the layers cannot be had
-    like this. The image is the same then, its digest may not be; a warning says so.
-    """
-    found = {}
-    for name, platform in platforms.items():
-        pinned = await _platforms.container(platform, reference).image_ref()
-        try:
-            layers = await base_layers(dag.container().from_(crane), pinned, name, registry)
-        except BuildError as error:
-            # The run's log.
-            sys.stderr.write(
-                f"warning: {error}\nThey are as this engine packs them: another may give another digest.\n"
-            )
-            continue
-        if layers:
-            found[name] = layers
-    return found
-
-
-_BASE = "/base"
-_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}):\d+")
-
-
-async def _write(
-    images: dagger.Container | Mapping[str, dagger.Container],
-    created: str,
-    bases: Mapping[str, dagger.Directory] | None,
-    folder: Path,
-) -> str:
-    """Write the layout; return the image's digest."""
-    time = parse_time(created)
-    descriptors = []
-    for platform, image in ({"": images} if isinstance(images, dagger.Container) else images).items():
-        with tempfile.TemporaryDirectory() as temporary:
-            base = None
-            if bases and platform in bases:
-                await bases[platform].export(temporary)
-                base = read_base(Path(temporary), platform)
-            async with exported(image) as archive:
-                descriptors.append(add_image(archive, folder, time, base))
-    return add_index(folder, descriptors)
 
 
 def parse_time(created: str) -> str:

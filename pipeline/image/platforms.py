@@ -11,8 +11,7 @@ import dagger
 from dagger import dag
 
 from pipeline.errors import InputError, guard
-from pipeline.project.application import Application
-from pipeline.project.project import Project, builder
+from pipeline.project.project import Project
 from pipeline.scripts import script
 
 _SCRIPT = "/pipeline/elf.escript"
@@ -77,7 +76,7 @@ async def release_for(platform: Platform, project: Project, release: dagger.Cont
     """
     await check_pulls(platform, project.builder)
     swapped = (
-        release.with_new_file(_SCRIPT, script("resources/elf.escript"))
+        release.with_new_file(_SCRIPT, script("image/resources/elf.escript"))
         .with_mounted_directory("/foreign", container(platform, project.builder).rootfs())
         .with_exec(["escript", _SCRIPT, "swap", platform.architecture, "/layers", "/foreign"])
     )
@@ -108,25 +107,3 @@ def refuse(problems: Sequence[str], project: Project, platform: Platform) -> Non
         f"{project.builder}: its Erlang for {platform.name} is another: {what}; choose an image whose platforms have "
         "one version with --builder-image"
     )
-
-
-async def check_libraries(
-    project: Project, application: Application, image: dagger.Container, platform: Platform | None
-) -> None:
-    """Raise `BuildError` if a library that the release needs is not in the image, or is too old.
-
-    Files are read, not run: so it is one check for every platform (and musl's ldd would miss the emulator's own
-    symbols in every native library of OTP).
-    """
-    checked = (
-        builder(project)
-        .with_new_file(_SCRIPT, script("resources/elf.escript"))
-        .with_mounted_directory("/image", image.rootfs())
-        .with_exec(
-            [
-                *("escript", _SCRIPT, "libraries"),
-                *(platform.architecture if platform else "native", "/image", f"/opt/{application.name}"),
-            ]
-        )
-    )
-    await guard(checked.sync(), "checking libraries")

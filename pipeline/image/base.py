@@ -1,0 +1,82 @@
+"""The layers of the base image as its registry has them: an engine packs them anew, with other bytes."""
+
+import re
+import sys
+from collections.abc import Mapping
+
+import dagger
+from dagger import dag
+
+from pipeline.errors import BuildError, excerpt
+from pipeline.image.platforms import Platform, container
+
+_BASE = "/base"
+_LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}):\d+")
+
+
+async def base_layers(
+    crane: dagger.Container, reference: str, platform: str, registry: dagger.Service | None = None
+) -> dagger.Directory | None:
+    """Return an image's OCI layout from its registry, with the layers as they are there.
+
+    Parameters
+    ----------
+    crane
+        An image of crane.
+    reference
+        The image, pinned by digest.
+    platform
+        Its platform, such as `linux/amd64`.
+    registry
+        The registry where it is on the engine's own machine: a container does not reach that one.
+
+    Returns
+    -------
+        The layout; nothing for an image on the engine's machine without its `registry`.
+
+    Raises
+    ------
+    BuildError
+        If crane cannot pull the image.
+    """
+    options = ["--format=oci", f"--platform={platform}"]
+    host, _, name = reference.partition("/")
+    address = reference
+    if _LOOPBACK.fullmatch(host):
+        if not registry or int(host.rpartition(":")[2]) not in [await port.port() for port in await registry.ports()]:
+            return None
+        crane = crane.with_service_binding("registry", registry)
+        # As the engine does for 127.0.0.1: over plain HTTP, if it speaks that.
+        options.append("--insecure")
+        address = f"registry:{host.rpartition(':')[2]}/{name}"
+    command = ["pull", *options, address, _BASE]
+    # Its image has a user that may write nowhere.
+    pulled = crane.with_user("0").with_exec(command, use_entrypoint=True).directory(_BASE)
+    try:
+        return await pulled.sync()
+    except dagger.ExecError as error:
+        raise BuildError(f"{reference}: its layers cannot be had for {platform}:\n{excerpt(error)}") from None
+
+
+async def bases(
+    crane: str, reference: str, platforms: Mapping[str, Platform | None], registry: dagger.Service | None
+) -> dict[str, dagger.Directory]:
+    """Return what `base_layers` gives of an image, for each platform; `crane` is the reference of its image.
+
+    The engine pulls with the user's own login, crane without one: of a private registry the layers cannot be had
+    like this. The image is the same then, its digest may not be; a warning says so.
+    """
+    found = {}
+    for name, platform in platforms.items():
+        pinned = await container(platform, reference).image_ref()
+        try:
+            layers = await base_layers(dag.container().from_(crane), pinned, name, registry)
+        except BuildError as error:
+            # The run's log.
+            sys.stderr.write(
+                f"warning: {error}\nThey are as this engine packs them: another may give another digest.\n"
+            )
+            continue
+        if layers:
+            found[name] = layers
+    return found

@@ -1,0 +1,79 @@
+"""The image out of the engine: as an OCI layout or an archive, the same bytes whatever engine built it."""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncGenerator, Mapping
+from pathlib import Path
+
+import dagger
+from dagger import dag
+
+from pipeline.handover import working_folder
+from pipeline.image.layout import add_image, add_index, pack, parse_time, read_base
+
+
+@contextlib.asynccontextmanager
+async def exported(image: dagger.Container) -> AsyncGenerator[Path]:
+    """Export an image to a local OCI archive (layers gzipped) for as long as the context lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "image.tar")
+        await image.as_tarball(
+            forced_compression=dagger.ImageLayerCompression.Gzip,
+            media_types=dagger.ImageMediaTypes.OCIMediaTypes,
+        ).export(str(path))
+        yield path
+
+
+async def tarball(
+    images: dagger.Container | Mapping[str, dagger.Container],
+    created: str,
+    bases: Mapping[str, dagger.Directory] | None = None,
+) -> dagger.File:
+    """Return what `layout` returns as one file, an OCI archive."""
+    folder = working_folder()
+    await _write(images, created, bases, folder / "layout")
+    target = folder / "image.tar"
+    pack(folder / "layout", target)
+    return await dag.current_module().workdir_file(str(target)).sync()
+
+
+async def layout(
+    images: dagger.Container | Mapping[str, dagger.Container],
+    created: str,
+    bases: Mapping[str, dagger.Directory] | None = None,
+) -> tuple[dagger.Directory, str]:
+    """Return an image as an OCI image layout, and its digest: the same for the same content, whatever engine built it.
+
+    Parameters
+    ----------
+    images
+        The image, or one for each platform by its name: several come under one index.
+    created
+        The time to write into the configuration, RFC 3339; the engine writes the time of the build.
+    bases
+        By platform, what `base_layers` gave. Without it the base's layers are as the engine packs them: with
+        other bytes after it was restarted, and so with another digest.
+    """
+    folder = working_folder() / "layout"
+    digest = await _write(images, created, bases, folder)
+    return await dag.current_module().workdir(str(folder)).sync(), digest
+
+
+async def _write(
+    images: dagger.Container | Mapping[str, dagger.Container],
+    created: str,
+    bases: Mapping[str, dagger.Directory] | None,
+    folder: Path,
+) -> str:
+    """Write the layout; return the image's digest."""
+    time = parse_time(created)
+    descriptors = []
+    for platform, image in ({"": images} if isinstance(images, dagger.Container) else images).items():
+        with tempfile.TemporaryDirectory() as temporary:
+            base = None
+            if bases and platform in bases:
+                await bases[platform].export(temporary)
+                base = read_base(Path(temporary), platform)
+            async with exported(image) as archive:
+                descriptors.append(add_image(archive, folder, time, base))
+    return add_index(folder, descriptors)

@@ -1,0 +1,42 @@
+"""The labels of the image."""
+
+import re
+
+from pipeline.errors import InputError
+from pipeline.project.application import Application
+from pipeline.project.project import Project
+
+_OCI = "org.opencontainers.image"
+
+
+def labels(project: Project, application: Application) -> dict[str, str]:
+    """Return the labels: the OCI set from the application's own `.app.src`, then what the user set.
+
+    Raises
+    ------
+    InputError
+        If one of `--labels` is not `KEY=VALUE`.
+    """
+    reference, _, digest = project.runtime.partition("@")
+    source = next((url for key, url in application.links.items() if "git" in (key + url).lower()), "")
+    known = {
+        "maintainer": f"{application.name} contributors",
+        "stage": "runtime",
+        f"{_OCI}.title": application.name,
+        f"{_OCI}.description": application.description,
+        f"{_OCI}.vendor": application.name,
+        f"{_OCI}.licenses": " AND ".join(application.licenses),
+        f"{_OCI}.source": source,
+        f"{_OCI}.version": application.version,
+        f"{_OCI}.revision": project.revision,
+        f"{_OCI}.created": project.created,
+        f"{_OCI}.base.name": reference,
+        f"{_OCI}.base.digest": digest,
+    }
+    for label in project.labels:
+        key, equals, value = label.partition("=")
+        if not equals or not re.fullmatch(r"[a-z0-9][a-z0-9._/-]*", key, re.IGNORECASE):
+            raise InputError(f"--labels {label}: expected KEY=VALUE, such as org.opencontainers.image.vendor=Example")
+        known[key] = value
+    # An empty label says less than none.
+    return {key: value for key, value in known.items() if value}

@@ -1,0 +1,77 @@
+"""The runtime image: four layers by rate of change, then metadata that changes no layer."""
+
+import dagger
+
+from pipeline.build.release import FILE_TIME
+from pipeline.image import platforms
+from pipeline.image.distribution import check_distributions
+from pipeline.image.labels import labels
+from pipeline.image.libraries import UID, check_libraries, libraries
+from pipeline.image.platforms import Platform
+from pipeline.project.application import Application
+from pipeline.project.project import Project
+
+#: The layers of ours, lowest first, as `layers.sh` names them.
+LAYERS = ("erts", "dependencies", "applications")
+PORTS = (8080, 9090, 9100)
+
+
+async def runtime(
+    project: Project, application: Application, release: dagger.Container, platform: Platform | None = None
+) -> dagger.Container:
+    """Return the image of a release, for the engine's platform or another.
+
+    Raises
+    ------
+    InputError
+        If builder and runtime differ, a label is none, or the release cannot be had for that platform.
+    BuildError
+        If a library that the release needs is not there.
+    """
+    if platform:
+        await platforms.check_pulls(platform, project.runtime)
+        release = await platforms.release_for(platform, project, release)
+    await check_distributions(project, platform)
+    added = await libraries(project, application, platform)
+    image = platforms.container(platform, project.runtime).with_directory("/", added)
+    for layer in LAYERS:
+        image = image.with_directory("/", release.directory(f"/layers/{layer}").with_timestamps(FILE_TIME))
+    await check_libraries(project, application, image, platform)
+    return metadata(image, project, application)
+
+
+def metadata(image: dagger.Container, project: Project, application: Application) -> dagger.Container:
+    """Set everything of an image that is no file: nothing here makes or changes a layer."""
+    name = application.name
+    upper = name.upper().replace("-", "_")
+    home = f"/opt/{name}"
+    variables = {
+        "RELEASE_NAME": name,
+        f"{upper}_ENV": "production",
+        f"{upper}_VERSION": application.version,
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "PATH": f"{home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "ERL_CRASH_DUMP": f"/var/log/{name}/erl_crash.dump",
+        "ERL_MAX_PORTS": "65536",
+        "ERL_MAX_ETS_TABLES": "50000",
+        "ERL_AFLAGS": "+MBacul 0",
+    }
+    if project.health_url:
+        variables["HEALTH_URL"] = project.health_url
+    for key, value in variables.items():
+        image = image.with_env_variable(key, value)
+    for port in PORTS:
+        image = image.with_exposed_port(port, experimental_skip_healthcheck=True)
+    image = (
+        image.with_user(f"{UID}:{UID}")
+        .with_workdir(home)
+        .with_entrypoint(["tini", "--", "/usr/local/bin/entrypoint"])
+        .with_default_args(["foreground"])
+        .with_docker_healthcheck(
+            ["/usr/local/bin/healthcheck"], interval="15s", timeout="10s", start_period="45s", retries=3
+        )
+    )
+    for key, value in labels(project, application).items():
+        image = image.with_label(key, value)
+    return image
