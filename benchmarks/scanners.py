@@ -24,6 +24,7 @@ from dagger import dag
 
 from pipeline import _scan
 from pipeline.project.images import Images, default_images, parse_images
+from pipeline.sbom.containers import syft
 
 SCANNERS = ("syft", "trivy", "grype")
 
@@ -55,7 +56,7 @@ async def measure(folder: Path, images: Images, databases: _scan.Databases, scan
     steps: dict[str, Awaitable[Any]] = {}
     begin = time.monotonic()
     if "syft" in scanners:
-        steps["syft"] = _scan.syft(images, layout).contents()
+        steps["syft"] = syft(images, layout).contents()
     if "trivy" in scanners:
         steps["trivy"] = _scan.trivy(images, databases, layout, ())
     if "grype" in scanners:

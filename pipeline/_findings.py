@@ -10,8 +10,8 @@ import urllib.parse
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Self
 
-from pipeline._sbom import Kind
 from pipeline.errors import InputError
+from pipeline.sbom.component import Kind
 
 #: The name under which Erlang/OTP as a whole is shown, whatever a scanner calls it.
 ERLANG = "Erlang/OTP"

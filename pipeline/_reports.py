@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline._findings import Finding, Scan, Severity
 from pipeline._policy import Acceptance, Judged, Status, Verdict, count
-from pipeline._sbom import Kind
+from pipeline.sbom.component import Kind
 from pipeline.table import table
 
 _WIDTH = 80

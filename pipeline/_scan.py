@@ -14,27 +14,23 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline import _ci_reports, _sbom, handover
+from pipeline import _ci_reports, handover
 from pipeline._findings import Database, Scan, Severity, read_grype, read_trivy
 from pipeline._policy import MAX_AGE, Acceptance, Policy, Statement, judge, read_acceptances, read_vex
 from pipeline._reports import Report, findings_json, markdown, sarif, terminal
-from pipeline._sbom import Image, Sbom
-from pipeline.build.dependencies import LIB
-from pipeline.errors import InputError, PipelineError, PolicyError, ScannerError, excerpt, guard
-from pipeline.project.application import Application
+from pipeline.errors import InputError, PipelineError, PolicyError, ScannerError, excerpt
 from pipeline.project.images import Images
-from pipeline.project.project import Project
-from pipeline.scripts import script
+from pipeline.sbom.containers import IMAGE, OUT, scanner
+from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.sbom import Image, Sbom
+from pipeline.sbom.spdx import spdx
 
 #: An acceptance file of this name in the project's root is taken without being asked for.
 ACCEPTANCES = "accept.toml"
 #: Where Trivy and Grype look for their own, when nothing else is said.
 _TRIVY_SOURCE = "mirror.gcr.io/aquasec/trivy-db"
 _GRYPE_SOURCE = "https://grype.anchore.io/databases"
-#: A scanner that tried the network in spite of its flags would fail at once, and say so.
-_NOWHERE = "http://127.0.0.1:9"
-_OFFLINE = {"HTTP_PROXY": _NOWHERE, "HTTPS_PROXY": _NOWHERE, "ALL_PROXY": _NOWHERE}
-_IMAGE, _OUT, _SBOM = "/scan/image", "/scan/out", "/scan/sbom.cdx.json"
+_SBOM = "/scan/sbom.cdx.json"
 _TRIVY_CACHE, _GRYPE_CACHE = "/scan/trivy", "/scan/grype"
 _WORDS = 4
 
@@ -117,88 +113,6 @@ class Results:
         return tuple(each.scan for each in self.runs)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Subject:
-    """An image that was just built, and what it was built of."""
-
-    images: Images
-    project: Project
-    application: Application
-    release: dagger.Container
-    #: For the engine's own platform.
-    container: dagger.Container
-    #: What is published: an OCI image layout of one image, or of an index of several.
-    published: dagger.Directory
-    #: An OCI image layout of one image: what is scanned.
-    layout: dagger.Directory
-    #: With the digest of what is published.
-    image: Image
-
-
-# What is in the image -------------------------------------------------------------------------------------------------
-
-
-async def describe(subject: Subject) -> tuple[str, Sbom]:
-    """Return Syft's JSON of the image, and the SBOM that it makes together with the release's own inventory.
-
-    Raises
-    ------
-    InputError
-        If the SBOM would be empty, or the lock and the release do not fit.
-    BuildError
-        If Syft or the inventory fails.
-    """
-    texts: dict[str, str] = {}
-    failures: list[PipelineError] = []
-
-    async def collect(name: str, step: Awaitable[str]) -> None:
-        try:
-            texts[name] = await guard(step, name)
-        except PipelineError as error:
-            failures.append(error)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(collect, _SYFT, syft(subject.images, subject.layout).contents())
-        group.start_soon(collect, _INVENTORY, inventory(subject))
-    if failures:
-        raise failures[0]
-    return texts[_SYFT], Sbom.parse(subject.image, texts[_SYFT], texts[_INVENTORY])
-
-
-#: What is said to have failed.
-_SYFT, _INVENTORY = "syft", "the inventory of the release"
-
-
-def syft(images: Images, layout: dagger.Directory) -> dagger.File:
-    """Return Syft's own JSON of an image."""
-    return (
-        _scanner(images["syft"])
-        .with_env_variable("SYFT_CHECK_FOR_APP_UPDATE", "false")
-        .with_mounted_directory(_IMAGE, layout)
-        .with_exec(["scan", f"oci-dir:{_IMAGE}", "-o", f"syft-json={_OUT}/syft.json"], use_entrypoint=True)
-        .file(f"{_OUT}/syft.json")
-    )
-
-
-async def inventory(subject: Subject) -> str:
-    """Return what the release is made of: JSON of `inventory.escript`."""
-    project, application = subject.project, subject.application
-    options = {
-        "--libs": LIB,
-        "--own": ",".join(app.name for app in application.apps),
-        "--checkouts": ",".join(application.checkouts),
-    }
-    container = subject.release.with_new_file("/pipeline/inventory.escript", script("resources/inventory.escript"))
-    if application.locked:
-        lock = "/pipeline/rebar.lock"
-        container = container.with_new_file(lock, await project.source.file("rebar.lock").contents())
-        options["--lock"] = lock
-    words = [word for option, value in options.items() if value for word in (option, value)]
-    out = "/pipeline/inventory.json"
-    command = ["escript", "/pipeline/inventory.escript", f"/opt/{application.name}", out, *words]
-    return await container.with_exec(command).file(out).contents()
-
-
 # The scanners ---------------------------------------------------------------------------------------------------------
 
 
@@ -241,7 +155,7 @@ async def scan(
         except PipelineError as error:
             runs.append(Run(Scan("syft", "image", failure=str(error))))
         else:
-            await look(_document(_sbom.cyclonedx(documents[0][1].shipped())))
+            await look(_document(cyclonedx(documents[0][1].shipped())))
 
     async def ask(report: dagger.File) -> None:
         try:
@@ -267,15 +181,15 @@ def _scout(images: Images, layout: dagger.Directory, login: Scout) -> dagger.Fil
 
     Of docs.docker.com/reference/cli/docker/scout/cves and the variables in the README of github.com/docker/scout-cli.
     """
-    out = f"{_OUT}/scout.sarif"
+    out = f"{OUT}/scout.sarif"
     return (
         dag.container()
         .from_(images["scout"])
-        .with_directory(_OUT, dag.directory())
+        .with_directory(OUT, dag.directory())
         .with_env_variable("DOCKER_SCOUT_HUB_USER", login.user)
         .with_secret_variable("DOCKER_SCOUT_HUB_PASSWORD", login.token)
-        .with_mounted_directory(_IMAGE, layout)
-        .with_exec(["cves", "--format=sarif", f"--output={out}", f"oci-dir://{_IMAGE}"], use_entrypoint=True)
+        .with_mounted_directory(IMAGE, layout)
+        .with_exec(["cves", "--format=sarif", f"--output={out}", f"oci-dir://{IMAGE}"], use_entrypoint=True)
         .file(out)
     )
 
@@ -335,10 +249,8 @@ async def trivy(
         "SBOM": ["sbom", "--scanners=vuln", path],
     }[target]
     flags = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--no-progress"]
-    out = f"{_OUT}/trivy.json"
-    container = _mounted(_scanner(images["trivy"]), path, content).with_mounted_directory(
-        f"{_TRIVY_CACHE}/db", database
-    )
+    out = f"{OUT}/trivy.json"
+    container = _mounted(scanner(images["trivy"]), path, content).with_mounted_directory(f"{_TRIVY_CACHE}/db", database)
     raw = (
         await container.with_exec(
             [*command, *flags, "--cache-dir", _TRIVY_CACHE, "--format=json", "--output", out], use_entrypoint=True
@@ -356,9 +268,9 @@ async def grype(
     """Run Grype over an image or an SBOM."""
     target, path = _target(content)
     database = await _fetched(_grype_database(images, databases))
-    out = f"{_OUT}/grype.json"
+    out = f"{OUT}/grype.json"
     raw = (
-        await _mounted(_grype_settings(_scanner(images["grype"])), path, content)
+        await _mounted(_grype_settings(scanner(images["grype"])), path, content)
         .with_mounted_directory(_GRYPE_CACHE, database)
         .with_env_variable("GRYPE_DB_AUTO_UPDATE", "false")
         # Its age is judged with Trivy's, by one rule; a refusal here would be a scanner's failure.
@@ -376,17 +288,9 @@ async def grype(
     )
 
 
-def _scanner(reference: str) -> dagger.Container:
-    """Return a scanner's container: no secret, no network."""
-    container = dag.container().from_(reference).with_directory(_OUT, dag.directory())
-    for name, value in _OFFLINE.items():
-        container = container.with_env_variable(name, value)
-    return container
-
-
 def _target(content: dagger.Directory | dagger.File) -> tuple[str, str]:
     """Return what a scanner looks at, by name, and where it finds it: a file is the SBOM."""
-    return ("SBOM", _SBOM) if isinstance(content, dagger.File) else ("image", _IMAGE)
+    return ("SBOM", _SBOM) if isinstance(content, dagger.File) else ("image", IMAGE)
 
 
 def _mounted(container: dagger.Container, path: str, content: dagger.Directory | dagger.File) -> dagger.Container:
@@ -550,8 +454,8 @@ def documents(report: Report, results: Results) -> dict[str, str]:
     if results.sbom:
         files |= {
             "syft.json": results.syft,
-            "sbom.spdx.json": _sbom.spdx(results.sbom),
-            "sbom.cdx.json": _sbom.cyclonedx(results.sbom),
+            "sbom.spdx.json": spdx(results.sbom),
+            "sbom.cdx.json": cyclonedx(results.sbom),
         }
     return files
 

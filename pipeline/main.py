@@ -12,7 +12,6 @@ from pipeline import (
     _publish,
     _reference,
     _reports,
-    _sbom,
     _scan,
     handover,
 )
@@ -32,6 +31,10 @@ from pipeline.project.images import Images, check_reference, default_images, par
 from pipeline.project.project import Project
 from pipeline.project.reader import read
 from pipeline.project.source import SOURCE_IGNORE, filtered
+from pipeline.sbom.containers import Subject, describe
+from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.sbom import Image
+from pipeline.sbom.spdx import spdx
 
 _SOURCE = "org.opencontainers.image.source"
 
@@ -209,8 +212,8 @@ class Erlmcp:
     @function
     async def sbom(self) -> dagger.Directory:
         """Write the SBOM of the image, as sbom.spdx.json (SPDX 2.3) and sbom.cdx.json (CycloneDX 1.6)."""
-        _, sbom = await _scan.describe(await self._subject(*await self._read()))
-        return handover.directory({"sbom.spdx.json": _sbom.spdx(sbom), "sbom.cdx.json": _sbom.cyclonedx(sbom)})
+        _, sbom = await describe(await self._subject(*await self._read()))
+        return handover.directory({"sbom.spdx.json": spdx(sbom), "sbom.cdx.json": cyclonedx(sbom)})
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # the SDK's typing forgot it
     @check
@@ -303,19 +306,19 @@ class Erlmcp:
         crane = (await self._images())["crane"]
         return images, await bases(crane, project.runtime, platforms, self.registry_service)
 
-    async def _subject(self, project: Project, application: Application) -> _scan.Subject:
+    async def _subject(self, project: Project, application: Application) -> Subject:
         release = await assembled(project, application)
         variants, bases = await self._variants(project, application, release)
         published, digest = await layout(variants, project.created, bases)
         native = variants.get(await dag.default_platform()) or await runtime(project, application, release)
-        image = _sbom.Image(
+        image = Image(
             self._repository(application),
             application.version,
             digest,
             parse_time(project.created),
             project.runtime,
         )
-        return _scan.Subject(
+        return Subject(
             await self._images(),
             project,
             application,
@@ -327,11 +330,11 @@ class Erlmcp:
             image,
         )
 
-    async def _judged(self, subject: _scan.Subject, criteria: _scan.Criteria) -> tuple[_scan.Results, _reports.Report]:
+    async def _judged(self, subject: Subject, criteria: _scan.Criteria) -> tuple[_scan.Results, _reports.Report]:
         results = await _scan.scan(
             subject.images,
             self._databases(),
-            lambda: _scan.describe(subject),
+            lambda: describe(subject),
             subject.layout,
             own=tuple(app.name for app in subject.application.apps),
             scout=_scan.Scout(self.scout_user, self.scout_token) if self.scout_token else None,
@@ -533,7 +536,7 @@ class Erlmcp:
 
     async def _today(self, image: _reference.Reference, cyclonedx: str, criteria: _scan.Criteria) -> str:
         results = await _scan.scan_document(await self._images(), self._databases(), cyclonedx)
-        about = _sbom.Image(image.repository, image.tag, image.digest, "")
+        about = Image(image.repository, image.tag, image.digest, "")
         return _reports.findings_json(await _scan.report(results, criteria, about, self.source))
 
     def _databases(self) -> _scan.Databases:

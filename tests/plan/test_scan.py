@@ -11,11 +11,12 @@ import pytest
 from recorder import Chain, Recorder, exec_error
 
 from pipeline import _scan
-from pipeline._sbom import Image
 from pipeline.errors import InputError, PolicyError, ScannerError
 from pipeline.project.application import Application
 from pipeline.project.images import default_images
 from pipeline.project.project import Project
+from pipeline.sbom.containers import Subject, describe
+from pipeline.sbom.sbom import Image
 
 pytestmark = pytest.mark.anyio
 
@@ -71,9 +72,9 @@ async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG0
         yield started
 
 
-def subject(recorder: Recorder, files: dict[str, str] | None = None) -> _scan.Subject:
+def subject(recorder: Recorder, files: dict[str, str] | None = None) -> Subject:
     layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}"})
-    return _scan.Subject(
+    return Subject(
         IMAGES,
         Project(source=recorder.host_directory(files or {}), builder="b", runtime="r"),
         Application.parse(json.dumps(READ), {}),
@@ -89,7 +90,7 @@ async def results(
     recorder: Recorder, databases: _scan.Databases = TODAY, files: dict[str, str] | None = None
 ) -> _scan.Results:
     scanned = subject(recorder, files)
-    return await _scan.scan(IMAGES, databases, lambda: _scan.describe(scanned), scanned.layout)
+    return await _scan.scan(IMAGES, databases, lambda: describe(scanned), scanned.layout)
 
 
 def runs(recorder: Recorder, scanner: str) -> list[Chain]:
@@ -228,7 +229,7 @@ async def test_docker_scout_alone_gets_its_token_and_its_failure_is_one(recorder
     )
 
     async def run() -> _scan.Results:
-        return await _scan.scan(images, TODAY, lambda: _scan.describe(scanned), scanned.layout, scout=login)
+        return await _scan.scan(images, TODAY, lambda: describe(scanned), scanned.layout, scout=login)
 
     found = await run()
     assert found.scout == "{}"
@@ -245,7 +246,7 @@ async def test_docker_scout_alone_gets_its_token_and_its_failure_is_one(recorder
     failed = await _scan.report(await run(), _scan.Criteria(fail_on="CRITICAL"), IMAGE)
     assert [scan.scanner for scan in failed.verdict.failures] == ["scout"]
     with pytest.raises(InputError, match=r'^no image "scout"; give one'):
-        await _scan.scan(IMAGES, TODAY, lambda: _scan.describe(scanned), scanned.layout, scout=login)
+        await _scan.scan(IMAGES, TODAY, lambda: describe(scanned), scanned.layout, scout=login)
 
 
 async def test_the_projects_own_acceptances_count_unless_others_are_given(recorder: Recorder) -> None:

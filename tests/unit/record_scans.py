@@ -14,7 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline._sbom import Image, Sbom, cyclonedx
+from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.sbom import Image, Sbom
 
 _DATA = Path(__file__).parent / "data"
 _IMAGE = Image("ghcr.io/example/erlmcp", "2.1.0", "sha256:" + "5e" * 32, "2026-02-04T17:25:56Z")

@@ -13,7 +13,7 @@ from pipeline._ci_reports import gitlab, junit
 from pipeline._findings import Database, Scan, Severity, Sighting
 from pipeline._policy import Status
 from pipeline._reports import Report
-from pipeline._sbom import Kind
+from pipeline.sbom.component import Kind
 
 REPORTS = [report(), full(), EMPTY, crowd(300)]
 IDS = ["recorded", "full", "empty", "crowd"]

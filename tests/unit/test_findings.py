@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline._findings import Database, Purl, Scan, Severity, Sighting, drop_false, join, read_grype, read_trivy
-from pipeline._sbom import Kind
 from pipeline.errors import InputError
+from pipeline.sbom.component import Kind
 
 SCANS = Path(__file__).parent / "data" / "scans"
 TRIVY = (SCANS / "trivy.json").read_text()

@@ -19,8 +19,8 @@ from pipeline._policy import (
     read_vex,
     too_old,
 )
-from pipeline._sbom import Kind
 from pipeline.errors import InputError
+from pipeline.sbom.component import Kind
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 IMAGE = ("ghcr.io/example/erlmcp:2.1.0", "pkg:oci/erlmcp@sha256:5e5e?repository_url=ghcr.io/example/erlmcp")

@@ -14,7 +14,7 @@ import pytest
 from pipeline._findings import Database, Scan, Severity, Sighting, read_grype, read_trivy
 from pipeline._policy import Acceptance, Policy, Statement, judge
 from pipeline._reports import Check, Report, compliance, findings_json, markdown, sarif, terminal
-from pipeline._sbom import Kind
+from pipeline.sbom.component import Kind
 
 SCANS = Path(__file__).parent / "data" / "scans"
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)

@@ -20,8 +20,13 @@ from packageurl import PackageURL
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
-from pipeline._sbom import Image, Kind, License, Sbom, cyclonedx, git_purl, license_of, oci_purl, spdx
 from pipeline.errors import InputError
+from pipeline.sbom.component import Kind
+from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.licence import License, license_of
+from pipeline.sbom.purl import of_git, of_image
+from pipeline.sbom.sbom import Image, Sbom
+from pipeline.sbom.spdx import spdx
 from pipeline.scripts import script
 
 HERE = Path(__file__).parent
@@ -230,11 +235,11 @@ def test_a_token_in_the_url_of_a_repository_goes_nowhere() -> None:
     ],
 )
 def test_git_purl(url: str, purl: str) -> None:
-    assert git_purl(url, "abc", "app") == purl
+    assert of_git(url, "abc", "app") == purl
 
 
 def test_git_purl_of_a_subdirectory() -> None:
-    assert git_purl("https://github.com/o/r", "abc", "app", "apps/app") == "pkg:github/o/r@abc#apps/app"
+    assert of_git("https://github.com/o/r", "abc", "app", "apps/app") == "pkg:github/o/r@abc#apps/app"
 
 
 @pytest.mark.parametrize(
@@ -249,7 +254,7 @@ def test_git_purl_of_a_subdirectory() -> None:
     ],
 )
 def test_oci_purl(reference: str, purl: str) -> None:
-    assert oci_purl(reference) == purl
+    assert of_image(reference) == purl
 
 
 @pytest.mark.parametrize(
@@ -420,7 +425,7 @@ LOCK = """{"1.2.0",
 
 def inventory_of(release: Path, *options: str) -> dict[str, Any]:
     reader = release.parent / "inventory.escript"
-    reader.write_text(script("resources/inventory.escript"))
+    reader.write_text(script("sbom/resources/inventory.escript"))
     out = release.parent / "inventory.json"
     subprocess.run(["escript", reader, release, out, *options], check=True)
     return dict(json.loads(out.read_text()))

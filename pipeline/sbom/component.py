@@ -1,0 +1,55 @@
+"""A part of an image."""
+
+import dataclasses
+import enum
+
+from pipeline.sbom.licence import License
+
+
+class Kind(enum.StrEnum):
+    """Where a component comes from."""
+
+    OS = "os"
+    #: Erlang/OTP: the whole, ERTS, and each application.
+    OTP = "otp"
+    HEX = "hex"
+    GIT = "git"
+    #: An application of the project.
+    OWN = "own"
+    #: A dependency that no lock speaks for, or what else Syft found.
+    OTHER = "other"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Component:
+    """A part of the image, or something locked that did not get into it."""
+
+    kind: Kind
+    name: str
+    version: str
+    #: Unique in the set.
+    purl: str
+    description: str = ""
+    licenses: tuple[License, ...] = ()
+    supplier: str = ""
+    cpes: tuple[str, ...] = ()
+    #: Of the archive that it was made of, in lower case.
+    sha256: str = ""
+    download: str = ""
+    links: tuple[str, ...] = ()
+    #: Purls of the components that it needs.
+    needs: tuple[str, ...] = ()
+    shipped: bool = True
+    #: The source package of a package of the operating system.
+    source: tuple[str, str] = ("", "")
+    #: What else a reader should know, by name.
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class System:
+    """The operating system of the image."""
+
+    name: str
+    version: str
+    pretty: str

@@ -1,0 +1,109 @@
+"""Syft and the inventory of the release, as containers; the SBOM that they make."""
+
+import dataclasses
+from collections.abc import Awaitable
+
+import anyio
+import dagger
+from dagger import dag
+
+from pipeline.build.dependencies import LIB
+from pipeline.errors import PipelineError, guard
+from pipeline.project.application import Application
+from pipeline.project.images import Images
+from pipeline.project.project import Project
+from pipeline.sbom.sbom import Image, Sbom
+from pipeline.scripts import script
+
+#: A scanner that tried the network in spite of its flags would fail at once, and say so.
+_NOWHERE = "http://127.0.0.1:9"
+_OFFLINE = {"HTTP_PROXY": _NOWHERE, "HTTPS_PROXY": _NOWHERE, "ALL_PROXY": _NOWHERE}
+#: Where a scanner finds the image, and leaves what it found.
+IMAGE, OUT = "/scan/image", "/scan/out"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Subject:
+    """An image that was just built, and what it was built of."""
+
+    images: Images
+    project: Project
+    application: Application
+    release: dagger.Container
+    #: For the engine's own platform.
+    container: dagger.Container
+    #: What is published: an OCI image layout of one image, or of an index of several.
+    published: dagger.Directory
+    #: An OCI image layout of one image: what is scanned.
+    layout: dagger.Directory
+    #: With the digest of what is published.
+    image: Image
+
+
+async def describe(subject: Subject) -> tuple[str, Sbom]:
+    """Return Syft's JSON of the image, and the SBOM that it makes together with the release's own inventory.
+
+    Raises
+    ------
+    InputError
+        If the SBOM would be empty, or the lock and the release do not fit.
+    BuildError
+        If Syft or the inventory fails.
+    """
+    texts: dict[str, str] = {}
+    failures: list[PipelineError] = []
+
+    async def collect(name: str, step: Awaitable[str]) -> None:
+        try:
+            texts[name] = await guard(step, name)
+        except PipelineError as error:
+            failures.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(collect, _SYFT, syft(subject.images, subject.layout).contents())
+        group.start_soon(collect, _INVENTORY, inventory(subject))
+    if failures:
+        raise failures[0]
+    return texts[_SYFT], Sbom.parse(subject.image, texts[_SYFT], texts[_INVENTORY])
+
+
+#: What is said to have failed.
+_SYFT, _INVENTORY = "syft", "the inventory of the release"
+
+
+def syft(images: Images, layout: dagger.Directory) -> dagger.File:
+    """Return Syft's own JSON of an image."""
+    return (
+        scanner(images["syft"])
+        .with_env_variable("SYFT_CHECK_FOR_APP_UPDATE", "false")
+        .with_mounted_directory(IMAGE, layout)
+        .with_exec(["scan", f"oci-dir:{IMAGE}", "-o", f"syft-json={OUT}/syft.json"], use_entrypoint=True)
+        .file(f"{OUT}/syft.json")
+    )
+
+
+async def inventory(subject: Subject) -> str:
+    """Return what the release is made of: JSON of `inventory.escript`."""
+    project, application = subject.project, subject.application
+    options = {
+        "--libs": LIB,
+        "--own": ",".join(app.name for app in application.apps),
+        "--checkouts": ",".join(application.checkouts),
+    }
+    container = subject.release.with_new_file("/pipeline/inventory.escript", script("sbom/resources/inventory.escript"))
+    if application.locked:
+        lock = "/pipeline/rebar.lock"
+        container = container.with_new_file(lock, await project.source.file("rebar.lock").contents())
+        options["--lock"] = lock
+    words = [word for option, value in options.items() if value for word in (option, value)]
+    out = "/pipeline/inventory.json"
+    command = ["escript", "/pipeline/inventory.escript", f"/opt/{application.name}", out, *words]
+    return await container.with_exec(command).file(out).contents()
+
+
+def scanner(reference: str) -> dagger.Container:
+    """Return a scanner's container: no secret, no network."""
+    container = dag.container().from_(reference).with_directory(OUT, dag.directory())
+    for name, value in _OFFLINE.items():
+        container = container.with_env_variable(name, value)
+    return container

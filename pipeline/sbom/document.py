@@ -1,0 +1,25 @@
+"""What the two formats share."""
+
+import json
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+#: This program, as its documents name it.
+TOOL = "erlmcp-pipeline"
+NOT_SHIPPED = "locked in rebar.lock, not in the image"
+
+
+def tool_version() -> str:
+    """Return the version of this program."""
+    return metadata.version(TOOL)
+
+
+def written(document: Mapping[str, Any]) -> str:
+    """Return a document as text."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def kept(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 # JSON
+    """Return the fields that have a value."""
+    return {key: value for key, value in fields.items() if value not in ("", None, [], {})}

@@ -1,0 +1,77 @@
+"""Licences: as the packages of Hex spell them, and as SPDX does."""
+
+import dataclasses
+import re
+from collections.abc import Iterable
+
+#: Licences as packages of Hex spell them, beside their identifiers. An identifier that is missing here is kept as text.
+_LICENSES = (
+    "0BSD",
+    "AGPL-3.0-only",
+    "AGPL-3.0-or-later",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "BSL-1.0",
+    "CC0-1.0",
+    "ErlPL-1.1",
+    "GPL-2.0-only",
+    "GPL-2.0-or-later",
+    "GPL-3.0-only",
+    "GPL-3.0-or-later",
+    "ISC",
+    "LGPL-2.1-only",
+    "LGPL-2.1-or-later",
+    "LGPL-3.0-only",
+    "LGPL-3.0-or-later",
+    "MIT",
+    "MPL-2.0",
+    "Unlicense",
+    "WTFPL",
+    "Zlib",
+)
+_SPELLINGS = {re.sub(r"[^a-z0-9.]", "", name.lower()): name for name in _LICENSES} | {
+    "2clausebsd": "BSD-2-Clause",
+    "3clausebsd": "BSD-3-Clause",
+    "apache2": "Apache-2.0",
+    "bsd2": "BSD-2-Clause",
+    "bsd3": "BSD-3-Clause",
+    "erlangpublic1.1": "ErlPL-1.1",
+    "mozillapublic2.0": "MPL-2.0",
+    "mpl2": "MPL-2.0",
+    "newbsd": "BSD-3-Clause",
+    "simplifiedbsd": "BSD-2-Clause",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class License:
+    """A licence: an SPDX expression, or any other text."""
+
+    text: str
+    spdx: bool
+
+    @property
+    def expression(self) -> str:
+        """The licence as a part of an SPDX expression."""
+        if self.spdx:
+            return f"({self.text})" if " " in self.text else self.text
+        return "LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", self.text).strip("-") or "unknown")
+
+
+def license_of(text: str) -> License:
+    """Return the licence that a package of Hex means by a text."""
+    plain = re.sub(r"\b(the|licen[cs]e|version)\b", " ", text.lower())
+    known = _SPELLINGS.get(re.sub(r"v(?=\d)|[^a-z0-9.]", "", plain))
+    return License(known, spdx=True) if known else License(text, spdx=False)
+
+
+def expression(licenses: Iterable[License]) -> str:
+    """Return the licences as one SPDX expression.
+
+    Neither Debian nor Hex says whether several of them are an "and" or an "or": the stricter reading is written.
+    """
+    given = list(licenses)
+    if len(given) == 1 and given[0].spdx:
+        return given[0].text
+    return " AND ".join(entry.expression for entry in given)

@@ -1,0 +1,111 @@
+"""The component set of an image."""
+
+import dataclasses
+import json
+import uuid
+from typing import Any, Self
+
+from pipeline.errors import InputError
+from pipeline.sbom import purl
+from pipeline.sbom.beam import applications
+from pipeline.sbom.component import Component, Kind, System
+from pipeline.sbom.syft import packages, system_of
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Image:
+    """The image that is described; `created` in RFC 3339, UTC."""
+
+    #: Without tag and digest, such as `ghcr.io/banyan-platform/erlmcp`.
+    name: str
+    version: str
+    digest: str
+    created: str
+    #: The reference of the base image.
+    base: str = ""
+
+    @property
+    def purl(self) -> str:
+        """The package URL of the image."""
+        return purl.of_image(f"{self.name}@{self.digest}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sbom:
+    """The component set of an image."""
+
+    image: Image
+    system: System
+    #: In order of kind and purl.
+    components: tuple[Component, ...]
+
+    @classmethod
+    def parse(cls, image: Image, syft: str, inventory: str) -> Self:
+        """Merge what Syft found in the image with what the release is made of.
+
+        Parameters
+        ----------
+        image
+            The image.
+        syft
+            Syft's own JSON of the image.
+        inventory
+            The JSON of `inventory.escript`.
+
+        Raises
+        ------
+        InputError
+            If one of them is not readable, or has nothing in it.
+        """
+        found = _load(syft, "the JSON of Syft", "artifacts")
+        release = _load(inventory, "the inventory of the release", "applications")
+        system = system_of(found)
+        found_packages = packages(found, system)
+        if not any(package.kind is Kind.OS for package in found_packages):
+            raise InputError(
+                "sbom: it would be empty: Syft found no package of an operating system in the image; "
+                "a base image must keep its package database (/var/lib/dpkg or /lib/apk/db)"
+            )
+        components: dict[str, Component] = {}
+        for component in [*found_packages, *applications(release)]:
+            components.setdefault(component.purl, component)
+        order = list(Kind)
+        return cls(
+            image,
+            system,
+            tuple(sorted(components.values(), key=lambda component: (order.index(component.kind), component.purl))),
+        )
+
+    def shipped(self) -> Self:
+        """Return the set without what is locked but not in the image: for scanners, which do not look at the mark."""
+        return dataclasses.replace(self, components=tuple(part for part in self.components if part.shipped))
+
+    def tops(self) -> tuple[str, ...]:
+        """Return the purls of what the image has of its own accord; packages of the system hang on the system."""
+        parts = [part for part in self.components if part.shipped and part.kind is not Kind.OS]
+        needed = {purl for part in parts for purl in part.needs}
+        return tuple(part.purl for part in parts if part.purl not in needed)
+
+    def counts_by_kind(self) -> dict[str, int]:
+        """Count the components of each kind, and last what is locked but not shipped."""
+        kinds = [part.kind for part in self.components if part.shipped]
+        return {kind.value: kinds.count(kind) for kind in Kind} | {"not shipped": len(self.components) - len(kinds)}
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """The same for the same image."""
+        return uuid.uuid5(uuid.NAMESPACE_URL, self.image.purl)
+
+
+def _load(text: str, what: str, key: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if isinstance(value, dict) and "error" in value:
+        raise InputError(str(value["error"]))
+    if not isinstance(value, dict) or not isinstance(value.get(key), list):
+        raise InputError(f"sbom: {what} is not readable: expected a JSON object with a list `{key}`")
+    if not value[key]:
+        raise InputError(f"sbom: it would be empty: {what} has no {key}")
+    return value

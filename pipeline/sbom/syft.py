@@ -1,0 +1,72 @@
+"""The packages of the operating system, out of Syft's JSON of an image."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.sbom import purl
+from pipeline.sbom.component import Component, Kind, System
+from pipeline.sbom.licence import License
+
+#: What Syft calls the packages of an operating system.
+_OS_TYPES = {"alpm", "apk", "deb", "rpm"}
+#: What Syft finds of Erlang; ours knows more, and has the right purls.
+_REPLACED = {"erlang-otp", "hex"}
+
+
+def system_of(found: Mapping[str, Any]) -> System:
+    """Return the distribution of an image, or raise `InputError` if Syft does not know it."""
+    distro = found.get("distro") or {}
+    if not distro.get("id"):
+        # Scanners would find no advisory for its packages, and call that clean.
+        raise InputError("sbom: Syft does not know the image's distribution; the base image must keep /etc/os-release")
+    return System(distro["id"], distro.get("versionID", ""), distro.get("prettyName") or distro["id"])
+
+
+def packages(found: Mapping[str, Any], system: System) -> list[Component]:
+    """Return what Syft found that is not Erlang's, with what each needs."""
+    artifacts = [artifact for artifact in found["artifacts"] if not _is_erlang(artifact)]
+    purls = {artifact["id"]: artifact.get("purl") or _generic(artifact) for artifact in artifacts}
+    needs: dict[str, set[str]] = {}
+    for edge in found.get("artifactRelationships", []):
+        if edge["type"] == "dependency-of" and edge["parent"] in purls and edge["child"] in purls:
+            needs.setdefault(edge["child"], set()).add(purls[edge["parent"]])
+    return [
+        _package(artifact, purls[artifact["id"]], needs.get(artifact["id"], set()), system) for artifact in artifacts
+    ]
+
+
+def _is_erlang(artifact: Mapping[str, Any]) -> bool:
+    return artifact["type"] in _REPLACED or (artifact["type"] == "binary" and artifact["name"] == "erlang")
+
+
+def _generic(artifact: Mapping[str, Any]) -> str:
+    return purl.make("generic", artifact["name"], version=artifact["version"])
+
+
+def _package(artifact: Mapping[str, Any], purl: str, needs: set[str], system: System) -> Component:
+    details = artifact.get("metadata") or {}
+    licenses = {
+        License(entry["spdxExpression"] or entry["value"], bool(entry["spdxExpression"]))
+        for entry in artifact.get("licenses", [])
+        # Of a text that Syft does not know it gives the hash.
+        if not entry["value"].startswith("sha256:")
+    }
+    is_os = artifact["type"] in _OS_TYPES
+    return Component(
+        kind=Kind.OS if is_os else Kind.OTHER,
+        name=artifact["name"],
+        version=artifact["version"],
+        purl=purl,
+        description=(details.get("description") or "").split("\n")[0],
+        licenses=tuple(sorted(licenses, key=lambda entry: entry.text)),
+        supplier=system.pretty if is_os else "",
+        cpes=tuple(entry["cpe"] for entry in artifact.get("cpes", [])),
+        needs=tuple(sorted(needs - {purl})),
+        source=_source(artifact, details) if is_os else ("", ""),
+    )
+
+
+def _source(artifact: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[str, str]:
+    name = details.get("source") or details.get("originPackage") or artifact["name"]
+    return name, details.get("sourceVersion") or artifact["version"]
