@@ -22,9 +22,11 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline import _scan
 from pipeline.project.images import Images, default_images, parse_images
 from pipeline.sbom.containers import syft
+from pipeline.scan.databases import Databases
+from pipeline.scan.grype import grype
+from pipeline.scan.trivy import trivy
 
 SCANNERS = ("syft", "trivy", "grype")
 
@@ -35,7 +37,7 @@ async def main(arguments: argparse.Namespace) -> None:
         images = default_images()
         if arguments.images:
             images = images.override(parse_images(arguments.images.read_text(), "--images"))
-        databases = _scan.Databases(
+        databases = Databases(
             "2026-01-01", dag.host().directory(str(arguments.trivy_db)), dag.host().directory(str(arguments.grype_db))
         )
         await measure(arguments.layout, images, databases, SCANNERS)
@@ -50,7 +52,7 @@ async def main(arguments: argparse.Namespace) -> None:
     print(f"together / slowest alone: {middle['together'] / slowest:.2f}")  # noqa: T201 # the table
 
 
-async def measure(folder: Path, images: Images, databases: _scan.Databases, scanners: tuple[str, ...]) -> float:
+async def measure(folder: Path, images: Images, databases: Databases, scanners: tuple[str, ...]) -> float:
     """Return the seconds that some scanners take at the same time."""
     layout = await dag.host().directory(str(folder)).with_new_file("run", str(uuid.uuid4())).sync()
     steps: dict[str, Awaitable[Any]] = {}
@@ -58,9 +60,9 @@ async def measure(folder: Path, images: Images, databases: _scan.Databases, scan
     if "syft" in scanners:
         steps["syft"] = syft(images, layout).contents()
     if "trivy" in scanners:
-        steps["trivy"] = _scan.trivy(images, databases, layout, ())
+        steps["trivy"] = trivy(images, databases, layout, ())
     if "grype" in scanners:
-        steps["grype"] = _scan.grype(images, databases, layout, ())
+        steps["grype"] = grype(images, databases, layout, ())
 
     async def finish(step: Awaitable[Any]) -> None:
         await step

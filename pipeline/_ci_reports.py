@@ -8,9 +8,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline._findings import Finding, Purl, Severity
-from pipeline._policy import Judged, Status
 from pipeline._reports import Report
+from pipeline.sbom.purl import Purl
+from pipeline.scan.findings import Finding, Severity
+from pipeline.scan.verdict import Judged, Status
 
 #: Of GitLab's security-report-schemas: what the report is written for.
 _SCHEMA = "15.2.4"

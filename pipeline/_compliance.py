@@ -3,13 +3,13 @@
 from collections.abc import Awaitable
 
 from pipeline._reports import Check
-from pipeline._scan import Results
 from pipeline.errors import PipelineError, guard
 from pipeline.image.health import prove
 from pipeline.image.size import LIMIT, size
 from pipeline.project.images import is_pinned
 from pipeline.sbom.component import Kind
 from pipeline.sbom.containers import Subject
+from pipeline.scan.scanners import Results
 from pipeline.scripts import script
 
 _SCRIPT = "/pipeline/compliance.sh"

@@ -8,10 +8,11 @@ import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from pipeline._findings import Finding, Scan, Severity
-from pipeline._policy import Acceptance, Judged, Status, Verdict, count
 from pipeline.sbom.component import Kind
-from pipeline.table import table
+from pipeline.scan.acceptance import Acceptance
+from pipeline.scan.findings import Finding, Scan, Severity
+from pipeline.scan.verdict import Judged, Status, Verdict
+from pipeline.table import count, table
 
 _WIDTH = 80
 #: A comment on GitHub has at most 65536 characters; the wrapping job may add some.

@@ -35,6 +35,10 @@ from pipeline.sbom.containers import Subject, describe
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Image
 from pipeline.sbom.spdx import spdx
+from pipeline.scan.databases import Databases
+from pipeline.scan.policy import Criteria
+from pipeline.scan.scanners import Results, scan, scan_document
+from pipeline.scan.scout import Scout
 
 _SOURCE = "org.opencontainers.image.source"
 
@@ -228,7 +232,7 @@ class Erlmcp:
         accept_old_db: AcceptOldDb = False,
     ) -> str:
         """Scan the image with Trivy and Grype and show one verdict; fail unless the policy holds."""
-        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
+        criteria = Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
         _, report = await self._judged(await self._subject(*await self._read()), criteria)
         return _scan.conclude(report)
 
@@ -244,7 +248,7 @@ class Erlmcp:
         accept_old_db: AcceptOldDb = False,
     ) -> dagger.Directory:
         """Write every report of the scan, SBOMs and compliance, whatever the verdict; chain export --path=reports."""
-        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
+        criteria = Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
         subject = await self._subject(*await self._read())
         results, report = await self._judged(subject, criteria)
         files = _scan.documents(report, results)
@@ -330,14 +334,14 @@ class Erlmcp:
             image,
         )
 
-    async def _judged(self, subject: Subject, criteria: _scan.Criteria) -> tuple[_scan.Results, _reports.Report]:
-        results = await _scan.scan(
+    async def _judged(self, subject: Subject, criteria: Criteria) -> tuple[Results, _reports.Report]:
+        results = await scan(
             subject.images,
             self._databases(),
             lambda: describe(subject),
             subject.layout,
             own=tuple(app.name for app in subject.application.apps),
-            scout=_scan.Scout(self.scout_user, self.scout_token) if self.scout_token else None,
+            scout=Scout(self.scout_user, self.scout_token) if self.scout_token else None,
         )
         return results, await _scan.report(results, criteria, subject.image, subject.project.source)
 
@@ -373,7 +377,7 @@ class Erlmcp:
         accept_old_db: AcceptOldDb = False,
     ) -> str:
         """Push the image if its scan passes, sign and attest it, then move the tags; print repository@digest alone."""
-        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
+        criteria = Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
         signing = (
             None
             if unsigned
@@ -493,7 +497,7 @@ class Erlmcp:
         signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
         logins = {target.host: _publish.Login(to_user, to_password), image.host: _publish.Login(user, password)}
         tools = await self._tools(logins)
-        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
+        criteria = Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
         return await _publish.promote(
             tools,
             image,
@@ -525,7 +529,7 @@ class Erlmcp:
         image = _reference.Reference.parse(reference, "--reference")
         signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
         tools = await self._tools({image.host: _publish.Login(user, password)})
-        criteria = _scan.Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
+        criteria = Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
         return await _publish.rescan(tools, image, signer, lambda text: self._today(image, text, criteria))
 
     async def _tools(self, logins: dict[str, _publish.Login]) -> _publish.Tools:
@@ -534,13 +538,13 @@ class Erlmcp:
     def _repository(self, application: Application) -> str:
         return self.repository or f"ghcr.io/banyan-platform/{application.name}"
 
-    async def _today(self, image: _reference.Reference, cyclonedx: str, criteria: _scan.Criteria) -> str:
-        results = await _scan.scan_document(await self._images(), self._databases(), cyclonedx)
+    async def _today(self, image: _reference.Reference, cyclonedx: str, criteria: Criteria) -> str:
+        results = await scan_document(await self._images(), self._databases(), cyclonedx)
         about = Image(image.repository, image.tag, image.digest, "")
         return _reports.findings_json(await _scan.report(results, criteria, about, self.source))
 
-    def _databases(self) -> _scan.Databases:
-        return _scan.Databases(
+    def _databases(self) -> Databases:
+        return Databases(
             self.db_date or dt.datetime.now(dt.UTC).date().isoformat(),
             self.trivy_db,
             self.grype_db,

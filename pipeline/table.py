@@ -34,3 +34,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int = 100
 
 def _is_number(cell: str) -> bool:
     return not cell or cell.replace(".", "", 1).isdecimal()
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

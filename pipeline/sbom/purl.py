@@ -1,8 +1,10 @@
 """Package URLs (github.com/package-url/purl-spec)."""
 
+import dataclasses
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Self
 
 
 def make(
@@ -48,3 +50,66 @@ def of_git(url: str, ref: str, name: str, subdir: str = "") -> str:
     if host in known and len(parts) == 2:  # noqa: PLR2004 # owner, repository
         return make(known[host], *parts, version=ref, subpath=subdir)
     return make("generic", name, version=ref, qualifiers={"vcs_url": f"git+{clean}@{ref}"}, subpath=subdir)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Purl:
+    """A package URL; empty parts are empty."""
+
+    type: str
+    namespace: str
+    name: str
+    version: str
+    qualifiers: dict[str, str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self | None:
+        """Return the parts of a package URL, or nothing if it is not one."""
+        scheme, _, rest = text.partition(":")
+        path, _, query = rest.partition("#")[0].partition("?")
+        path, _, version = path.strip("/").partition("@")
+        kind, *front = map(urllib.parse.unquote, path.split("/"))
+        if scheme != "pkg" or not front:
+            return None
+        *namespace, name = front
+        return cls(
+            kind.lower(), "/".join(namespace), name, urllib.parse.unquote(version), dict(urllib.parse.parse_qsl(query))
+        )
+
+    @property
+    def is_erlang(self) -> bool:
+        """Tell whether it is Erlang/OTP as a whole, in one of the forms in use."""
+        names = {
+            "github": ("erlang/otp",),
+            "otp": ("erlang", "otp"),
+            "generic": ("erlang", "erlang/otp", "erlang-otp", "otp"),
+        }
+        return f"{self.namespace}/{self.name}".lstrip("/").lower() in names.get(self.type, ())
+
+    def normal(self) -> Self:
+        """Return the same package under one form: Erlang/OTP as a whole has several."""
+        if not self.is_erlang:
+            return self
+        version = self.version.removeprefix("OTP-")
+        return dataclasses.replace(self, type="otp", namespace="", name="erlang", version=version, qualifiers={})
+
+    def covers(self, other: Self) -> bool:
+        """Tell whether `other` is this package; a version or a qualifier that is not given here is any."""
+        mine, theirs = self.normal(), other.normal()
+        return (
+            (mine.type, mine.namespace.lower(), mine.name.lower())
+            == (theirs.type, theirs.namespace.lower(), theirs.name.lower())
+            and mine.version in ("", theirs.version)
+            and mine.qualifiers.items() <= theirs.qualifiers.items()
+        )
+
+
+def parsed(purls: Iterable[str]) -> list[Purl]:
+    """Return those that are package URLs, parsed."""
+    return [parsed for purl in purls if (parsed := Purl.parse(purl))]
+
+
+def matches(text: str, purls: list[Purl]) -> bool:
+    """Tell whether a text is a package URL that covers one of some."""
+    wanted = Purl.parse(text)
+    return wanted is not None and any(map(wanted.covers, purls))

@@ -17,6 +17,10 @@ from pipeline.project.images import default_images
 from pipeline.project.project import Project
 from pipeline.sbom.containers import Subject, describe
 from pipeline.sbom.sbom import Image
+from pipeline.scan.databases import Databases
+from pipeline.scan.policy import Criteria
+from pipeline.scan.scanners import Results, scan
+from pipeline.scan.scout import Scout
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +28,7 @@ DATA = Path(__file__).parents[1] / "unit" / "data"
 IMAGES = default_images()
 IMAGE = Image("ghcr.io/example/erlmcp", "2.1.0", "sha256:" + "5e" * 32, "2026-02-04T17:25:56Z", "alpine:3.22")
 NOW = dt.datetime.now(dt.UTC)
-TODAY = _scan.Databases("2026-11-24")
+TODAY = Databases("2026-11-24")
 READ = json.loads(
     """{"name": "erlmcp", "version": "2.1.0", "release_apps": [], "apps": [], "other_apps": [], "checkouts": [],
         "locked": [], "plugins": [], "dropped_plugins": [], "sys_config": null, "vm_args": null, "overlay": [],
@@ -86,11 +90,9 @@ def subject(recorder: Recorder, files: dict[str, str] | None = None) -> Subject:
     )
 
 
-async def results(
-    recorder: Recorder, databases: _scan.Databases = TODAY, files: dict[str, str] | None = None
-) -> _scan.Results:
+async def results(recorder: Recorder, databases: Databases = TODAY, files: dict[str, str] | None = None) -> Results:
     scanned = subject(recorder, files)
-    return await _scan.scan(IMAGES, databases, lambda: describe(scanned), scanned.layout)
+    return await scan(IMAGES, databases, lambda: describe(scanned), scanned.layout)
 
 
 def runs(recorder: Recorder, scanner: str) -> list[Chain]:
@@ -121,7 +123,7 @@ async def test_syft_trivy_and_grype_look_at_the_image_at_the_same_time(recorder:
 
 async def test_each_runs_once_and_every_format_is_a_conversion(recorder: Recorder) -> None:
     found = await results(recorder)
-    made = await _scan.report(found, _scan.Criteria(), IMAGE)
+    made = await _scan.report(found, Criteria(), IMAGE)
     files = _scan.documents(made, found)
     assert set(files) == {
         *("trivy.json", "trivy.sbom.json", "trivy.sarif", "grype.json", "grype.sbom.json", "grype.sarif", "syft.json"),
@@ -166,7 +168,7 @@ async def test_databases_are_fetched_once_a_day(anyio_backend: str) -> None:  # 
     keys = {}
     for day in ("2026-11-24", "2026-11-25"):
         async with Recorder() as started:
-            await results(started, _scan.Databases(day))
+            await results(started, Databases(day))
             keys[day] = {chain.content_key for chain in fetches(started)}
     assert {day: len(found) for day, found in keys.items()} == {"2026-11-24": 2, "2026-11-25": 2}
     assert not keys["2026-11-24"] & keys["2026-11-25"]
@@ -186,7 +188,7 @@ async def test_databases_come_from_mirrors(recorder: Recorder) -> None:
 async def test_databases_that_are_given_are_not_fetched(recorder: Recorder) -> None:
     trivy = recorder.host_directory({"db/trivy.db": "", "db/metadata.json": json.dumps({"UpdatedAt": NOW.isoformat()})})
     grype = recorder.host_directory({"6/vulnerability.db": ""})
-    await results(recorder, _scan.Databases("2026-11-24", trivy, grype))
+    await results(recorder, Databases("2026-11-24", trivy, grype))
     assert fetches(recorder) == []
 
 
@@ -201,7 +203,7 @@ async def test_a_database_that_cannot_be_fetched_is_a_scanner_that_failed(record
     assert set(failed) == {("trivy", "image"), ("trivy", "SBOM")}
     assert failed["trivy", "image"].startswith("its database could not be fetched: FATAL")
     with pytest.raises(ScannerError, match=r"^SCANNER FAILED: trivy"):
-        _scan.conclude(await _scan.report(found, _scan.Criteria(fail_on="CRITICAL"), IMAGE))
+        _scan.conclude(await _scan.report(found, Criteria(fail_on="CRITICAL"), IMAGE))
 
 
 async def test_syft_fails_and_the_others_finish(recorder: Recorder) -> None:
@@ -215,38 +217,38 @@ async def test_syft_fails_and_the_others_finish(recorder: Recorder) -> None:
         ("grype", "image", False),
     ]
     assert found.sbom is None
-    made = await _scan.report(found, _scan.Criteria(), IMAGE)
+    made = await _scan.report(found, Criteria(), IMAGE)
     assert not made.verdict.passed
     assert "sbom.cdx.json" not in _scan.documents(made, found)
 
 
 async def test_docker_scout_alone_gets_its_token_and_its_failure_is_one(recorder: Recorder) -> None:
     images = IMAGES.override({"scout": "docker/scout-cli:1"})
-    login = _scan.Scout("user", dagger.dag.set_secret("token", "hub-token"))
+    login = Scout("user", dagger.dag.set_secret("token", "hub-token"))
     scanned = subject(recorder)
     recorder.answer(
         "File.contents", "{}", when=lambda chain: bool(chain.find("file", path="/scan/out/scout.sarif")), latency=0
     )
 
-    async def run() -> _scan.Results:
-        return await _scan.scan(images, TODAY, lambda: describe(scanned), scanned.layout, scout=login)
+    async def run() -> Results:
+        return await scan(images, TODAY, lambda: describe(scanned), scanned.layout, scout=login)
 
     found = await run()
     assert found.scout == "{}"
     with_secret = [chain for chain in recorder.execs() if chain.calls("withSecretVariable")]
     assert {chain.images()[0] for chain in with_secret} == {"docker/scout-cli:1"}
     assert "hub-token" not in recorder.text()
-    made = await _scan.report(found, _scan.Criteria(), IMAGE)
+    made = await _scan.report(found, Criteria(), IMAGE)
     assert "scout.sarif" in _scan.documents(made, found)
     recorder.answer(
         "Container.withExec",
         exec_error(1, stderr="ERROR: unauthorized"),
         when=lambda chain: chain.images()[:1] == ["docker/scout-cli:1"],
     )
-    failed = await _scan.report(await run(), _scan.Criteria(fail_on="CRITICAL"), IMAGE)
+    failed = await _scan.report(await run(), Criteria(fail_on="CRITICAL"), IMAGE)
     assert [scan.scanner for scan in failed.verdict.failures] == ["scout"]
     with pytest.raises(InputError, match=r'^no image "scout"; give one'):
-        await _scan.scan(IMAGES, TODAY, lambda: describe(scanned), scanned.layout, scout=login)
+        await scan(IMAGES, TODAY, lambda: describe(scanned), scanned.layout, scout=login)
 
 
 async def test_the_projects_own_acceptances_count_unless_others_are_given(recorder: Recorder) -> None:
@@ -255,7 +257,7 @@ async def test_the_projects_own_acceptances_count_unless_others_are_given(record
     source = recorder.host_directory({"accept.toml": entry.format("project")})
     other = recorder.host_directory({"other.toml": entry.format("given")}).file("other.toml")
     found = await results(recorder)
-    for criteria, package in ((_scan.Criteria(), "project"), (_scan.Criteria(accept=other), "given")):
+    for criteria, package in ((Criteria(), "project"), (Criteria(accept=other), "given")):
         made = await _scan.report(found, criteria, IMAGE, source)
         assert [item.package for item in made.verdict.unmatched] == [package]
 
@@ -263,10 +265,10 @@ async def test_the_projects_own_acceptances_count_unless_others_are_given(record
 async def test_the_verdict_is_an_error_of_its_own_kind(recorder: Recorder) -> None:
     found = await results(recorder)
     with pytest.raises(PolicyError, match=r"^POLICY FAILED: "):
-        _scan.conclude(await _scan.report(found, _scan.Criteria(fail_on="LOW"), IMAGE))
+        _scan.conclude(await _scan.report(found, Criteria(fail_on="LOW"), IMAGE))
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-13-01"])
 def test_a_day_that_is_none(day: str) -> None:
     with pytest.raises(InputError, match=rf"^--db-date {day}: not a day"):
-        _scan.Databases(day)
+        Databases(day)

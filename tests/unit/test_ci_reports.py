@@ -10,10 +10,11 @@ import pytest
 from test_reports import ACCEPTED, EMPTY, GRYPE, NOW, STATEMENT, TRIVY, crowd, full, report
 
 from pipeline._ci_reports import gitlab, junit
-from pipeline._findings import Database, Scan, Severity, Sighting
-from pipeline._policy import Status
 from pipeline._reports import Report
 from pipeline.sbom.component import Kind
+from pipeline.scan.databases import Database
+from pipeline.scan.findings import Scan, Severity, Sighting
+from pipeline.scan.verdict import Status
 
 REPORTS = [report(), full(), EMPTY, crowd(300)]
 IDS = ["recorded", "full", "empty", "crowd"]

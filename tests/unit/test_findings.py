@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 
-from pipeline._findings import Database, Purl, Scan, Severity, Sighting, drop_false, join, read_grype, read_trivy
 from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
+from pipeline.sbom.purl import Purl
+from pipeline.scan.databases import Database
+from pipeline.scan.findings import Scan, Severity, Sighting
+from pipeline.scan.grype import read_grype
+from pipeline.scan.join import drop_false, join
+from pipeline.scan.trivy import read_trivy
 
 SCANS = Path(__file__).parent / "data" / "scans"
 TRIVY = (SCANS / "trivy.json").read_text()

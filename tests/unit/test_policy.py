@@ -7,20 +7,14 @@ from typing import Any
 
 import pytest
 
-from pipeline._findings import Database, Scan, Severity, Sighting
-from pipeline._policy import (
-    Acceptance,
-    Policy,
-    Statement,
-    Status,
-    Verdict,
-    judge,
-    read_acceptances,
-    read_vex,
-    too_old,
-)
 from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
+from pipeline.scan.acceptance import Acceptance, read_acceptances
+from pipeline.scan.databases import Database, too_old
+from pipeline.scan.findings import Scan, Severity, Sighting
+from pipeline.scan.policy import Policy
+from pipeline.scan.verdict import Status, Verdict, judge
+from pipeline.scan.vex import Statement, read_vex
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 IMAGE = ("ghcr.io/example/erlmcp:2.1.0", "pkg:oci/erlmcp@sha256:5e5e?repository_url=ghcr.io/example/erlmcp")

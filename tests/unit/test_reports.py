@@ -11,10 +11,16 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pipeline._findings import Database, Scan, Severity, Sighting, read_grype, read_trivy
-from pipeline._policy import Acceptance, Policy, Statement, judge
 from pipeline._reports import Check, Report, compliance, findings_json, markdown, sarif, terminal
 from pipeline.sbom.component import Kind
+from pipeline.scan.acceptance import Acceptance
+from pipeline.scan.databases import Database
+from pipeline.scan.findings import Scan, Severity, Sighting
+from pipeline.scan.grype import read_grype
+from pipeline.scan.policy import Policy
+from pipeline.scan.trivy import read_trivy
+from pipeline.scan.verdict import judge
+from pipeline.scan.vex import Statement
 
 SCANS = Path(__file__).parent / "data" / "scans"
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)

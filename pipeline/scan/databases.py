@@ -1,0 +1,146 @@
+"""Vulnerability databases: where they come from, and how old they may be."""
+
+import dataclasses
+import datetime as dt
+import json
+import posixpath
+from typing import Self
+
+import dagger
+from dagger import dag
+
+from pipeline.errors import InputError
+from pipeline.project.images import Images
+from pipeline.scan.containers import last_words
+from pipeline.table import count
+
+#: The age at which Grype refuses its own database.
+MAX_AGE = dt.timedelta(days=5)
+#: Where Trivy and Grype look for their own, when nothing else is said.
+TRIVY_SOURCE = "mirror.gcr.io/aquasec/trivy-db"
+GRYPE_SOURCE = "https://grype.anchore.io/databases"
+TRIVY_CACHE, GRYPE_CACHE = "/scan/trivy", "/scan/grype"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Database:
+    """A vulnerability database."""
+
+    scanner: str
+    built: dt.datetime
+    source: str = ""
+
+    @classmethod
+    def from_trivy(cls, metadata: str, source: str = "") -> Self:
+        """Make one of the `metadata.json` that lies beside Trivy's database.
+
+        Raises
+        ------
+        InputError
+            If it is not such a file.
+        """
+        try:
+            return cls("trivy", time_of(json.loads(metadata)["UpdatedAt"]), source)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{source or 'trivy database'}: its metadata.json has no build date ({reason_of(error)}); "
+                "expected what `trivy image --download-db-only` leaves in its cache directory under db/"
+            ) from None
+
+
+def too_old(database: Database, now: dt.datetime, limit: dt.timedelta | None = MAX_AGE) -> str:
+    """Return a message if a database is older than the limit, else nothing."""
+    age = now - database.built
+    if limit is None or age <= limit:
+        return ""
+    source = f" ({database.source})" if database.source else ""
+    return (
+        f"{database.scanner}'s database{source} was built on {database.built:%Y-%m-%d}, {count(age.days, 'day')} ago; "
+        f"at most {count(limit.days, 'day')} are allowed: take a newer one, or accept it with --accept-old-db"
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Databases:
+    """Where the vulnerability databases come from."""
+
+    #: Day for which they are fetched (ISO 8601): a new day is a new fetch.
+    date: str
+    #: Directories with a database, instead of a fetch.
+    trivy: dagger.Directory | None = None
+    grype: dagger.Directory | None = None
+    #: An OCI repository, and a URL, instead of the makers' own.
+    trivy_repository: str = ""
+    grype_url: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` if the day is none."""
+        try:
+            dt.date.fromisoformat(self.date)
+        except ValueError:
+            raise InputError(f"--db-date {self.date}: not a day; expected such as 2026-02-04") from None
+
+
+async def check(databases: Databases) -> None:
+    """Raise `InputError` if a directory that was given holds no database."""
+    for option, directory, file, command in (
+        ("--trivy-db", databases.trivy, "trivy.db", "trivy image --download-db-only --cache-dir DIR"),
+        ("--grype-db", databases.grype, "vulnerability.db", "GRYPE_DB_CACHE_DIR=DIR grype db update"),
+    ):
+        if directory and not await directory.glob(f"**/{file}"):
+            raise InputError(f"{option}: no {file} in it; give the DIR that `{command}` filled")
+
+
+async def fetched(database: dagger.Directory) -> dagger.Directory:
+    """Wait for a database, so that a fetch that fails does not look like a scan that fails."""
+    try:
+        return await database.sync()
+    except dagger.ExecError as error:
+        raise InputError(f"its database could not be fetched: {last_words(error)}") from None
+
+
+async def trivy_database(images: Images, databases: Databases) -> dagger.Directory:
+    """Return the directory with `trivy.db` and `metadata.json`."""
+    if databases.trivy:
+        # Either the cache directory, which holds it as `db`, or that one itself.
+        [path, *_] = await databases.trivy.glob("**/trivy.db")
+        return databases.trivy.directory(posixpath.dirname(path) or ".")
+    repository = ["--db-repository", databases.trivy_repository] if databases.trivy_repository else []
+    return (
+        dag.container()
+        .from_(images["trivy"])
+        .with_env_variable("DB_DATE", databases.date)
+        .with_exec(
+            ["image", "--download-db-only", "--no-progress", "--cache-dir", TRIVY_CACHE, *repository],
+            use_entrypoint=True,
+        )
+        .directory(f"{TRIVY_CACHE}/db")
+    )
+
+
+def grype_database(images: Images, databases: Databases) -> dagger.Directory:
+    """Return Grype's cache directory with its database."""
+    if databases.grype:
+        return databases.grype
+    container = grype_settings(dag.container().from_(images["grype"])).with_env_variable("DB_DATE", databases.date)
+    if databases.grype_url:
+        container = container.with_env_variable("GRYPE_DB_UPDATE_URL", databases.grype_url)
+    return container.with_exec(["db", "update"], use_entrypoint=True).directory(GRYPE_CACHE)
+
+
+def grype_settings(container: dagger.Container) -> dagger.Container:
+    """Return a container of Grype that keeps its database in one place and asks for no newer program."""
+    return container.with_env_variable("GRYPE_CHECK_FOR_APP_UPDATE", "false").with_env_variable(
+        "GRYPE_DB_CACHE_DIR", GRYPE_CACHE
+    )
+
+
+def time_of(text: str) -> dt.datetime:
+    """Return a time of ISO 8601, in UTC if it has no zone."""
+    time = dt.datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
+
+
+def reason_of(error: Exception) -> str:
+    """Say what a report lacks."""
+    return f"no {error}" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,191 @@
+"""What the scanners saw, each advisory of each package once for each scanner."""
+
+import dataclasses
+import enum
+from collections.abc import Collection, Iterable
+from typing import Self
+
+from pipeline.errors import InputError
+from pipeline.sbom.component import Kind
+from pipeline.sbom.purl import Purl
+from pipeline.scan.databases import Database
+
+#: The name under which Erlang/OTP as a whole is shown, whatever a scanner calls it.
+ERLANG = "Erlang/OTP"
+_ERLANG_NAMES = frozenset({"erlang", "otp", "erlang/otp", "erlang-otp"})
+
+_KINDS_BY_TYPE = {
+    # package URL types, and the scanners' own names of types where they give no package URL
+    **dict.fromkeys(("deb", "apk", "rpm", "alpm", "os-pkgs"), "os"),
+    **dict.fromkeys(("otp", "erlang-otp"), "otp"),
+    "hex": "hex",
+    **dict.fromkeys(("github", "gitlab", "bitbucket"), "git"),
+}
+
+# Names of one flaw each. A distribution's bulletin (DSA, RHSA, ...) speaks of several at once: folding by it would
+# join what is not the same.
+_SINGLE = ("CVE", "EEF", "GHSA", "OSV")
+_TITLE = 120
+
+
+class Severity(enum.IntEnum):
+    """How bad a finding is, in the order of the scanners."""
+
+    UNKNOWN = 0
+    NEGLIGIBLE = 1
+    LOW = 2
+    MEDIUM = 3
+    HIGH = 4
+    CRITICAL = 5
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the severity of a name in any case, or raise `InputError`."""
+        try:
+            return cls[text.strip().upper()]
+        except KeyError:
+            names = ", ".join(severity.name for severity in reversed(cls) if severity)
+            raise InputError(f"{text}: not a severity; expected one of {names}") from None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sighting:
+    """One advisory that one scanner reports for one package."""
+
+    scanner: str
+    id: str
+    #: Other names of the same flaw.
+    aliases: tuple[str, ...]
+    package: str
+    version: str
+    purl: str
+    kind: Kind
+    severity: Severity
+    fixed: tuple[str, ...] = ()
+    url: str = ""
+    title: str = ""
+    #: The advisory's CPEs, if they are the only ground of the match.
+    cpes: tuple[str, ...] = ()
+
+    @property
+    def is_erlang(self) -> bool:
+        """Tell whether the package is Erlang/OTP as a whole."""
+        return self.kind is Kind.OTP and self.package == ERLANG
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret that lies in the image: which rule found it and where, never what it is."""
+
+    rule: str
+    path: str
+    line: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scan:
+    """One run of one scanner: what it saw, or why it saw nothing."""
+
+    scanner: str
+    #: What it looked at: `image` or `SBOM`.
+    target: str
+    version: str = ""
+    sightings: tuple[Sighting, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    database: Database | None = None
+    #: Empty if the scanner ran to its end and its report could be read.
+    failure: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Dropped:
+    """A sighting that is known to be none."""
+
+    sighting: Sighting
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One flaw in one package, seen by one or more scanners."""
+
+    id: str
+    aliases: tuple[str, ...]
+    package: str
+    version: str
+    #: As the scanners write it; the first is the package's own.
+    purls: tuple[str, ...]
+    kind: Kind
+    #: By scanner.
+    severities: dict[str, Severity]
+    fixed: tuple[str, ...]
+    url: str
+    title: str
+
+    @property
+    def severity(self) -> Severity:
+        """The highest that a scanner gives it."""
+        return max(self.severities.values())
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name of the flaw."""
+        return frozenset((self.id, *self.aliases))
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """The worst first, then by package and name."""
+        return (-self.severity, self.kind, self.package, self.version, self.id)
+
+
+def rank(name: str) -> tuple[int, str]:
+    """Order the names of a flaw: the one that most people know comes first."""
+    prefix = name.partition("-")[0]
+    return (_SINGLE.index(prefix) if prefix in _SINGLE else len(_SINGLE), name)
+
+
+def locate(name: str, version: str, purl: str, scanner_type: str, own: Collection[str]) -> tuple[str, str, Kind]:
+    """Return the package's name, version and kind, the same for every scanner."""
+    parsed = Purl.parse(purl)
+    if parsed is None:
+        kind = Kind(_KINDS_BY_TYPE.get(scanner_type, "other"))
+        if kind is Kind.OTP and name.lower() in _ERLANG_NAMES:
+            return ERLANG, version.removeprefix("OTP-"), kind
+        return name, version, Kind.OWN if name in own and kind is not Kind.OS else kind
+    if parsed.is_erlang:
+        return ERLANG, version.removeprefix("OTP-"), Kind.OTP
+    kind = Kind(_KINDS_BY_TYPE.get(parsed.type, "git" if "vcs_url" in parsed.qualifiers else "other"))
+    if kind is not Kind.OS and own and {name, parsed.name} & set(own):
+        return name, version, Kind.OWN
+    # A hex package has another name than its application now and then; what an advisory names is the package.
+    short = f"{parsed.namespace}/{parsed.name}" if kind is Kind.GIT and parsed.namespace else parsed.name
+    return short, version, kind
+
+
+def aliases_of(name: str, others: Iterable[str]) -> tuple[str, ...]:
+    """Return the other names of a flaw, without those of several flaws at once."""
+    if not name.startswith(_SINGLE):
+        return ()
+    # The Erlang Ecosystem Foundation names its advisories EEF-CVE-...
+    every = {name, *(other for other in others if other.startswith(_SINGLE))}
+    every |= {other.removeprefix("EEF-") for other in every if other.startswith("EEF-CVE-")}
+    return tuple(sorted(every - {name}, key=rank))
+
+
+def severity_of(text: str) -> Severity:
+    """Return the severity that a scanner means; one that nobody knows is unknown."""
+    return Severity.__members__.get(text.upper(), Severity.UNKNOWN)
+
+
+def short(text: str) -> str:
+    """Return a title as one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= _TITLE else line[: _TITLE - 3].rstrip() + "..."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a scanner: what was read out of its report, and the report."""
+
+    scan: Scan
+    raw: str = ""

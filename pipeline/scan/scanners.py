@@ -1,0 +1,128 @@
+"""Syft, Trivy, Grype and Docker Scout as sibling containers, at the same time, over one image."""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+
+import anyio
+import dagger
+
+from pipeline import handover
+from pipeline.errors import PipelineError
+from pipeline.project.images import Images
+from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.sbom import Sbom
+from pipeline.scan.containers import last_words, target_of
+from pipeline.scan.databases import Databases, check
+from pipeline.scan.findings import Run, Scan
+from pipeline.scan.grype import grype
+from pipeline.scan.scout import Scout
+from pipeline.scan.scout import scout as ask_scout
+from pipeline.scan.trivy import trivy
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Results:
+    """What the scanners gave; a run that failed is among them."""
+
+    runs: tuple[Run, ...]
+    #: Syft's own JSON; empty if it failed.
+    syft: str = ""
+    sbom: Sbom | None = None
+    #: Docker Scout's SARIF; empty if it was not asked, or failed.
+    scout: str = ""
+
+    @property
+    def scans(self) -> tuple[Scan, ...]:
+        """The runs as the policy sees them."""
+        return tuple(each.scan for each in self.runs)
+
+
+async def scan(
+    images: Images,
+    databases: Databases,
+    describe: Callable[[], Awaitable[tuple[str, Sbom]]],
+    layout: dagger.Directory,
+    *,
+    own: tuple[str, ...] = (),
+    scout: Scout | None = None,
+) -> Results:
+    """Run all scanners at the same time; one that fails does not stop the others.
+
+    Parameters
+    ----------
+    images
+        The table of image references.
+    databases
+        Where the databases come from.
+    describe
+        Makes Syft's JSON and the SBOM; the scans of the SBOM wait for it, those of the image do not.
+    layout
+        The image as an OCI layout.
+    own
+        Names of the project's own applications.
+    scout
+        Ask Docker Scout too.
+    """
+    runs: list[Run] = []
+    scouted: list[str] = []
+    documents: list[tuple[str, Sbom]] = []
+
+    async def look(content: dagger.Directory | dagger.File) -> None:
+        runs.extend(await _vulnerabilities(images, databases, content, own))
+
+    async def document() -> None:
+        try:
+            documents.append(await describe())
+        except PipelineError as error:
+            runs.append(Run(Scan("syft", "image", failure=str(error))))
+        else:
+            await look(_document(cyclonedx(documents[0][1].shipped())))
+
+    async def ask(report: dagger.File) -> None:
+        try:
+            scouted.append(await report.contents())
+        except dagger.ExecError as error:
+            runs.append(Run(Scan("scout", "image", failure=last_words(error))))
+
+    await check(databases)
+    scouts = [ask_scout(images, layout, scout)] if scout else []
+    async with anyio.create_task_group() as group:
+        for report in scouts:
+            group.start_soon(ask, report)
+        group.start_soon(document)
+        group.start_soon(look, layout)
+    text, sbom = documents[0] if documents else ("", None)
+    order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", "scout")]
+    runs.sort(key=lambda each: order.index((each.scan.scanner, each.scan.target)))
+    return Results(tuple(runs), text, sbom, "".join(scouted))
+
+
+async def scan_document(images: Images, databases: Databases, cyclonedx: str) -> Results:
+    """Run Trivy and Grype over an SBOM that was published with an image; the image itself is not needed."""
+    await check(databases)
+    return Results(tuple(await _vulnerabilities(images, databases, _document(cyclonedx))))
+
+
+def _document(cyclonedx: str) -> dagger.File:
+    return handover.file("sbom.cdx.json", cyclonedx)
+
+
+async def _vulnerabilities(
+    images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...] = ()
+) -> list[Run]:
+    """Run Trivy and Grype at the same time; the failure of one is a result, so that the other finishes."""
+    runs: dict[str, Run] = {}
+    target, _ = target_of(content)
+
+    async def one(scanner: str, step: Awaitable[Run]) -> None:
+        try:
+            runs[scanner] = await step
+        except dagger.ExecError as error:
+            runs[scanner] = Run(Scan(scanner, target, failure=last_words(error)))
+        except PipelineError as error:
+            runs[scanner] = Run(Scan(scanner, target, failure=str(error)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(one, "trivy", trivy(images, databases, content, own))
+        group.start_soon(one, "grype", grype(images, databases, content, own))
+    return [runs["trivy"], runs["grype"]]

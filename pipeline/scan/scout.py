@@ -1,0 +1,35 @@
+"""Docker Scout: the one scanner that asks a service, and needs a login for it."""
+
+import dataclasses
+
+import dagger
+from dagger import dag
+
+from pipeline.project.images import Images
+from pipeline.sbom.containers import IMAGE, OUT
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Scout:
+    """A login at Docker Hub, without which Docker Scout does not run."""
+
+    user: str
+    token: dagger.Secret
+
+
+def scout(images: Images, layout: dagger.Directory, login: Scout) -> dagger.File:
+    """Return the SARIF of Docker Scout: the one scanner that asks a service, and needs a login for it.
+
+    Of docs.docker.com/reference/cli/docker/scout/cves and the variables in the README of github.com/docker/scout-cli.
+    """
+    out = f"{OUT}/scout.sarif"
+    return (
+        dag.container()
+        .from_(images["scout"])
+        .with_directory(OUT, dag.directory())
+        .with_env_variable("DOCKER_SCOUT_HUB_USER", login.user)
+        .with_secret_variable("DOCKER_SCOUT_HUB_PASSWORD", login.token)
+        .with_mounted_directory(IMAGE, layout)
+        .with_exec(["cves", "--format=sarif", f"--output={out}", f"oci-dir://{IMAGE}"], use_entrypoint=True)
+        .file(out)
+    )

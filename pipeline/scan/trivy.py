@@ -1,0 +1,96 @@
+"""Trivy: its container and its report."""
+
+import dataclasses
+import json
+from collections.abc import Collection
+from typing import Any
+
+import dagger
+
+from pipeline.project.images import Images
+from pipeline.sbom.containers import OUT, scanner
+from pipeline.scan.containers import mounted, target_of
+from pipeline.scan.databases import TRIVY_CACHE, TRIVY_SOURCE, Database, Databases, fetched, reason_of, trivy_database
+from pipeline.scan.findings import Run, Scan, Secret, Sighting, aliases_of, locate, severity_of, short
+
+
+async def trivy(
+    images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...]
+) -> Run:
+    """Run Trivy over an image or an SBOM."""
+    target, path = target_of(content)
+    database = await fetched(await trivy_database(images, databases))
+    source = "--trivy-db" if databases.trivy else databases.trivy_repository or TRIVY_SOURCE
+    metadata = await database.file("metadata.json").contents()
+    command = {
+        # Secrets are looked for in the image alone; its configuration is read for them too.
+        "image": ["image", "--scanners=vuln,secret", "--image-config-scanners=secret", "--input", path],
+        "SBOM": ["sbom", "--scanners=vuln", path],
+    }[target]
+    flags = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--no-progress"]
+    out = f"{OUT}/trivy.json"
+    container = mounted(scanner(images["trivy"]), path, content).with_mounted_directory(f"{TRIVY_CACHE}/db", database)
+    raw = (
+        await container.with_exec(
+            [*command, *flags, "--cache-dir", TRIVY_CACHE, "--format=json", "--output", out], use_entrypoint=True
+        )
+        .file(out)
+        .contents()
+    )
+    found = read_trivy(raw, target, own)
+    return Run(dataclasses.replace(found, database=Database.from_trivy(metadata, source)), raw)
+
+
+def read_trivy(text: str, target: str, own: Collection[str] = ()) -> Scan:
+    """Read Trivy's JSON of an image or of an SBOM; a report that cannot be read is a scan that failed.
+
+    Parameters
+    ----------
+    text
+        The report.
+    target
+        What was scanned: `image` or `SBOM`.
+    own
+        Names of the project's own applications.
+    """
+    try:
+        report = json.loads(text)
+        results = report.get("Results") or []
+        if report["SchemaVersion"] != 2:  # noqa: PLR2004 # the only one there has been since 2021
+            return Scan("trivy", target, failure=f"its report has version {report['SchemaVersion']}; expected 2")
+        if not any(result.get("Class") in ("os-pkgs", "lang-pkgs") for result in results):
+            # Trivy has no such result for a system that it does not recognise: that is not "clean".
+            return Scan("trivy", target, failure=f"it saw no packages in the {target}")
+        return Scan(
+            "trivy",
+            target,
+            report.get("Trivy", {}).get("Version", ""),
+            tuple(_from_trivy(raw, result, own) for result in results for raw in result.get("Vulnerabilities") or ()),
+            tuple(
+                Secret(raw["RuleID"], result["Target"], raw.get("StartLine", 0))
+                for result in results
+                for raw in result.get("Secrets") or ()
+            ),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return Scan("trivy", target, failure=f"its report cannot be read ({reason_of(error)})")
+
+
+def _from_trivy(raw: dict[str, Any], result: dict[str, Any], own: Collection[str]) -> Sighting:
+    purl = raw.get("PkgIdentifier", {}).get("PURL", "")
+    scanner_type = result["Class"] if result.get("Class") == "os-pkgs" else result.get("Type", "")
+    package, version, kind = locate(raw["PkgName"], raw.get("InstalledVersion", ""), purl, scanner_type, own)
+    name = raw["VulnerabilityID"]
+    return Sighting(
+        scanner="trivy",
+        id=name,
+        aliases=aliases_of(name, raw.get("VendorIDs") or ()),
+        package=package,
+        version=version,
+        purl=purl,
+        kind=kind,
+        severity=severity_of(raw.get("Severity", "")),
+        fixed=tuple(part.strip() for part in raw.get("FixedVersion", "").split(",") if part.strip()),
+        url=raw.get("PrimaryURL", ""),
+        title=short(raw.get("Title") or raw.get("Description", "")),
+    )

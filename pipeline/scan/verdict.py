@@ -1,0 +1,165 @@
+"""The verdict: findings against VEX documents, acceptances and the policy."""
+
+import dataclasses
+import datetime as dt
+import enum
+from collections.abc import Collection, Iterable, Sequence
+
+from pipeline.scan.acceptance import Acceptance
+from pipeline.scan.databases import MAX_AGE, too_old
+from pipeline.scan.findings import Dropped, Finding, Scan
+from pipeline.scan.join import drop_false, join
+from pipeline.scan.policy import Policy
+from pipeline.scan.vex import Statement, speaks_of
+from pipeline.table import count
+
+
+class Status(enum.StrEnum):
+    """What became of a finding."""
+
+    BREAKING = "breaking"
+    TOLERATED = "tolerated"
+    ACCEPTED = "accepted"
+    NOT_AFFECTED = "not_affected"
+    FIXED = "fixed"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """A finding and what became of it."""
+
+    finding: Finding
+    status: Status
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the scans come to."""
+
+    policy: Policy
+    #: The worst first.
+    judged: tuple[Judged, ...]
+    dropped: tuple[Dropped, ...] = ()
+    #: Scans without a result.
+    failures: tuple[Scan, ...] = ()
+    #: Messages about databases that are too old.
+    outdated: tuple[str, ...] = ()
+    expired: tuple[Acceptance, ...] = ()
+    unmatched: tuple[Acceptance, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the policy is known to hold."""
+        return self.decided and not self.breaking
+
+    @property
+    def decided(self) -> bool:
+        """Tell whether every scanner did its work, with a database that is new enough."""
+        return not (self.failures or self.outdated)
+
+    @property
+    def breaking(self) -> tuple[Judged, ...]:
+        """The findings that break the policy."""
+        return self.having(Status.BREAKING)
+
+    @property
+    def accepted(self) -> tuple[Judged, ...]:
+        """The findings that somebody accepted."""
+        return self.having(Status.ACCEPTED)
+
+    @property
+    def suppressed(self) -> tuple[Judged, ...]:
+        """The findings that a VEX document says are none."""
+        return self.having(Status.NOT_AFFECTED, Status.FIXED)
+
+    def having(self, *statuses: Status) -> tuple[Judged, ...]:
+        """Return the findings of some statuses."""
+        return tuple(item for item in self.judged if item.status in statuses)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The verdict in words, one line for each thing that is wrong; one line if nothing is."""
+        result = [
+            f"SCANNER FAILED: {scan.scanner} ({scan.target}): {scan.failure}; "
+            "what it would have found is not known, so nothing is decided"
+            for scan in self.failures
+        ]
+        result += [f"DATABASE TOO OLD: {message}" for message in self.outdated]
+        if self.breaking:
+            result.append(f"POLICY FAILED: {count(len(self.breaking), 'finding')} of {self.policy}")
+        elif not result:
+            result.append(f"PASSED: no finding of {self.policy}")
+        return tuple(result)
+
+
+def judge(
+    scans: Sequence[Scan],
+    policy: Policy,
+    *,
+    now: dt.datetime,
+    statements: Iterable[Statement] = (),
+    acceptances: Sequence[Acceptance] = (),
+    image: Collection[str] = (),
+    max_age: dt.timedelta | None = MAX_AGE,
+) -> Verdict:
+    """Join what the scanners saw and decide.
+
+    Parameters
+    ----------
+    scans
+        Every run, the failed ones too.
+    policy
+        What breaks it.
+    now
+        The time of the decision, with a zone.
+    statements
+        Of the VEX documents.
+    acceptances
+        Of the acceptance file.
+    image
+        Names under which a VEX document may speak of the image as a whole: references and package URLs.
+    max_age
+        Of a database; nothing for any age.
+    """
+    kept, dropped = drop_false(sighting for scan in scans for sighting in scan.sightings)
+    findings = join(kept)
+    # Of several statements on the same thing the last one counts.
+    by_time = sorted(statements, key=lambda statement: statement.time)
+    judged = tuple(
+        _suppress(finding, by_time, image) or _decide(finding, policy, acceptances, now.date()) for finding in findings
+    )
+    databases = dict.fromkeys(scan.database for scan in scans if scan.database)
+    expired = tuple(entry for entry in acceptances if entry.until < now.date())
+    return Verdict(
+        policy,
+        judged,
+        # What a scanner sees in the image and in the SBOM is one.
+        tuple(dict.fromkeys(dropped)),
+        failures=tuple(scan for scan in scans if scan.failure),
+        outdated=tuple(filter(None, (too_old(database, now, max_age) for database in databases))),
+        expired=expired,
+        unmatched=tuple(
+            entry for entry in acceptances if entry not in expired and not any(map(entry.matches, findings))
+        ),
+    )
+
+
+def _suppress(finding: Finding, statements: Sequence[Statement], image: Collection[str]) -> Judged | None:
+    about = [statement for statement in statements if speaks_of(statement, finding, image)]
+    if not about or about[-1].status not in (Status.NOT_AFFECTED, Status.FIXED):
+        return None
+    return Judged(finding, Status(about[-1].status), f"{about[-1].reason} ({about[-1].source})")
+
+
+def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance], today: dt.date) -> Judged:
+    entries = [entry for entry in acceptances if entry.matches(finding)]
+    for entry in entries:
+        if entry.until >= today:
+            return Judged(finding, Status.ACCEPTED, f"{entry.reason} (until {entry.until})")
+    if finding.severity < policy.fail_on:
+        return Judged(finding, Status.TOLERATED, f"less than {policy.fail_on.name}")
+    if policy.only_fixed and not finding.fixed:
+        return Judged(finding, Status.TOLERATED, "no fixed version")
+    expiries = [entry.until for entry in entries]
+    return Judged(finding, Status.BREAKING, f"its acceptance expired on {max(expiries)}" if expiries else "")
