@@ -8,11 +8,8 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, field, function, object_type
 
 from pipeline import (
-    _compliance,
     _publish,
     _reference,
-    _reports,
-    _scan,
     handover,
 )
 from pipeline.build.applications import compiled
@@ -31,6 +28,11 @@ from pipeline.project.images import Images, check_reference, default_images, par
 from pipeline.project.project import Project
 from pipeline.project.reader import read
 from pipeline.project.source import SOURCE_IGNORE, filtered
+from pipeline.report.compliance import checks, compliance
+from pipeline.report.documents import documents
+from pipeline.report.findings import findings_json
+from pipeline.report.report import Report, reported
+from pipeline.report.terminal import conclude
 from pipeline.sbom.containers import Subject, describe
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Image
@@ -234,7 +236,7 @@ class Erlmcp:
         """Scan the image with Trivy and Grype and show one verdict; fail unless the policy holds."""
         criteria = Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
         _, report = await self._judged(await self._subject(*await self._read()), criteria)
-        return _scan.conclude(report)
+        return conclude(report)
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
     async def reports(
@@ -251,10 +253,8 @@ class Erlmcp:
         criteria = Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
         subject = await self._subject(*await self._read())
         results, report = await self._judged(subject, criteria)
-        files = _scan.documents(report, results)
-        files["compliance.md"] = _reports.compliance(
-            report.image, report.digest, await _compliance.checks(subject, results)
-        )
+        files = documents(report, results)
+        files["compliance.md"] = compliance(report.image, report.digest, await checks(subject, results))
         return handover.directory(files)
 
     async def _images(self) -> Images:
@@ -334,7 +334,7 @@ class Erlmcp:
             image,
         )
 
-    async def _judged(self, subject: Subject, criteria: Criteria) -> tuple[Results, _reports.Report]:
+    async def _judged(self, subject: Subject, criteria: Criteria) -> tuple[Results, Report]:
         results = await scan(
             subject.images,
             self._databases(),
@@ -343,7 +343,7 @@ class Erlmcp:
             own=tuple(app.name for app in subject.application.apps),
             scout=Scout(self.scout_user, self.scout_token) if self.scout_token else None,
         )
-        return results, await _scan.report(results, criteria, subject.image, subject.project.source)
+        return results, await reported(results, criteria, subject.image, subject.project.source)
 
     # Publishing: what reaches outside is never answered by the cache.
 
@@ -401,7 +401,7 @@ class Erlmcp:
         existing = await _publish.existing_tags(tools, repository)
         subject = await self._subject(project, application)
         results, report = await self._judged(subject, criteria)
-        _scan.conclude(report)
+        conclude(report)
         chosen, digest = choose(existing), subject.image.digest
         standing = await _publish.standing(tools, repository, chosen, existing)
         _publish.check_moves(standing, digest, move=move)
@@ -413,11 +413,11 @@ class Erlmcp:
             builder=builder_id,
             invocation=invocation,
         )
-        documents = _scan.documents(report, results)
+        written = documents(report, results)
         predicates = {
-            _publish.SPDX: documents["sbom.spdx.json"],
-            _publish.CYCLONEDX: documents["sbom.cdx.json"],
-            _publish.FINDINGS: documents["findings.json"],
+            _publish.SPDX: written["sbom.spdx.json"],
+            _publish.CYCLONEDX: written["sbom.cdx.json"],
+            _publish.FINDINGS: written["findings.json"],
             _publish.PROVENANCE: provenance.predicate(),
         }
         order = _publish.Order(repository, subject.published, digest, chosen, signing, predicates)
@@ -541,7 +541,7 @@ class Erlmcp:
     async def _today(self, image: _reference.Reference, cyclonedx: str, criteria: Criteria) -> str:
         results = await scan_document(await self._images(), self._databases(), cyclonedx)
         about = Image(image.repository, image.tag, image.digest, "")
-        return _reports.findings_json(await _scan.report(results, criteria, about, self.source))
+        return findings_json(await reported(results, criteria, about, self.source))
 
     def _databases(self) -> Databases:
         return Databases(

@@ -10,11 +10,13 @@ import dagger
 import pytest
 from recorder import Chain, Recorder, exec_error
 
-from pipeline import _scan
 from pipeline.errors import InputError, PolicyError, ScannerError
 from pipeline.project.application import Application
 from pipeline.project.images import default_images
 from pipeline.project.project import Project
+from pipeline.report.documents import documents
+from pipeline.report.report import reported
+from pipeline.report.terminal import conclude
 from pipeline.sbom.containers import Subject, describe
 from pipeline.sbom.sbom import Image
 from pipeline.scan.databases import Databases
@@ -123,8 +125,8 @@ async def test_syft_trivy_and_grype_look_at_the_image_at_the_same_time(recorder:
 
 async def test_each_runs_once_and_every_format_is_a_conversion(recorder: Recorder) -> None:
     found = await results(recorder)
-    made = await _scan.report(found, Criteria(), IMAGE)
-    files = _scan.documents(made, found)
+    made = await reported(found, Criteria(), IMAGE)
+    files = documents(made, found)
     assert set(files) == {
         *("trivy.json", "trivy.sbom.json", "trivy.sarif", "grype.json", "grype.sbom.json", "grype.sarif", "syft.json"),
         *(
@@ -203,7 +205,7 @@ async def test_a_database_that_cannot_be_fetched_is_a_scanner_that_failed(record
     assert set(failed) == {("trivy", "image"), ("trivy", "SBOM")}
     assert failed["trivy", "image"].startswith("its database could not be fetched: FATAL")
     with pytest.raises(ScannerError, match=r"^SCANNER FAILED: trivy"):
-        _scan.conclude(await _scan.report(found, Criteria(fail_on="CRITICAL"), IMAGE))
+        conclude(await reported(found, Criteria(fail_on="CRITICAL"), IMAGE))
 
 
 async def test_syft_fails_and_the_others_finish(recorder: Recorder) -> None:
@@ -217,9 +219,9 @@ async def test_syft_fails_and_the_others_finish(recorder: Recorder) -> None:
         ("grype", "image", False),
     ]
     assert found.sbom is None
-    made = await _scan.report(found, Criteria(), IMAGE)
+    made = await reported(found, Criteria(), IMAGE)
     assert not made.verdict.passed
-    assert "sbom.cdx.json" not in _scan.documents(made, found)
+    assert "sbom.cdx.json" not in documents(made, found)
 
 
 async def test_docker_scout_alone_gets_its_token_and_its_failure_is_one(recorder: Recorder) -> None:
@@ -238,14 +240,14 @@ async def test_docker_scout_alone_gets_its_token_and_its_failure_is_one(recorder
     with_secret = [chain for chain in recorder.execs() if chain.calls("withSecretVariable")]
     assert {chain.images()[0] for chain in with_secret} == {"docker/scout-cli:1"}
     assert "hub-token" not in recorder.text()
-    made = await _scan.report(found, Criteria(), IMAGE)
-    assert "scout.sarif" in _scan.documents(made, found)
+    made = await reported(found, Criteria(), IMAGE)
+    assert "scout.sarif" in documents(made, found)
     recorder.answer(
         "Container.withExec",
         exec_error(1, stderr="ERROR: unauthorized"),
         when=lambda chain: chain.images()[:1] == ["docker/scout-cli:1"],
     )
-    failed = await _scan.report(await run(), Criteria(fail_on="CRITICAL"), IMAGE)
+    failed = await reported(await run(), Criteria(fail_on="CRITICAL"), IMAGE)
     assert [scan.scanner for scan in failed.verdict.failures] == ["scout"]
     with pytest.raises(InputError, match=r'^no image "scout"; give one'):
         await scan(IMAGES, TODAY, lambda: describe(scanned), scanned.layout, scout=login)
@@ -258,14 +260,14 @@ async def test_the_projects_own_acceptances_count_unless_others_are_given(record
     other = recorder.host_directory({"other.toml": entry.format("given")}).file("other.toml")
     found = await results(recorder)
     for criteria, package in ((Criteria(), "project"), (Criteria(accept=other), "given")):
-        made = await _scan.report(found, criteria, IMAGE, source)
+        made = await reported(found, criteria, IMAGE, source)
         assert [item.package for item in made.verdict.unmatched] == [package]
 
 
 async def test_the_verdict_is_an_error_of_its_own_kind(recorder: Recorder) -> None:
     found = await results(recorder)
     with pytest.raises(PolicyError, match=r"^POLICY FAILED: "):
-        _scan.conclude(await _scan.report(found, Criteria(fail_on="LOW"), IMAGE))
+        conclude(await reported(found, Criteria(fail_on="LOW"), IMAGE))
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-13-01"])

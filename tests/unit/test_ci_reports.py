@@ -9,8 +9,9 @@ from collections import Counter
 import pytest
 from test_reports import ACCEPTED, EMPTY, GRYPE, NOW, STATEMENT, TRIVY, crowd, full, report
 
-from pipeline._ci_reports import gitlab, junit
-from pipeline._reports import Report
+from pipeline.report.gitlab import gitlab
+from pipeline.report.junit import junit
+from pipeline.report.report import Report
 from pipeline.sbom.component import Kind
 from pipeline.scan.databases import Database
 from pipeline.scan.findings import Scan, Severity, Sighting

@@ -11,7 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pipeline._reports import Check, Report, compliance, findings_json, markdown, sarif, terminal
+from pipeline.report.compliance import Check, compliance
+from pipeline.report.findings import findings_json
+from pipeline.report.markdown import markdown
+from pipeline.report.report import Report
+from pipeline.report.sarif import sarif
+from pipeline.report.terminal import terminal
 from pipeline.sbom.component import Kind
 from pipeline.scan.acceptance import Acceptance
 from pipeline.scan.databases import Database
@@ -237,7 +242,7 @@ def test_sarif_suppresses_what_is_accepted_or_said_not_to_apply() -> None:
 def our_schema() -> dict[str, Any]:
     import pipeline  # noqa: PLC0415 # only for its place
 
-    return dict(json.loads(Path(pipeline.__file__).with_name("findings.schema.json").read_text()))
+    return dict(json.loads(Path(pipeline.__file__).with_name("report").joinpath("findings.schema.json").read_text()))
 
 
 @pytest.mark.parametrize("made", [report(), full(), EMPTY], ids=["recorded", "full", "empty"])

@@ -1,25 +1,21 @@
-"""The verdict in the formats that GitLab and Jenkins show by themselves."""
+"""GitLab's container scanning report."""
 
 import importlib.metadata
 import json
-import re
 import uuid
-import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline._reports import Report
+from pipeline.report.report import Report
+from pipeline.sbom.document import TOOL
 from pipeline.sbom.purl import Purl
 from pipeline.scan.findings import Finding, Severity
-from pipeline.scan.verdict import Judged, Status
+from pipeline.scan.verdict import Status
 
 #: Of GitLab's security-report-schemas: what the report is written for.
 _SCHEMA = "15.2.4"
-_TOOL = "erlmcp-pipeline"
 _NAME = 255
 _SUPPRESSED = (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED)
-# XML 1.0 has no way to write these, and the title of an advisory may hold anything.
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def gitlab(report: Report) -> str:
@@ -31,9 +27,9 @@ def gitlab(report: Report) -> str:
     system = next(_distributions(report), "unknown")
     time = report.time.strftime("%Y-%m-%dT%H:%M:%S")
     tool = {
-        "id": _TOOL,
-        "name": f"{_TOOL} ({', '.join(dict.fromkeys(run.scanner for run in report.scans))})",
-        "version": importlib.metadata.version(_TOOL),
+        "id": TOOL,
+        "name": f"{TOOL} ({', '.join(dict.fromkeys(run.scanner for run in report.scans))})",
+        "version": importlib.metadata.version(TOOL),
         "vendor": {"name": "erlmcp"},
     }
     document = {
@@ -56,25 +52,6 @@ def gitlab(report: Report) -> str:
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def junit(report: Report) -> str:
-    """Return the verdict as a JUnit test suite: a case for each scanner's run and for each finding.
-
-    What breaks the policy is a failure; a scanner that failed, or a database that is too old, an error; what is
-    accepted or said not to apply is skipped; what the policy tolerates passes.
-    """
-    cases = [*_runs(report), *(_case(item) for item in report.verdict.judged)]
-    suites = ET.Element("testsuites")
-    suite = ET.SubElement(
-        suites, "testsuite", name=_text(report.image), timestamp=report.time.strftime("%Y-%m-%dT%H:%M:%S")
-    )
-    suite.set("tests", str(len(cases)))
-    for plural, outcome in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
-        suite.set(plural, str(sum(case.find(outcome) is not None for case in cases)))
-    suite.extend(cases)
-    ET.indent(suites)
-    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _lines(report: Report) -> tuple[str, ...]:
@@ -112,36 +89,3 @@ def _vulnerability(finding: Finding, image: str, system: str) -> dict[str, Any]:
 
 def _identifier(name: str) -> dict[str, str]:
     return {"type": name.partition("-")[0].lower(), "name": name, "value": name}
-
-
-def _runs(report: Report) -> Iterator[ET.Element]:
-    for run in report.scans:
-        case = ET.Element("testcase", classname="scanners", name=f"{run.scanner} scans the {run.target}")
-        if run.failure:
-            ET.SubElement(case, "error", message=_text(run.failure))
-        yield case
-    for message in report.verdict.outdated:
-        case = ET.Element("testcase", classname="databases", name=_text(message.partition(" ")[0]))
-        ET.SubElement(case, "error", message=_text(message))
-        yield case
-
-
-def _case(item: Judged) -> ET.Element:
-    finding = item.finding
-    case = ET.Element(
-        "testcase",
-        classname=_text(f"{finding.kind.value}.{finding.package}"),
-        name=_text(f"{finding.id} in {finding.package} {finding.version}"),
-    )
-    if item.status is Status.BREAKING:
-        fixed = f"fixed in {', '.join(finding.fixed)}" if finding.fixed else "no fixed version is known"
-        message = f"{finding.severity.name}: {finding.title or finding.id}; {fixed}"
-        failure = ET.SubElement(case, "failure", type=finding.severity.name, message=_text(message))
-        failure.text = _text("\n".join(filter(None, (item.reason, *finding.purls, finding.url))))
-    elif item.status in _SUPPRESSED:
-        ET.SubElement(case, "skipped", message=_text(f"{item.status.value}: {item.reason}"))
-    return case
-
-
-def _text(text: str) -> str:
-    return _NOT_XML.sub("\ufffd", text)

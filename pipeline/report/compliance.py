@@ -1,12 +1,14 @@
-"""The compliance report's checks: each one ran on the image, or says that it did not."""
+"""The compliance report: each check ran on the image, or says that it did not."""
 
-from collections.abc import Awaitable
+import collections
+import dataclasses
+from collections.abc import Awaitable, Sequence
 
-from pipeline._reports import Check
 from pipeline.errors import PipelineError, guard
 from pipeline.image.health import prove
 from pipeline.image.size import LIMIT, size
 from pipeline.project.images import is_pinned
+from pipeline.report.markdown import cell, markdown_table
 from pipeline.sbom.component import Kind
 from pipeline.sbom.containers import Subject
 from pipeline.scan.scanners import Results
@@ -30,6 +32,16 @@ _LABELS = tuple(
 )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Check:
+    """A check of the image."""
+
+    name: str
+    #: Nothing if it did not run.
+    passed: bool | None
+    detail: str = ""
+
+
 async def checks(subject: Subject, results: Results) -> list[Check]:
     """Run every check on an image.
 
@@ -40,7 +52,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
     results
         What the scanners found in it.
     """
-    look = subject.container.with_user("root").with_new_file(_SCRIPT, script("resources/compliance.sh"))
+    look = subject.container.with_user("root").with_new_file(_SCRIPT, script("report/resources/compliance.sh"))
     seen = await guard(look.with_exec(["sh", _SCRIPT]).stdout(), "looking through the image")
     lines = [line.split("\t", 1) for line in seen.splitlines()]
     privileged = [value for what, value in lines if what == "privileged"]
@@ -52,7 +64,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
         await _labels(subject),
         _secrets(results),
         Check("base image pinned by digest", is_pinned(subject.project.runtime), subject.project.runtime),
-        await _said("size in budget", size(subject.container), f"at most {LIMIT:.0f} MB compressed"),
+        await _of_step("size in budget", size(subject.container), f"at most {LIMIT:.0f} MB compressed"),
         _sbom(results, packages),
     ]
 
@@ -113,10 +125,33 @@ def _sbom(results: Results, packages: int) -> Check:
     return Check(name, found == packages and not unknown, detail)
 
 
-async def _said(name: str, step: Awaitable[str], detail: str) -> Check:
+async def _of_step(name: str, step: Awaitable[str], detail: str) -> Check:
     """Make a check of a step that raises if it does not hold."""
     try:
         await step
     except PipelineError as error:
         return Check(name, passed=False, detail=str(error).partition("\n")[0])
     return Check(name, passed=True, detail=detail)
+
+
+def compliance(image: str, digest: str, checks: Sequence[Check]) -> str:
+    """Return the checks of the image; one that did not run has no tick."""
+    words = {True: "passed", False: "**FAILED**", None: "*did not run*"}
+    counts = collections.Counter(check.passed for check in checks)
+    return (
+        "\n".join(
+            (
+                f"# Compliance of `{image}`",
+                "",
+                f"`{digest}`",
+                "",
+                f"{counts[True]} passed, {counts[False]} failed, {counts[None]} did not run.",
+                "",
+                *markdown_table(
+                    ("check", "result", "what was seen"),
+                    [(cell(check.name), words[check.passed], cell(check.detail)) for check in checks],
+                ),
+            )
+        )
+        + "\n"
+    )

@@ -1,0 +1,50 @@
+"""Every report as a file."""
+
+import dataclasses
+
+from pipeline.report.findings import findings_json
+from pipeline.report.gitlab import gitlab
+from pipeline.report.junit import junit
+from pipeline.report.markdown import markdown
+from pipeline.report.report import Report
+from pipeline.report.sarif import sarif
+from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.spdx import spdx
+from pipeline.scan.scanners import Results
+
+
+def documents(report: Report, results: Results) -> dict[str, str]:
+    """Return every report as a file; of a scanner that failed there is no report of its own."""
+    raw = {
+        f"{run.scan.scanner}{'.sbom' if run.scan.target == 'SBOM' else ''}.json": run.raw
+        for run in results.runs
+        if run.raw
+    }
+    files = {
+        **raw,
+        **{f"{scanner}.sarif": sarif(_of_one(report, scanner)) for scanner in ("trivy", "grype")},
+        "findings.sarif": sarif(report),
+        "findings.json": findings_json(report),
+        "report.md": markdown(report),
+        "gl-container-scanning-report.json": gitlab(report),
+        "junit.xml": junit(report),
+    }
+    if results.scout:
+        files["scout.sarif"] = results.scout
+    if results.sbom:
+        files |= {
+            "syft.json": results.syft,
+            "sbom.spdx.json": spdx(results.sbom),
+            "sbom.cdx.json": cyclonedx(results.sbom),
+        }
+    return files
+
+
+def _of_one(report: Report, scanner: str) -> Report:
+    """Return what one scanner alone has to say."""
+    judged = tuple(item for item in report.verdict.judged if scanner in item.finding.severities)
+    return dataclasses.replace(
+        report,
+        scans=tuple(scan for scan in report.scans if scan.scanner == scanner),
+        verdict=dataclasses.replace(report.verdict, judged=judged),
+    )

@@ -1,0 +1,86 @@
+"""Everything for a program: `findings.json`, whose schema is `findings.schema.json`."""
+
+import collections
+import json
+from typing import Any
+
+from pipeline.report.report import Report, rfc3339
+from pipeline.scan.acceptance import Acceptance
+from pipeline.scan.findings import Scan, Severity
+from pipeline.scan.verdict import Judged
+
+
+def findings_json(report: Report) -> str:
+    """Return everything for a program; `findings.schema.json` says what it is."""
+    verdict = report.verdict
+    document = {
+        "version": 1,
+        "image": {"name": report.image, "digest": report.digest},
+        "time": rfc3339(report.time),
+        "scanners": [
+            {
+                "name": run.scanner,
+                "target": run.target,
+                "version": run.version,
+                "failure": run.failure or None,
+                "database": {"built": rfc3339(run.database.built), "source": run.database.source}
+                if run.database
+                else None,
+                "sightings": _by_severity(run),
+            }
+            for run in report.scans
+        ],
+        "policy": {"fail_on": verdict.policy.fail_on.name, "only_fixed": verdict.policy.only_fixed},
+        "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
+        "findings": [_finding_json(item) for item in verdict.judged],
+        "dropped": sorted(
+            (
+                {
+                    "id": item.sighting.id,
+                    "scanner": item.sighting.scanner,
+                    "package": item.sighting.package,
+                    "version": item.sighting.version,
+                    "cpes": list(item.sighting.cpes),
+                    "reason": item.reason,
+                }
+                for item in verdict.dropped
+            ),
+            key=lambda item: (item["package"], item["id"], item["scanner"]),
+        ),
+        "acceptances": {
+            "expired": [_acceptance_json(entry) for entry in verdict.expired],
+            "unmatched": [_acceptance_json(entry) for entry in verdict.unmatched],
+        },
+        "notes": list(report.notes),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _by_severity(run: Scan) -> dict[str, int]:
+    counts = collections.Counter(sighting.severity for sighting in run.sightings)
+    return {severity.name: counts[severity] for severity in reversed(Severity) if counts[severity]}
+
+
+def _finding_json(item: Judged) -> dict[str, Any]:
+    finding = item.finding
+    return {
+        "id": finding.id,
+        "aliases": list(finding.aliases),
+        "package": {
+            "name": finding.package,
+            "version": finding.version,
+            "purl": finding.purls[0] if finding.purls else None,
+            "kind": finding.kind.value,
+        },
+        "severity": finding.severity.name,
+        "severities": {scanner: severity.name for scanner, severity in finding.severities.items()},
+        "fixed": list(finding.fixed),
+        "url": finding.url,
+        "title": finding.title,
+        "status": item.status.value,
+        "reason": item.reason,
+    }
+
+
+def _acceptance_json(entry: Acceptance) -> dict[str, str]:
+    return {"id": entry.id, "package": entry.package, "reason": entry.reason, "until": entry.until.isoformat()}

@@ -1,0 +1,83 @@
+"""The verdict for a comment on a pull request or the summary of a step."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeline.report.report import Report, counts, remarks, scanners
+from pipeline.scan.verdict import Judged, Status
+
+#: A comment on GitHub has at most 65536 characters; the wrapping job may add some.
+_COMMENT = 60_000
+
+
+def markdown(report: Report) -> str:
+    """Return the verdict for a comment on a pull request or the summary of a step."""
+    verdict = report.verdict
+    head = [
+        f"## {'Passed' if verdict.passed else 'Not passed'}: `{report.image}`",
+        "",
+        *(f"- **{cell(line)}**" for line in verdict.lines),
+        "",
+        f"`{report.digest}`, {report.time:%Y-%m-%d %H:%M} UTC",
+        "",
+    ]
+    foot = [
+        *markdown_table(*scanners(report)),
+        "",
+        *(f"- {cell(line)}" for line in remarks(report)),
+    ]
+    overview = markdown_table(*counts(report))
+    sections = [
+        ("What breaks the policy", verdict.breaking),
+        ("Accepted, and said not to apply", (*verdict.accepted, *verdict.suppressed)),
+        ("Tolerated", verdict.having(Status.TOLERATED)),
+    ]
+    room = _COMMENT - sum(len(line) + 1 for line in (*head, *overview, *foot))
+    middle: list[str] = []
+    for title, items in sections:
+        lines = list(_section(title, items, room))
+        room -= sum(len(line) + 1 for line in lines)
+        middle += lines
+    return "\n".join((*head, *overview, "", *middle, *foot)).rstrip() + "\n"
+
+
+def _section(title: str, items: Sequence[Judged], room: int) -> Iterator[str]:
+    if not items:
+        return
+    left = room - 200
+    rows = []
+    for item in items:
+        finding = item.finding
+        link = f"[{finding.id}]({finding.url})" if finding.url.startswith("https://") else finding.id
+        row = (
+            finding.severity.name,
+            link,
+            cell(f"{finding.package} {finding.version}"),
+            finding.kind.value,
+            cell(", ".join(finding.fixed) or "-"),
+            ", ".join(finding.severities),
+            cell("; ".join(filter(None, (item.reason, finding.title)))),
+        )
+        left -= sum(map(len, row)) + 3 * len(row)
+        if left < 0:
+            break
+        rows.append(row)
+    yield "<details open>" if items[0].status is Status.BREAKING else "<details>"
+    yield from (f"<summary>{title}: {len(items)}</summary>", "")
+    header = ("severity", "advisory", "package", "where", "fixed in", "seen by", "remark")
+    yield from markdown_table(header, rows)
+    if len(rows) < len(items):
+        yield from ("", f"... and {len(items) - len(rows)} more: see `findings.json`.")
+    yield from ("", "</details>", "")
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a table; its cells are Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def cell(text: str) -> str:
+    """Make text of others harmless in Markdown: an advisory's title may hold anything."""
+    for char, safe in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("@", "&#64;")):
+        text = text.replace(char, safe)
+    return " ".join(text.replace("[", "\\[").replace("`", "\\`").split())

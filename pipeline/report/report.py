@@ -1,0 +1,132 @@
+"""What every report is made of."""
+
+import collections
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator
+
+import dagger
+
+from pipeline.sbom.sbom import Image
+from pipeline.scan.databases import MAX_AGE
+from pipeline.scan.findings import Scan, Severity
+from pipeline.scan.policy import Criteria, acceptances, statements
+from pipeline.scan.scanners import Results
+from pipeline.scan.verdict import Status, Verdict, judge
+from pipeline.table import count
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """What the reports are made of."""
+
+    #: Name and tag, as the user knows it.
+    image: str
+    #: `sha256:...`
+    digest: str
+    #: Of the verdict.
+    time: dt.datetime
+    scans: tuple[Scan, ...]
+    verdict: Verdict
+    #: What else a reader should know, such as a scanner that was not asked and why.
+    notes: tuple[str, ...] = ()
+    #: Components of the SBOM by kind, if one was made.
+    components: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+async def reported(
+    results: Results, criteria: Criteria, image: Image, source: dagger.Directory | None = None
+) -> Report:
+    """Judge what the scanners found.
+
+    Parameters
+    ----------
+    results
+        Of the scanners.
+    criteria
+        The policy, as given.
+    image
+        What was scanned.
+    source
+        The project, whose acceptance file counts if none is given.
+    """
+    now = dt.datetime.now(dt.UTC)
+    tagged = f"{image.name}:{image.version}"
+    verdict = judge(
+        results.scans,
+        criteria.policy,
+        now=now,
+        statements=await statements(criteria, results.sbom),
+        acceptances=await acceptances(criteria, source),
+        image=(tagged, f"{image.name}@{image.digest}", image.purl),
+        max_age=None if criteria.accept_old_db else MAX_AGE,
+    )
+    notes = (
+        ("Docker Scout ran: see scout.sarif; it does not count in the verdict",)
+        if results.scout
+        else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
+    )
+    counts = results.sbom.counts_by_kind() if results.sbom else {}
+    return Report(tagged, image.digest, now, results.scans, verdict, notes, counts)
+
+
+def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the table of sightings by severity and run, and of the findings that they come to."""
+    joined = collections.Counter(item.finding.severity for item in report.verdict.judged)
+    breaking = collections.Counter(item.finding.severity for item in report.verdict.breaking)
+    seen = [collections.Counter(sighting.severity for sighting in run.sightings) for run in report.scans]
+    header = ("severity", *(f"{run.scanner}, {run.target}" for run in report.scans), "joined", "breaking")
+    rows = [
+        (
+            severity.name,
+            *("?" if run.failure else str(counts[severity]) for run, counts in zip(report.scans, seen, strict=True)),
+            str(joined[severity]),
+            str(breaking[severity]),
+        )
+        for severity in reversed(Severity)
+    ]
+    return header, rows
+
+
+def scanners(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the table of the scanners' runs and their databases."""
+    header = ("scanner", "looked at", "version", "result", "database built", "age")
+    return header, [_scanner_row(run, report.time) for run in report.scans]
+
+
+def _scanner_row(run: Scan, time: dt.datetime) -> tuple[str, ...]:
+    days = (time - run.database.built).days if run.database else 0
+    return (
+        run.scanner,
+        run.target,
+        run.version or "-",
+        "FAILED" if run.failure else "ran",
+        f"{run.database.built:%Y-%m-%d}" if run.database else "-",
+        count(days, "day") if run.database else "-",
+    )
+
+
+def remarks(report: Report) -> Iterator[str]:
+    """Return what else a reader should know, a line each."""
+    verdict = report.verdict
+    if report.components:
+        yield "components: " + ", ".join(f"{number} {kind}" for kind, number in report.components.items())
+    for word, items in (
+        ("accepted", verdict.accepted),
+        ("not affected or fixed by VEX", verdict.suppressed),
+        ("tolerated", verdict.having(Status.TOLERATED)),
+    ):
+        if items:
+            yield f"{word}: {len(items)}"
+    for reason, times in sorted(collections.Counter(item.reason for item in verdict.dropped).items()):
+        yield f"dropped as false: {times} ({reason})"
+    for entry in verdict.expired:
+        yield f"acceptance expired on {entry.until}: {entry.id} of {entry.package}"
+    for entry in verdict.unmatched:
+        yield f"acceptance matches no finding: {entry.id} of {entry.package}; remove it"
+    yield from report.notes
+
+
+def rfc3339(time: dt.datetime) -> str:
+    """Return a time as the formats want it."""
+    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,109 @@
+"""SARIF 2.1.0 for code scanning services."""
+
+import json
+import urllib.parse
+from typing import Any
+
+from pipeline.report.report import Report, rfc3339
+from pipeline.sbom.component import Kind
+from pipeline.scan.findings import Finding, Severity
+from pipeline.scan.verdict import Judged, Status
+
+# What GitHub makes of `security-severity`: over 9.0 critical, over 7.0 high, over 4.0 medium.
+_SARIF = {
+    Severity.CRITICAL: ("error", "9.5"),
+    Severity.HIGH: ("error", "8.0"),
+    Severity.MEDIUM: ("warning", "5.5"),
+    Severity.LOW: ("note", "2.0"),
+    Severity.NEGLIGIBLE: ("note", "0.5"),
+    Severity.UNKNOWN: ("warning", "0.0"),
+}
+
+
+def sarif(report: Report) -> str:
+    """Return one SARIF 2.1.0 log of the joined findings; what is accepted or said not to apply is suppressed in it."""
+    judged = report.verdict.judged
+    rules = {item.finding.id: item.finding for item in reversed(judged)}
+    order = sorted(rules)
+    document = {
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {
+                        "name": "erlmcp-pipeline",
+                        "rules": [_rule(rules[name]) for name in order],
+                    },
+                    "extensions": [
+                        {"name": run.scanner, **({"version": run.version} if run.version else {})}
+                        for run in {run.scanner: run for run in report.scans}.values()
+                    ],
+                },
+                "invocations": [
+                    {
+                        "executionSuccessful": not any(run.failure for run in report.scans),
+                        "endTimeUtc": rfc3339(report.time),
+                        "toolExecutionNotifications": [
+                            {
+                                "level": "error",
+                                "message": {"text": f"{run.scanner} ({run.target}): {run.failure}"},
+                            }
+                            for run in report.scans
+                            if run.failure
+                        ],
+                    }
+                ],
+                "results": [_result(item, order.index(item.finding.id), report) for item in judged],
+                "columnKind": "utf16CodeUnits",
+                "properties": {"image": report.image, "digest": report.digest},
+            }
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(finding: Finding) -> dict[str, Any]:
+    rule: dict[str, Any] = {
+        "id": finding.id,
+        "shortDescription": {"text": finding.title or finding.id},
+        "defaultConfiguration": {"level": _SARIF[finding.severity][0]},
+        "properties": {"security-severity": _SARIF[finding.severity][1], "tags": ["security", "vulnerability"]},
+    }
+    if finding.url.startswith(("https://", "http://")):
+        rule["helpUri"] = finding.url
+    return rule
+
+
+def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
+    finding = item.finding
+    fixed = f"; fixed in {', '.join(finding.fixed)}" if finding.fixed else "; no fixed version is known"
+    # A service shows a finding beside a file of the repository: the lock names dependencies, the image has no file.
+    path = "rebar.lock" if finding.kind in (Kind.HEX, Kind.GIT) else report.image
+    result: dict[str, Any] = {
+        "ruleId": finding.id,
+        "ruleIndex": rule,
+        "level": _SARIF[finding.severity][0],
+        "message": {
+            "text": f"{finding.package} {finding.version} ({finding.kind.value}): "
+            f"{finding.title or finding.id}{fixed}; seen by {', '.join(finding.severities)}"
+        },
+        "locations": [
+            {
+                "physicalLocation": {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": 1}},
+                "logicalLocations": [{"fullyQualifiedName": f"{finding.package}@{finding.version}", "kind": "package"}],
+            }
+        ],
+        "partialFingerprints": {"package/advisory/v1": f"{finding.kind.value}/{finding.package}/{finding.id}"},
+        "properties": {"status": item.status.value, "severity": finding.severity.name},
+    }
+    if item.status in (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED):
+        result["suppressions"] = [
+            {"kind": "external", "status": "accepted", "justification": f"{item.status.value}: {item.reason}"}
+        ]
+    return result
+
+
+def _uri(path: str) -> str:
+    # In a relative reference a colon in the first segment would be the end of a scheme.
+    return urllib.parse.quote(path)

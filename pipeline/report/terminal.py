@@ -1,0 +1,56 @@
+"""The verdict for a terminal, and as the end of a command."""
+
+from collections.abc import Iterable
+
+from pipeline.errors import PolicyError, ScannerError
+from pipeline.report.report import Report, counts, remarks, scanners
+from pipeline.scan.verdict import Judged
+from pipeline.table import table
+
+_WIDTH = 80
+
+
+def terminal(report: Report) -> str:
+    """Return the verdict for people, 80 columns wide, without colours."""
+    verdict = report.verdict
+    parts = [f"{report.image}\n{report.digest}\n", table(*counts(report), _WIDTH)]
+    if verdict.breaking:
+        parts.append(f"what breaks the policy ({verdict.policy})\n" + _findings_table(verdict.breaking))
+        parts.append("".join(f"{item.finding.id}: {item.reason}\n" for item in verdict.breaking if item.reason))
+    parts.append(table(*scanners(report), _WIDTH))
+    parts.append("".join(f"{line}\n" for line in remarks(report)))
+    parts.append("".join(f"{line}\n" for line in verdict.lines))
+    return "\n".join(part for part in parts if part)
+
+
+def _findings_table(items: Iterable[Judged]) -> str:
+    rows = [
+        (
+            item.finding.severity.name,
+            item.finding.id,
+            f"{item.finding.package} {item.finding.version}",
+            ", ".join(item.finding.fixed) or "-",
+            ", ".join(item.finding.severities),
+        )
+        for item in items
+    ]
+    return table(("severity", "advisory", "package", "fixed in", "seen by"), rows, _WIDTH)
+
+
+def conclude(report: Report) -> str:
+    """Return the verdict for people.
+
+    Raises
+    ------
+    ScannerError
+        If a scanner failed or a database is too old: nothing is decided then.
+    PolicyError
+        If the image breaks the policy.
+    """
+    text = terminal(report)
+    verdict = report.verdict
+    if verdict.passed:
+        return text
+    # What went wrong stands at both ends: the first line is what a summary shows, the last what a terminal does.
+    message = f"{verdict.lines[0]}\n\n{text}"
+    raise PolicyError(message) if verdict.decided else ScannerError(message)
