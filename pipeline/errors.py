@@ -30,7 +30,15 @@ class ScannerError(PipelineError):
     """A scanner did not do its work, or its database is too old: nothing is known, good or bad."""
 
 
-for _class in (PipelineError, InputError, BuildError, PolicyError, ScannerError):
+class RegistryError(PipelineError):
+    """A registry, or a service of Sigstore, did not do what was asked; the message says what was done before."""
+
+
+class VerificationError(PipelineError):
+    """An image is not proved to be what it should be."""
+
+
+for _class in (PipelineError, InputError, BuildError, PolicyError, ScannerError, RegistryError, VerificationError):
     # The engine prefixes the message with module and class: "InputError: …" reads better than our module path.
     _class.__module__ = "builtins"
 

@@ -8,8 +8,6 @@ import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, field, function, object_type
 
 from pipeline import (
-    _publish,
-    _reference,
     handover,
 )
 from pipeline.build.applications import compiled
@@ -28,6 +26,16 @@ from pipeline.project.images import Images, check_reference, default_images, par
 from pipeline.project.project import Project
 from pipeline.project.reader import read
 from pipeline.project.source import SOURCE_IGNORE, filtered
+from pipeline.registry.content import digests_of, existing_tags, layout_content, registry_content, resolve
+from pipeline.registry.promote import promote
+from pipeline.registry.provenance import provenance_of
+from pipeline.registry.publish import Order, carry_out, publish_steps, render_dry_run
+from pipeline.registry.reference import Reference, parse_repository
+from pipeline.registry.rescan import rescan
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, PROVENANCE, SPDX, Signing
+from pipeline.registry.tags import check_moves, choose_tags
+from pipeline.registry.tools import Login, Tools, tools_for
+from pipeline.registry.verify import Signer, verify
 from pipeline.report.compliance import checks, compliance
 from pipeline.report.documents import documents
 from pipeline.report.findings import findings_json
@@ -381,14 +389,14 @@ class Erlmcp:
         signing = (
             None
             if unsigned
-            else _publish.Signing(cosign_key, cosign_password, identity_token, transparency_log=transparency_log)
+            else Signing(cosign_key, cosign_password, identity_token, transparency_log=transparency_log)
         )
         project, application = await self._read()
-        repository = _reference.repository(self._repository(application), "--repository")
-        tools = await self._tools({repository.host: _publish.Login(user, password)})
+        repository = parse_repository(self._repository(application), "--repository")
+        tools = await self._tools({repository.host: Login(user, password)})
 
         def choose(existing: tuple[str, ...] = ()) -> tuple[str, ...]:
-            return _reference.tags(
+            return choose_tags(
                 version=version,
                 branch=branch,
                 pull_request=pull_request,
@@ -398,14 +406,14 @@ class Erlmcp:
             )
 
         choose()  # before anything is asked, for its errors
-        existing = await _publish.existing_tags(tools, repository)
+        existing = await existing_tags(tools, repository)
         subject = await self._subject(project, application)
         results, report = await self._judged(subject, criteria)
         conclude(report)
         chosen, digest = choose(existing), subject.image.digest
-        standing = await _publish.standing(tools, repository, chosen, existing)
-        _publish.check_moves(standing, digest, move=move)
-        provenance = await _publish.provenance(
+        standing = await digests_of(tools, repository, chosen, existing)
+        check_moves(standing, digest, move=move)
+        provenance = await provenance_of(
             project,
             tools.images,
             source=labels(project, application).get(_SOURCE, ""),
@@ -415,16 +423,16 @@ class Erlmcp:
         )
         written = documents(report, results)
         predicates = {
-            _publish.SPDX: written["sbom.spdx.json"],
-            _publish.CYCLONEDX: written["sbom.cdx.json"],
-            _publish.FINDINGS: written["findings.json"],
-            _publish.PROVENANCE: provenance.predicate(),
+            SPDX: written["sbom.spdx.json"],
+            CYCLONEDX: written["sbom.cdx.json"],
+            FINDINGS: written["findings.json"],
+            PROVENANCE: provenance.predicate(),
         }
-        order = _publish.Order(repository, subject.published, digest, chosen, signing, predicates)
-        steps = _publish.publish_steps(tools, order)
+        order = Order(repository, subject.published, digest, chosen, signing, predicates)
+        steps = publish_steps(tools, order)
         if dry_run:
-            return _publish.dry_run(steps, await _publish.layout_content(subject.published, digest), standing)
-        await _publish.carry_out(steps)
+            return render_dry_run(steps, await layout_content(subject.published, digest), standing)
+        await carry_out(steps)
         return repository.at(digest)
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
@@ -436,12 +444,12 @@ class Erlmcp:
         password: Password = None,
     ) -> Published:
         """Look at a published image: its digest, tags, platforms and sizes."""
-        image = _reference.Reference.parse(reference, "--reference")
-        tools = await self._tools({image.host: _publish.Login(user, password)})
-        digest = await _publish.resolve(tools, image)
-        content = await _publish.registry_content(tools, image, digest)
-        existing = await _publish.existing_tags(tools, image)
-        named = await _publish.standing(tools, image, existing, existing)
+        image = Reference.parse(reference, "--reference")
+        tools = await self._tools({image.host: Login(user, password)})
+        digest = await resolve(tools, image)
+        content = await registry_content(tools, image, digest)
+        existing = await existing_tags(tools, image)
+        named = await digests_of(tools, image, existing, existing)
         return Published(  # type: ignore[call-arg] # the SDK makes it a dataclass, which mypy does not see
             reference=image.at(digest),
             digest=digest,
@@ -463,10 +471,10 @@ class Erlmcp:
         password: Password = None,
     ) -> str:
         """Prove that an image is signed and attested (SPDX, CycloneDX, verdict, provenance); show what was proved."""
-        image = _reference.Reference.parse(reference, "--reference")
-        signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
-        tools = await self._tools({image.host: _publish.Login(user, password)})
-        return (await _publish.verify(tools, image, signer)).render()
+        image = Reference.parse(reference, "--reference")
+        signer = Signer(key, identity, issuer, transparency_log=transparency_log)
+        tools = await self._tools({image.host: Login(user, password)})
+        return (await verify(tools, image, signer)).render()
 
     @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
     async def promote(
@@ -492,17 +500,17 @@ class Erlmcp:
         accept_old_db: AcceptOldDb = False,
     ) -> str:
         """Copy an image, byte for byte with signature and attestations, and tag it; after verify and a fresh scan."""
-        image = _reference.Reference.parse(reference, "--reference")
-        target = _reference.repository(to or image.repository, "--to")
-        signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
-        logins = {target.host: _publish.Login(to_user, to_password), image.host: _publish.Login(user, password)}
+        image = Reference.parse(reference, "--reference")
+        target = parse_repository(to or image.repository, "--to")
+        signer = Signer(key, identity, issuer, transparency_log=transparency_log)
+        logins = {target.host: Login(to_user, to_password), image.host: Login(user, password)}
         tools = await self._tools(logins)
         criteria = Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
-        return await _publish.promote(
+        return await promote(
             tools,
             image,
             target,
-            _reference.tags(given=tags),
+            choose_tags(given=tags),
             signer,
             move=move,
             scan=(lambda text: self._today(image, text, criteria)) if fresh_scan else None,
@@ -526,19 +534,19 @@ class Erlmcp:
         accept_old_db: AcceptOldDb = False,
     ) -> str:
         """Judge a published image by today's databases; fail on what is new and breaks the policy."""
-        image = _reference.Reference.parse(reference, "--reference")
-        signer = _publish.Signer(key, identity, issuer, transparency_log=transparency_log)
-        tools = await self._tools({image.host: _publish.Login(user, password)})
+        image = Reference.parse(reference, "--reference")
+        signer = Signer(key, identity, issuer, transparency_log=transparency_log)
+        tools = await self._tools({image.host: Login(user, password)})
         criteria = Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
-        return await _publish.rescan(tools, image, signer, lambda text: self._today(image, text, criteria))
+        return await rescan(tools, image, signer, lambda text: self._today(image, text, criteria))
 
-    async def _tools(self, logins: dict[str, _publish.Login]) -> _publish.Tools:
-        return await _publish.tools(await self._images(), logins, self.registry_service)
+    async def _tools(self, logins: dict[str, Login]) -> Tools:
+        return await tools_for(await self._images(), logins, self.registry_service)
 
     def _repository(self, application: Application) -> str:
         return self.repository or f"ghcr.io/banyan-platform/{application.name}"
 
-    async def _today(self, image: _reference.Reference, cyclonedx: str, criteria: Criteria) -> str:
+    async def _today(self, image: Reference, cyclonedx: str, criteria: Criteria) -> str:
         results = await scan_document(await self._images(), self._databases(), cyclonedx)
         about = Image(image.repository, image.tag, image.digest, "")
         return findings_json(await reported(results, criteria, about, self.source))

@@ -11,25 +11,19 @@ import pytest
 from dagger import dag
 from recorder import Chain, Recorder, exec_error
 
-from pipeline import _publish
-from pipeline._publish import (
-    FINDINGS,
-    PREDICATES,
-    PROVENANCE,
-    SIGNATURE,
-    SPDX,
-    Login,
-    Order,
-    RegistryError,
-    Signer,
-    Signing,
-    Tools,
-    VerificationError,
-)
-from pipeline._reference import Reference
-from pipeline.errors import InputError, PolicyError
+from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
 from pipeline.project.images import default_images
 from pipeline.project.project import Project
+from pipeline.registry.content import Content, digests_of, existing_tags, read_content
+from pipeline.registry.promote import promote
+from pipeline.registry.provenance import provenance_of
+from pipeline.registry.publish import Order, carry_out, publish_steps, render_dry_run
+from pipeline.registry.reference import Reference
+from pipeline.registry.rescan import compare, rescan
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
+from pipeline.registry.tags import check_moves
+from pipeline.registry.tools import Login, Tools, tools_for
+from pipeline.registry.verify import Signer, verify
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +56,7 @@ def secret(text: str) -> dagger.Secret:
 
 async def tools(service: dagger.Service | None = None) -> Tools:
     host = "registry.localhost:5000" if service else REPOSITORY.host
-    return await _publish.tools(default_images(), {host: Login("robot", secret(PASSWORD))}, service)
+    return await tools_for(default_images(), {host: Login("robot", secret(PASSWORD))}, service)
 
 
 def key_signing() -> Signing:
@@ -141,8 +135,8 @@ def failing(recorder: Recorder, word: str, stderr: str) -> None:
 
 async def test_tags_move_last(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = _publish.publish_steps(await tools(), order(recorder, key_signing()))
-    await _publish.carry_out(steps)
+    steps = publish_steps(await tools(), order(recorder, key_signing()))
+    await carry_out(steps)
     assert commands(recorder) == [
         "public-key",
         "push",
@@ -156,7 +150,7 @@ async def test_tags_move_last(recorder: Recorder) -> None:
 
 async def test_everything_but_tags_goes_by_digest(recorder: Recorder) -> None:
     knows_password(recorder)
-    await _publish.carry_out(_publish.publish_steps(await tools(), order(recorder, key_signing())))
+    await carry_out(publish_steps(await tools(), order(recorder, key_signing())))
     execs = recorder.execs()
     assert {args(chain)[-1] for chain in execs if args(chain)[0] in ("push", "sign", "attest")} == {PINNED}
     assert {args(chain)[1] for chain in execs if args(chain)[0] == "tag"} == {PINNED}
@@ -166,8 +160,8 @@ async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
     ready = await tools()
-    await _publish.carry_out(_publish.publish_steps(ready, order(recorder, key_signing())))
-    await _publish.verify(ready, IMAGE, signer())
+    await carry_out(publish_steps(ready, order(recorder, key_signing())))
+    await verify(ready, IMAGE, signer())
     images = default_images()
     signing = {"sign", "attest", "public-key"}
     for chain in recorder.execs():
@@ -179,8 +173,8 @@ async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
 
 async def test_an_identity_token_is_a_file_of_the_container_that_signs(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = _publish.publish_steps(await tools(), order(recorder, Signing(identity_token=secret(TOKEN))))
-    await _publish.carry_out(steps)
+    steps = publish_steps(await tools(), order(recorder, Signing(identity_token=secret(TOKEN))))
+    await carry_out(steps)
     for chain in recorder.execs():
         has_token = "/signing/token" in mounts(chain, "withMountedSecret")
         assert has_token == (args(chain)[0] in {"sign", "attest"})
@@ -191,8 +185,8 @@ async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
     ready = await tools()
-    await _publish.carry_out(_publish.publish_steps(ready, order(recorder, key_signing())))
-    await _publish.promote(ready, IMAGE, PRODUCTION, ("1",), signer(), move=False, scan=None)
+    await carry_out(publish_steps(ready, order(recorder, key_signing())))
+    await promote(ready, IMAGE, PRODUCTION, ("1",), signer(), move=False, scan=None)
     text = recorder.text()
     login = base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
     for plain in (PASSWORD, KEY, KEY_PASSWORD, login):
@@ -203,8 +197,8 @@ async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
 async def test_what_a_registry_says_is_never_an_old_answer(recorder: Recorder) -> None:
     knows_password(recorder)
     ready = await tools()
-    await _publish.existing_tags(ready, REPOSITORY)
-    await _publish.existing_tags(ready, REPOSITORY)
+    await existing_tags(ready, REPOSITORY)
+    await existing_tags(ready, REPOSITORY)
     first, second = recorder.execs()
     assert args(first) == args(second)
     assert first.content_key != second.content_key
@@ -213,7 +207,7 @@ async def test_what_a_registry_says_is_never_an_old_answer(recorder: Recorder) -
 async def test_a_service_is_bound_by_the_one_name_that_means_plain_http(recorder: Recorder) -> None:
     knows_password(recorder)
     service = dag.host().service([dagger.PortForward(backend=5000)])
-    await _publish.existing_tags(await tools(service), Reference("registry.localhost:5000", "erlmcp"))
+    await existing_tags(await tools(service), Reference("registry.localhost:5000", "erlmcp"))
     (chain,) = recorder.execs()
     assert [call.args["alias"] for call in chain.calls("withServiceBinding")] == ["registry.localhost"]
     assert not any("insecure" in word or "http" in word for word in args(chain))
@@ -232,12 +226,12 @@ async def test_a_service_is_bound_by_the_one_name_that_means_plain_http(recorder
 async def test_a_host_that_leads_nowhere_is_refused(host: str, bound: bool, message: str) -> None:  # noqa: FBT001 # a table
     service = dag.host().service([dagger.PortForward(backend=5000)]) if bound else None
     with pytest.raises(InputError) as raised:
-        await _publish.tools(default_images(), {host: Login()}, service)
+        await tools_for(default_images(), {host: Login()}, service)
     assert message in str(raised.value)
 
 
 async def test_without_a_login_there_is_no_secret(recorder: Recorder) -> None:
-    await _publish.existing_tags(await _publish.tools(default_images(), {"ghcr.io": Login()}), REPOSITORY)
+    await existing_tags(await tools_for(default_images(), {"ghcr.io": Login()}), REPOSITORY)
     assert not recorder.secrets()
 
 
@@ -267,7 +261,7 @@ async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: R
     knows_password(recorder)
     failing(recorder, "sign", "WARNING: x\nError: the log does not answer\nerror during command execution: again")
     with pytest.raises(RegistryError) as raised:
-        await _publish.carry_out(_publish.publish_steps(await tools(), order(recorder, key_signing())))
+        await carry_out(publish_steps(await tools(), order(recorder, key_signing())))
     lines = str(raised.value).splitlines()
     assert lines[0] == "could not sign it with the key given, logged nowhere: the log does not answer"
     assert [line for line in lines if line.startswith("done:")] == [
@@ -282,7 +276,7 @@ async def test_a_key_that_cannot_be_read_pushes_nothing(recorder: Recorder) -> N
     knows_password(recorder)
     failing(recorder, "public-key", "Error: reading key: decryption failed")
     with pytest.raises(RegistryError, match="could not read --cosign-key: reading key: decryption failed"):
-        await _publish.carry_out(_publish.publish_steps(await tools(), order(recorder, key_signing())))
+        await carry_out(publish_steps(await tools(), order(recorder, key_signing())))
     assert commands(recorder) == ["public-key"]
 
 
@@ -290,26 +284,26 @@ async def test_a_refused_login_is_named(recorder: Recorder) -> None:
     knows_password(recorder)
     failing(recorder, "ls", "Error: GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required")
     with pytest.raises(RegistryError, match=r"nothing was pushed: .* refused the login"):
-        await _publish.existing_tags(await tools(), REPOSITORY)
+        await existing_tags(await tools(), REPOSITORY)
 
 
 async def test_a_repository_that_is_not_there_yet_has_no_tags(recorder: Recorder) -> None:
     knows_password(recorder)
     failing(recorder, "ls", "Error: NAME_UNKNOWN: repository name not known to registry")
-    assert await _publish.existing_tags(await tools(), REPOSITORY) == ()
+    assert await existing_tags(await tools(), REPOSITORY) == ()
 
 
 async def test_unsigned_is_pushed_and_tagged_alone(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = _publish.publish_steps(await tools(), order(recorder, None))
+    steps = publish_steps(await tools(), order(recorder, None))
     assert [step.args[0] for step in steps] == ["push", "tag", "tag"]
 
 
 async def test_a_dry_run_says_the_steps_and_does_none(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = _publish.publish_steps(await tools(), order(recorder, key_signing()))
-    content = _publish.Content(DIGEST, {"linux/amd64": 41_800_000}, {OTHER: 123})
-    text = _publish.dry_run(steps, content, {"latest": OTHER, "3.0.0": DIGEST})
+    steps = publish_steps(await tools(), order(recorder, key_signing()))
+    content = Content(DIGEST, {"linux/amd64": 41_800_000}, {OTHER: 123})
+    text = render_dry_run(steps, content, {"latest": OTHER, "3.0.0": DIGEST})
     assert text.startswith("dry run: nothing was pushed")
     assert [f"would {step.name}" for step in steps] == [line for line in text.splitlines() if line.startswith("would")]
     assert f"latest is now {OTHER}" in text
@@ -331,10 +325,10 @@ async def test_a_dry_run_says_the_steps_and_does_none(recorder: Recorder) -> Non
 )
 def test_a_version_keeps_its_image(standing: dict[str, str], move: bool, refused: str) -> None:  # noqa: FBT001 # a table
     if not refused:
-        _publish.check_moves(standing, DIGEST, move=move)
+        check_moves(standing, DIGEST, move=move)
         return
     with pytest.raises(PolicyError) as raised:
-        _publish.check_moves(standing, DIGEST, move=move)
+        check_moves(standing, DIGEST, move=move)
     assert refused in str(raised.value)
     assert "nothing was pushed" in str(raised.value)
 
@@ -342,7 +336,7 @@ def test_a_version_keeps_its_image(standing: dict[str, str], move: bool, refused
 async def test_a_tag_is_looked_up_whatever_the_reference_named(recorder: Recorder) -> None:
     knows_password(recorder)
     recorder.answer("Container.stdout", OTHER, when=lambda chain: args(chain.parent)[0] == "digest")
-    assert await _publish.standing(await tools(), IMAGE, ["3.0.0", "new"], ["3.0.0"]) == {"3.0.0": OTHER}
+    assert await digests_of(await tools(), IMAGE, ["3.0.0", "new"], ["3.0.0"]) == {"3.0.0": OTHER}
 
 
 async def test_an_index_has_the_sizes_of_its_platforms() -> None:
@@ -364,7 +358,7 @@ async def test_an_index_has_the_sizes_of_its_platforms() -> None:
         assert kind == ("blob" if name.startswith("config") else "manifest")
         return texts[name]
 
-    content = await _publish.read_content(DIGEST, read)
+    content = await read_content(DIGEST, read)
     assert content.sizes == {"linux/amd64": 111, "linux/arm64/v8": 112}
     assert content.blobs == {
         "config amd64": 10,
@@ -380,7 +374,7 @@ async def test_a_proof_says_who_what_and_from_where(recorder: Recorder) -> None:
     source = {"name": "source", "uri": "git+https://example.org/erlmcp@abc"}
     made = {"buildDefinition": {"resolvedDependencies": [source]}, "runDetails": {"builder": {"id": "https://ci"}}}
     trusting(recorder, provenance=envelope(PROVENANCE, predicate=made))
-    text = (await _publish.verify(await tools(), IMAGE, signer())).render()
+    text = (await verify(await tools(), IMAGE, signer())).render()
     for words in (PINNED, "the key given", "https://example.org/erlmcp@abc", "https://ci", "PASSED", *PREDICATES):
         assert words in text
 
@@ -389,7 +383,7 @@ async def test_a_tag_is_looked_up_once_and_proved_by_digest(recorder: Recorder) 
     knows_password(recorder)
     trusting(recorder)
     recorder.answer("Container.stdout", DIGEST + "\n", when=lambda chain: args(chain.parent)[0] == "digest")
-    await _publish.verify(await tools(), dataclasses.replace(REPOSITORY, tag="latest"), signer())
+    await verify(await tools(), dataclasses.replace(REPOSITORY, tag="latest"), signer())
     assert {args(chain)[-1] for chain in recorder.execs() if args(chain)[0].startswith("verify")} == {PINNED}
 
 
@@ -415,7 +409,7 @@ async def test_what_is_not_proved_is_refused(
     knows_password(recorder)
     trusting(recorder, signed, **envelopes)
     with pytest.raises(VerificationError) as raised:
-        await _publish.verify(await tools(), IMAGE, signer())
+        await verify(await tools(), IMAGE, signer())
     assert message in str(raised.value)
 
 
@@ -425,7 +419,7 @@ async def test_cosign_that_refuses_is_believed(recorder: Recorder, word: str) ->
     trusting(recorder)
     failing(recorder, word, "Error: no matching signatures")
     with pytest.raises(VerificationError, match="holds: no matching signatures"):
-        await _publish.verify(await tools(), IMAGE, signer())
+        await verify(await tools(), IMAGE, signer())
 
 
 async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorder) -> None:
@@ -437,7 +431,7 @@ async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorde
         scanned.append(json.loads(sbom))
         return json.dumps(FOUND)
 
-    await _publish.promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
+    await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
     verified = ["verify", *(f"verify-attestation {kind}" for kind in PREDICATES)]
     assert commands(recorder) == ["ls", *verified, "tree", "copy", "copy", *verified, "tag 3.0.0"]
     assert len(scanned) == 1
@@ -448,7 +442,7 @@ async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorde
 async def test_promotion_within_a_repository_copies_nothing(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
-    await _publish.promote(await tools(), IMAGE, REPOSITORY, ("stable",), signer(), move=False, scan=None)
+    await promote(await tools(), IMAGE, REPOSITORY, ("stable",), signer(), move=False, scan=None)
     assert "copy" not in commands(recorder)
     assert commands(recorder)[-1] == "tag stable"
 
@@ -461,7 +455,7 @@ async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> 
         return json.dumps({**FOUND, "verdict": {"passed": False, "lines": ["POLICY FAILED: 1 finding"]}})
 
     with pytest.raises(PolicyError, match=r"nothing was promoted(?s:.*)POLICY FAILED: 1 finding"):
-        await _publish.promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
+        await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
     assert not {"copy", "tag 3.0.0"} & set(commands(recorder))
 
 
@@ -469,7 +463,7 @@ async def test_what_is_not_proved_is_not_promoted(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder, claims(*PREDICATES))
     with pytest.raises(VerificationError):
-        await _publish.promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=None)
+        await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=None)
     assert not {"copy", "tag 3.0.0"} & set(commands(recorder))
 
 
@@ -477,7 +471,7 @@ async def test_promotion_wants_a_digest(recorder: Recorder) -> None:
     knows_password(recorder)
     tagged = dataclasses.replace(REPOSITORY, tag="latest")
     with pytest.raises(InputError, match="promote takes an image by its digest"):
-        await _publish.promote(await tools(), tagged, PRODUCTION, ("1",), signer(), move=False, scan=None)
+        await promote(await tools(), tagged, PRODUCTION, ("1",), signer(), move=False, scan=None)
     assert not recorder.execs()
 
 
@@ -507,7 +501,7 @@ def finding(name: str, status: str, package: str = "ssh", aliases: tuple[str, ..
     ],
 )
 def test_a_rescan_tells_what_is_new(then: list[dict], now: list[dict], title: str, alarming: bool) -> None:  # noqa: FBT001 # a table
-    text, alarm = _publish.compare({**FOUND, "findings": then}, {**FOUND, "findings": now})
+    text, alarm = compare({**FOUND, "findings": then}, {**FOUND, "findings": now})
     assert text.startswith(title)
     assert alarm is alarming
 
@@ -515,7 +509,7 @@ def test_a_rescan_tells_what_is_new(then: list[dict], now: list[dict], title: st
 def test_a_rescan_by_half_the_scanners_is_no_good_news() -> None:
     # A scanner crashed, or its database is too old.
     verdict = {"passed": False, "decided": False, "lines": ["SCANNER FAILED: grype (SBOM): it crashed"]}
-    _, alarm = _publish.compare(FOUND, {**FOUND, "verdict": verdict})
+    _, alarm = compare(FOUND, {**FOUND, "verdict": verdict})
     assert alarm
 
 
@@ -532,7 +526,7 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
         apps=("core", "web"),
         revision="1356e12d" * 5,
     )
-    provenance = await _publish.provenance(
+    provenance = await provenance_of(
         made, images, source="https://example.org/erlmcp", flavor="debian", builder="https://ci", invocation="7"
     )
     assert dict(provenance.parameters) == {
@@ -550,13 +544,13 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
 async def test_a_rescan_reads_the_attested_sbom_without_what_is_not_shipped(recorder: Recorder) -> None:
     knows_password(recorder)
     parts = [{"name": "shipped", "scope": "required"}, {"name": "locked", "scope": "excluded"}]
-    trusting(recorder, CycloneDX=envelope(_publish.CYCLONEDX, predicate={"components": parts}))
+    trusting(recorder, CycloneDX=envelope(CYCLONEDX, predicate={"components": parts}))
     read = []
 
     async def scan(sbom: str) -> str:
         read.append(json.loads(sbom))
         return json.dumps(FOUND)
 
-    text = await _publish.rescan(await tools(), IMAGE, signer(), scan)
+    text = await rescan(await tools(), IMAGE, signer(), scan)
     assert [part["name"] for part in read[0]["components"]] == ["shipped"]
     assert "0 new" in text

@@ -7,8 +7,8 @@ import pytest
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 
-from pipeline._provenance import UNNAMED_BUILDER, Provenance, builder_of, source_of
 from pipeline.errors import InputError
+from pipeline.registry.provenance import UNNAMED_BUILDER, Provenance, builder_of, source_of
 
 REVISION = "1356e12d" + "0" * 32
 DIGEST = "a" * 64

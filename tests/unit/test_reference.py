@@ -2,8 +2,9 @@
 
 import pytest
 
-from pipeline._reference import Reference, check_tag, is_version, repository, tags
 from pipeline.errors import InputError
+from pipeline.registry.reference import Reference, parse_repository
+from pipeline.registry.tags import check_tag, choose_tags, is_version
 
 DIGEST = "sha256:" + "a" * 64
 REVISION = "1356e12d0c0ffee0c0ffee0c0ffee0c0ffee0c0f"
@@ -57,7 +58,7 @@ def test_what_is_no_reference_says_why(text: str, problem: str) -> None:
 @pytest.mark.parametrize("text", ["ghcr.io/a:1", f"ghcr.io/a@{DIGEST}"])
 def test_a_repository_has_no_tag(text: str) -> None:
     with pytest.raises(InputError, match="only the repository belongs here"):
-        repository(text, "--repository")
+        parse_repository(text, "--repository")
 
 
 @pytest.mark.parametrize("tag", ["", ".x", "-x", "a/b", "a b", "a" * 129, "é", "3.0.0+1", "a\n", "sha256-" + "a" * 64])
@@ -114,13 +115,13 @@ def test_a_version_is_for_good(tag: str, version: bool) -> None:  # noqa: FBT001
     ],
 )
 def test_tags_follow_the_policy(what: dict, expected: list[str]) -> None:
-    made = tags(**what)
+    made = choose_tags(**what)
     assert list(made) == expected
     assert all(check_tag(tag, "made") for tag in made)
 
 
 def test_long_branches_stay_apart() -> None:
-    (one,), (other,) = tags(branch="x" * 200 + "1"), tags(branch="x" * 200 + "2")
+    (one,), (other,) = choose_tags(branch="x" * 200 + "1"), choose_tags(branch="x" * 200 + "2")
     assert one != other
     assert len(one) == len(other) == 128
 
@@ -141,5 +142,5 @@ def test_long_branches_stay_apart() -> None:
 )
 def test_what_makes_no_tag_is_named(what: dict, message: str) -> None:
     with pytest.raises(InputError) as raised:
-        tags(**what)
+        choose_tags(**what)
     assert message in str(raised.value)

@@ -2,10 +2,16 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
+import dagger
+from dagger import dag
+
 from pipeline.errors import InputError
+from pipeline.project.images import Images, is_pinned
+from pipeline.project.project import Project
 
 #: What kind of build it is: which names `externalParameters` and `internalParameters` have.
 BUILD_TYPE = "https://github.com/banyan-platform/erlmcp/pipeline/build/v1"
@@ -94,3 +100,48 @@ def builder_of(predicate: Mapping[str, Any]) -> str:
     """Return who built it, for people."""
     builder = str(predicate.get("runDetails", {}).get("builder", {}).get("id", ""))
     return "a builder that nobody named" if builder in ("", UNNAMED_BUILDER) else builder
+
+
+async def provenance_of(
+    project: Project, images: Images, *, source: str, flavor: str, builder: str, invocation: str
+) -> Provenance:
+    """Return where an image of a project comes from; images without digest are looked up.
+
+    Parameters
+    ----------
+    project
+        What the user gave.
+    images
+        The table of image references.
+    source
+        The project's repository.
+    flavor
+        Which builder and runtime.
+    builder
+        URI of who runs the pipeline.
+    invocation
+        Which run of it.
+    """
+    parameters: dict[str, Any] = {"flavor": flavor}
+    for field in dataclasses.fields(project):
+        value = getattr(project, field.name)
+        if isinstance(value, dagger.File):
+            parameters[field.name] = {"digest": await value.digest()}
+        elif value and isinstance(value, str | tuple) and field.name not in ("builder", "runtime", "revision"):
+            # A mirror's URL may hold a password; provenance is for everybody.
+            parameters[field.name] = re.sub(r"//[^/@]*@", "//", value) if isinstance(value, str) else list(value)
+    return Provenance(
+        source=source,
+        revision=project.revision,
+        content=await project.source.digest(),
+        parameters=parameters,
+        images={"builder": await _with_digest(project.builder), "runtime": await _with_digest(project.runtime)},
+        tools={key: await _with_digest(images[key]) for key in ("syft", "trivy", "grype", "crane", "cosign")},
+        builder=builder,
+        invocation=invocation,
+        versions={"dagger": await dag.version()},
+    )
+
+
+async def _with_digest(reference: str) -> str:
+    return reference if is_pinned(reference) else await dag.container().from_(reference).image_ref()

@@ -1,21 +1,13 @@
-"""Names in a registry: references, and the policy that makes tags of version, branch and revision."""
+"""The policy that makes tags of version, branch and revision; a version keeps its image."""
 
-import dataclasses
 import hashlib
 import re
-from collections.abc import Collection, Iterable
-from typing import Self
+from collections.abc import Collection, Iterable, Mapping
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PolicyError
+from pipeline.registry.reference import TAG
 
-# Of the distribution specification 1.1 (spec.md, Pulling manifests) and of github.com/distribution/reference.
-_HOST = re.compile(r"(localhost|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+|[a-zA-Z0-9-]+(?=:))(:[0-9]{1,5})?")
-_PATH = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_LONGEST_NAME = 255
 _LONGEST_TAG = 128
-
 # Semantic Versioning 2.0.0, without build metadata: a tag has no place for its plus sign.
 _VERSION = re.compile(r"v?(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
 _REVISION = re.compile(r"[0-9a-f]{12,64}")
@@ -24,72 +16,9 @@ _TAKEN = re.compile(r"v?\d+(\.\d+)*([.-].*)?|latest|(sha|pr)-.*|sha256-.*")
 _SHORT = 12
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reference:
-    """An image in a registry: `host/path[:tag][@digest]`."""
-
-    host: str
-    path: str
-    tag: str = ""
-    digest: str = ""
-
-    @property
-    def repository(self) -> str:
-        """Host and path."""
-        return f"{self.host}/{self.path}"
-
-    def __str__(self) -> str:
-        """Return the whole reference."""
-        return self.repository + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
-
-    def at(self, digest: str) -> str:
-        """Return the name of one content of the repository."""
-        return f"{self.repository}@{digest}"
-
-    @classmethod
-    def parse(cls, text: str, name: str) -> Self:
-        """Read a reference; its host is always named, so that nothing goes to a registry that nobody meant.
-
-        Parameters
-        ----------
-        text
-            `ghcr.io/owner/name:tag`, `…@sha256:…`, or the repository alone.
-        name
-            The argument that it comes from, for the message.
-
-        Raises
-        ------
-        InputError
-            If it is none.
-        """
-        rest, at, digest = text.partition("@")
-        host, slash, path = rest.partition("/")
-        path, colon, tag = path.partition(":")
-        problem = ""
-        if not slash or not _HOST.fullmatch(host):
-            problem = "it does not start with a registry's host"
-        elif not _PATH.fullmatch(path) or len(f"{host}/{path}") > _LONGEST_NAME:
-            problem = f"{path!r} is no name of a repository (small letters, digits, single . _ / - between them)"
-        elif colon and not _TAG.fullmatch(tag):
-            problem = f"{tag!r} is no tag"
-        elif at and not _DIGEST.fullmatch(digest):
-            problem = f"{digest!r} is no digest (sha256: and 64 hexadecimal digits)"
-        if problem:
-            raise InputError(f"{name} {text}: {problem}; expected such as ghcr.io/owner/name")
-        return cls(host, path, tag, digest)
-
-
-def repository(text: str, name: str) -> Reference:
-    """Read a reference that may name a repository only."""
-    reference = Reference.parse(text, name)
-    if reference.tag or reference.digest:
-        raise InputError(f"{name} {text}: only the repository belongs here, without tag and digest")
-    return reference
-
-
 def check_tag(tag: str, name: str) -> str:
     """Return the tag, or raise `InputError` if it cannot be one."""
-    if not _TAG.fullmatch(tag):
+    if not TAG.fullmatch(tag):
         raise InputError(
             f"{name} {tag!r}: no tag; letters, digits, _ . and -, at most {_LONGEST_TAG}, not beginning with . or -"
         )
@@ -103,7 +32,7 @@ def is_version(tag: str) -> bool:
     return bool(_VERSION.fullmatch(tag))
 
 
-def tags(
+def choose_tags(
     *,
     version: str = "",
     branch: str = "",
@@ -193,3 +122,14 @@ def _of_revision(revision: str) -> str:
     if not _REVISION.fullmatch(revision):
         raise InputError(f"--revision {revision}: no git commit (at least {_SHORT} hexadecimal digits)")
     return f"sha-{revision[:_SHORT]}"
+
+
+def check_moves(standing: Mapping[str, str], digest: str, *, move: bool) -> None:
+    """Raise `PolicyError` if a version that exists would become another image."""
+    moved = [tag for tag, old in standing.items() if is_version(tag) and old != digest]
+    if moved and not move:
+        raise PolicyError(
+            "nothing was pushed: "
+            + ", ".join(f"{tag} is {standing[tag]} already" for tag in moved)
+            + f", and this image is {digest}; a version keeps its image, so choose another or say --move"
+        )

@@ -1,0 +1,86 @@
+"""Gives a published image its tags in another repository, without building anything."""
+
+import dataclasses
+import json
+import re
+
+import dagger
+
+from pipeline.errors import InputError, PolicyError, RegistryError
+from pipeline.registry.content import digests_of, existing_tags
+from pipeline.registry.publish import Step, carry_out, tag_steps
+from pipeline.registry.reference import Reference
+from pipeline.registry.rescan import Scan, shipped_sbom
+from pipeline.registry.tags import check_moves
+from pipeline.registry.tools import Tools, ask, last_words
+from pipeline.registry.verify import Signer, verify
+
+_REFERRER = re.compile(r"via OCI referrer: \S+@(sha256:[0-9a-f]{64})")
+
+
+async def copy_steps(tools: Tools, source: Reference, target: Reference) -> list[Step]:
+    """Return how an image gets to another repository, byte for byte, with all that refers to it."""
+    if source.repository == target.repository:
+        return []
+    try:
+        referrers = _REFERRER.findall(await ask(tools.cosign(), ["tree", source.at(source.digest)]))
+    except dagger.QueryError as error:
+        pinned = source.at(source.digest)
+        raise RegistryError(f"nothing was copied: {pinned} cannot be read: {last_words(error)}") from None
+    return [
+        Step(f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)])
+        for digest in dict.fromkeys([source.digest, *referrers])
+    ]
+
+
+async def promote(
+    tools: Tools,
+    source: Reference,
+    target: Reference,
+    tags: tuple[str, ...],
+    signer: Signer,
+    *,
+    move: bool,
+    scan: Scan | None,
+) -> str:
+    """Give an image its tags in another repository, without building anything.
+
+    Parameters
+    ----------
+    tools
+        That reach both registries.
+    source
+        The image, by digest.
+    target
+        The repository; the same one to give more tags only.
+    tags
+        Tags, checked.
+    signer
+        Who must have signed it.
+    move
+        Whether versions that exist may become this image.
+    scan
+        Judges its SBOM today; nothing to go without.
+
+    Raises
+    ------
+    InputError
+        If the image is named by a tag.
+    PolicyError
+        If it would not pass today.
+    """
+    if not source.digest:
+        raise InputError(f"{source}: promote takes an image by its digest (…@sha256:…); a tag can move meanwhile")
+    found = await digests_of(tools, target, tags, await existing_tags(tools, target))
+    check_moves(found, source.digest, move=move)
+    proof = await verify(tools, source, signer)
+    lines = ["not scanned anew"]
+    if scan:
+        verdict = json.loads(await scan(shipped_sbom(proof)))["verdict"]
+        lines = verdict["lines"]
+        if not verdict["passed"]:
+            raise PolicyError("\n".join(["nothing was promoted: it would not pass today", *lines]))
+    await carry_out(await copy_steps(tools, source, target))
+    arrived = await verify(tools, dataclasses.replace(target, digest=source.digest), signer)
+    await carry_out(tag_steps(tools, target, source.digest, tags))
+    return arrived.render(("today", " ".join(lines)), *(("tagged", f"{target.repository}:{tag}") for tag in tags))

@@ -1,0 +1,69 @@
+"""Judges a published image anew, from its attested SBOM."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pipeline.errors import PolicyError
+from pipeline.registry.reference import Reference
+from pipeline.registry.signing import CYCLONEDX
+from pipeline.registry.tools import Tools
+from pipeline.registry.verify import Proof, Signer, verify
+from pipeline.table import table
+
+#: Scans a CycloneDX document against today's databases and returns the verdict, as `findings.json`.
+Scan = Callable[[str], Awaitable[str]]
+
+
+def shipped_sbom(proof: Proof) -> str:
+    """Return what is in the image, as CycloneDX: without what is locked but not shipped, which scanners would count."""
+    document = proof.predicates[CYCLONEDX][-1]
+    parts = [part for part in document.get("components", []) if part.get("scope") != "excluded"]
+    return json.dumps({**document, "components": parts})
+
+
+async def rescan(tools: Tools, reference: Reference, signer: Signer, scan: Scan) -> str:
+    """Judge a published image anew, from its attested SBOM; say what is new since its attested verdict.
+
+    Raises
+    ------
+    PolicyError
+        If something new breaks the policy.
+    """
+    proof = await verify(tools, reference, signer)
+    text, alarming = compare(proof.verdict, json.loads(await scan(shipped_sbom(proof))))
+    text = f"{proof.repository.at(proof.digest)}\n{text}"
+    if alarming:
+        raise PolicyError(text)
+    return text
+
+
+def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, bool]:
+    """Compare two verdicts (`findings.json`); return what is new for people, and whether it must not stay so.
+
+    New is what was not there, and what has come to break the policy. A finding is known by any of its names: which of
+    them is the first can change with the databases.
+    """
+    known = {key: finding["status"] for finding in before["findings"] for key in _keys(finding)}
+    breaking, other = [], []
+    for finding in now["findings"]:
+        then = {known[key] for key in _keys(finding) if key in known}
+        if finding["status"] == "breaking" and "breaking" not in then:
+            breaking.append(finding)
+        elif not then:
+            other.append(finding)
+    header = ("advisory", "package", "version", "severity", "fixed in", "status")
+    rows = [
+        (f["id"], f["package"]["name"], f["package"]["version"], f["severity"], ", ".join(f["fixed"]), f["status"])
+        for f in [*breaking, *other]
+    ]
+    lines = [
+        f"{len(rows)} new since {before['time']}, {len(breaking)} of them break the policy",
+        *([table(header, rows).rstrip()] if rows else []),
+        *now["verdict"]["lines"],
+    ]
+    return "\n".join(lines) + "\n", bool(breaking) or not now["verdict"]["decided"]
+
+
+def _keys(finding: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, finding["package"]["name"]) for name in (finding["id"], *finding["aliases"])]

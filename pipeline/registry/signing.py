@@ -1,0 +1,77 @@
+"""Signatures and attestations: with what cosign signs, and what it states."""
+
+import dataclasses
+
+import dagger
+
+from pipeline.errors import InputError
+
+SPDX = "https://spdx.dev/Document"
+CYCLONEDX = "https://cyclonedx.org/bom"
+PROVENANCE = "https://slsa.dev/provenance/v1"
+#: in-toto's predicate for vulnerabilities is what one scanner says of one database; ours is what several come to,
+#: with the policy, what was accepted and why. So it is `findings.json` as it is, whose schema is in the project.
+FINDINGS = "https://github.com/banyan-platform/erlmcp/pipeline/findings/v1"
+#: What a published image must have, by predicate type: names for people.
+PREDICATES = {SPDX: "SPDX", CYCLONEDX: "CycloneDX", FINDINGS: "verdict", PROVENANCE: "provenance"}
+#: The predicate type of a signature alone. `cosign verify` is content with any signed statement about the image.
+SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
+
+# Sigstore's services: none. For sites that keep their signatures to themselves.
+_NO_SERVICES = (
+    '{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json","rekorTlogConfig":{},"tsaConfig":{}}'
+)
+_NO_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
+
+#: Where a container of cosign finds keys and settings.
+SIGNING = "/signing"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Signing:
+    """With what cosign signs."""
+
+    #: Private key, and its password.
+    key: dagger.Secret | None = None
+    key_password: dagger.Secret | None = None
+    #: OpenID Connect token of a CI's run: a certificate is given for it.
+    identity_token: dagger.Secret | None = None
+    transparency_log: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` unless it is one way to sign."""
+        if bool(self.key) == bool(self.identity_token):
+            raise InputError("give one of --cosign-key and --identity-token, or say --unsigned")
+        if self.identity_token and not self.transparency_log:
+            raise InputError(
+                "--transparency-log=false: a certificate for --identity-token lasts ten minutes, and only the log "
+                "proves that it was used in them; sign with --cosign-key instead"
+            )
+
+    def __str__(self) -> str:
+        """Say how, for people."""
+        how = "with the key given" if self.key else "with a certificate for the identity token"
+        return how + (", logged in Sigstore's transparency log" if self.transparency_log else ", logged nowhere")
+
+    def given_to(self, cosign: dagger.Container) -> dagger.Container:
+        """Return cosign with what it signs with."""
+        if self.key:
+            cosign = cosign.with_mounted_secret(f"{SIGNING}/cosign.key", self.key, mode=0o444)
+            if self.key_password:
+                cosign = cosign.with_secret_variable("COSIGN_PASSWORD", self.key_password)
+            else:
+                cosign = cosign.with_env_variable("COSIGN_PASSWORD", "")  # unset, it would ask a terminal
+        if self.identity_token:
+            cosign = cosign.with_mounted_secret(f"{SIGNING}/token", self.identity_token, mode=0o444)
+        if not self.transparency_log:
+            cosign = cosign.with_new_file(f"{SIGNING}/services.json", _NO_SERVICES)
+            cosign = cosign.with_new_file(f"{SIGNING}/root.json", _NO_ROOT)
+        return cosign
+
+    @property
+    def options(self) -> list[str]:
+        """Of `cosign sign` and `cosign attest`."""
+        options = ["--yes", f"--key={SIGNING}/cosign.key" if self.key else f"--identity-token={SIGNING}/token"]
+        if not self.transparency_log:
+            options += [f"--signing-config={SIGNING}/services.json", f"--trusted-root={SIGNING}/root.json"]
+        return options

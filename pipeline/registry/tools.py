@@ -1,0 +1,120 @@
+"""Crane and cosign, with the login of one run."""
+
+import base64
+import dataclasses
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+
+import dagger
+from dagger import dag
+
+from pipeline.errors import InputError
+from pipeline.project.images import Images
+
+#: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that
+#: end so, and with no other of the engine's network: a registry with a real name is never spoken to without TLS.
+SERVICE_HOST = "registry.localhost"
+
+_LOGIN = "/login"
+_REFUSED = re.compile(r"UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Login:
+    """Who asks a registry."""
+
+    user: str = ""
+    password: dagger.Secret | None = None
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` if half of it is missing."""
+        if bool(self.user) != bool(self.password):
+            raise InputError("a login is --user and --password: give both, or none for a registry that asks for none")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tools:
+    """Crane and cosign, as containers that can reach the registries of one run."""
+
+    images: Images
+    #: Docker's config.json.
+    config: dagger.Secret | None = None
+    service: dagger.Service | None = None
+
+    def crane(self) -> dagger.Container:
+        """Return crane, with the login alone."""
+        return self._container("crane")
+
+    def cosign(self) -> dagger.Container:
+        """Return cosign, with the login alone; what signs is given to it where it signs."""
+        # It keeps what it knows of Sigstore's keys in its user's home, which its image may not have.
+        return self._container("cosign").with_env_variable("TUF_ROOT", "/tmp/sigstore").with_mounted_temp("/tmp")  # noqa: S108 # in a container
+
+    def _container(self, key: str) -> dagger.Container:
+        container = dag.container().from_(self.images[key])
+        if self.service:
+            container = container.with_service_binding(SERVICE_HOST, self.service)
+        if self.config:
+            # Readable for any user: which one runs is the image's choice, and it is alone there.
+            container = container.with_mounted_secret(f"{_LOGIN}/config.json", self.config, mode=0o444)
+            container = container.with_env_variable("DOCKER_CONFIG", _LOGIN)
+        return container
+
+
+async def tools_for(images: Images, logins: Mapping[str, Login], service: dagger.Service | None = None) -> Tools:
+    """Return the tools for some registries.
+
+    Parameters
+    ----------
+    images
+        The table of image references.
+    logins
+        By host, as in the references.
+    service
+        A registry without a name of its own, reached as `registry.localhost:PORT`.
+
+    Raises
+    ------
+    InputError
+        If a host is this machine's own name but no service is given: a container has no such neighbour.
+    """
+    for host in logins:
+        _check_host(host, service)
+    entries = {
+        host: {"auth": base64.b64encode(f"{login.user}:{await login.password.plaintext()}".encode()).decode()}
+        for host, login in logins.items()
+        if login.password
+    }
+    config = dag.set_secret(f"login {' '.join(sorted(entries))}", json.dumps({"auths": entries})) if entries else None
+    return Tools(images, config, service)
+
+
+def _check_host(host: str, service: dagger.Service | None) -> None:
+    name, _, port = host.partition(":")
+    if service and name != SERVICE_HOST:
+        raise InputError(f"{host}: with --registry-service the registry is called {SERVICE_HOST}:PORT")
+    if not service and (name in ("localhost", "127.0.0.1") or name.endswith(".localhost")):
+        raise InputError(
+            f"{host}: the engine's containers do not see this machine; give --registry-service "
+            f"tcp://localhost:{port or 'PORT'} and call the registry {SERVICE_HOST}:{port or 'PORT'}"
+        )
+
+
+async def ask(container: dagger.Container, args: Sequence[str]) -> str:
+    """Run a tool, really: what a registry says now is never answered by the cache."""
+    now = container.with_env_variable("ASKED_AT", str(time.time_ns()))
+    return await now.with_exec([*args], use_entrypoint=True).stdout()
+
+
+def last_words(error: dagger.QueryError) -> str:
+    """Return what a tool said when it failed, in a line or two."""
+    if not isinstance(error, dagger.ExecError):
+        return str(error).splitlines()[0]
+    lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
+    telling = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")] or lines[-2:]
+    text = " / ".join(telling) or f"exit code {error.exit_code}"
+    if _REFUSED.search(text):
+        return f"the registry refused the login, or this user may not do that (see --user, --password): {text}"
+    return text

@@ -1,0 +1,129 @@
+"""Proves what a published image is: signed, and attested, by the one who must have."""
+
+import base64
+import dataclasses
+import json
+from typing import Any
+
+import dagger
+
+from pipeline.errors import InputError, VerificationError
+from pipeline.registry.content import resolve
+from pipeline.registry.provenance import builder_of, source_of
+from pipeline.registry.reference import Reference
+from pipeline.registry.signing import FINDINGS, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
+from pipeline.registry.tools import Tools, ask, last_words
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Signer:
+    """Who must have signed."""
+
+    #: Public key.
+    key: dagger.File | None = None
+    #: Identity in the certificate; a regular expression if it starts with `^`. And who vouches for it.
+    identity: str = ""
+    issuer: str = ""
+    transparency_log: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` unless it names one signer."""
+        if bool(self.key) == bool(self.identity) or bool(self.identity) != bool(self.issuer):
+            raise InputError("who must have signed it? Give --key, or --identity and --issuer")
+        if self.identity and not self.transparency_log:
+            raise InputError("--transparency-log=false: without the log, --identity proves nothing; it goes with --key")
+
+    def __str__(self) -> str:
+        """Say who, for people."""
+        who = "the key given" if self.key else f"{self.identity} ({self.issuer})"
+        return who + ("" if self.transparency_log else ", no transparency log asked")
+
+    def known_to(self, cosign: dagger.Container) -> dagger.Container:
+        """Return cosign with what it verifies with."""
+        return cosign.with_mounted_file(f"{SIGNING}/cosign.pub", self.key) if self.key else cosign
+
+    @property
+    def options(self) -> list[str]:
+        """Of `cosign verify` and `cosign verify-attestation`."""
+        if self.key:
+            options = [f"--key={SIGNING}/cosign.pub"]
+            return options if self.transparency_log else [*options, "--insecure-ignore-tlog"]
+        kind = "--certificate-identity-regexp" if self.identity.startswith("^") else "--certificate-identity"
+        return [f"{kind}={self.identity}", f"--certificate-oidc-issuer={self.issuer}"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Proof:
+    """What was proved of an image: all of it was signed by the one who must have."""
+
+    repository: Reference
+    digest: str
+    signer: str
+    #: Predicates by type, of each at least one.
+    predicates: dict[str, list[dict[str, Any]]]
+
+    @property
+    def verdict(self) -> dict[str, Any]:
+        """The last verdict."""
+        return max(self.predicates[FINDINGS], key=lambda findings: str(findings.get("time", "")))
+
+    def render(self, *more: tuple[str, str]) -> str:
+        """Return it for people, with further rows below."""
+        provenances = self.predicates[PROVENANCE]
+        rows = [
+            ("image", self.repository.at(self.digest)),
+            ("signed by", self.signer),
+            *(
+                (f"attested {PREDICATES[kind]}", f"{kind}{f' ({len(found)} times)' if found[1:] else ''}")
+                for kind, found in self.predicates.items()
+            ),
+            ("verdict", f"{' '.join(self.verdict['verdict']['lines'])} ({self.verdict['time']})"),
+            *(("source", source) for source in dict.fromkeys(map(source_of, provenances))),
+            *(("built by", builder) for builder in dict.fromkeys(map(builder_of, provenances))),
+            *more,
+        ]
+        width = max(len(name) for name, _ in rows)
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows) + "\n"
+
+
+async def verify(tools: Tools, reference: Reference, signer: Signer) -> Proof:
+    """Check the signature and every attestation of an image.
+
+    Raises
+    ------
+    VerificationError
+        If one of them is missing, or is not by the signer, or is of another image.
+    """
+    digest = await resolve(tools, reference)
+    pinned = reference.at(digest)
+    cosign = signer.known_to(tools.cosign())
+    signed = await _verified(cosign, ["verify", *signer.options, pinned], pinned, "no signature of it holds")
+    claims = [claim["critical"] for line in signed.splitlines() if line.strip() for claim in json.loads(line)]
+    if not any(c["type"] == SIGNATURE and c["image"]["docker-manifest-digest"] == digest for c in claims):
+        raise VerificationError(f"{pinned}: not signed by {signer}; there are attestations only")
+    predicates = {}
+    for kind, name in PREDICATES.items():
+        args = ["verify-attestation", *signer.options, f"--type={kind}", pinned]
+        text = await _verified(cosign, args, pinned, f"no attestation of it with {name} ({kind}) holds")
+        predicates[kind] = _predicates(text, digest, kind)
+        if not predicates[kind]:
+            raise VerificationError(f"{pinned}: {name} is attested, but of another image")
+    return Proof(reference, digest, str(signer), predicates)
+
+
+async def _verified(cosign: dagger.Container, args: list[str], pinned: str, otherwise: str) -> str:
+    try:
+        return await ask(cosign, args)
+    except dagger.QueryError as error:
+        raise VerificationError(f"{pinned}: {otherwise}: {last_words(error)}") from None
+
+
+def _predicates(envelopes: str, digest: str, kind: str) -> list[dict[str, Any]]:
+    """Return the predicates about a digest, out of the envelopes that cosign proved, a line each."""
+    statements = [json.loads(base64.b64decode(json.loads(line)["payload"])) for line in envelopes.split("\n") if line]
+    return [
+        statement["predicate"]
+        for statement in statements
+        if statement["predicateType"] == kind
+        and any(f"sha256:{subject['digest'].get('sha256')}" == digest for subject in statement["subject"])
+    ]
