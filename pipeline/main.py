@@ -29,7 +29,7 @@ from pipeline.project.source import SOURCE_IGNORE, filtered
 from pipeline.registry.content import digests_of, existing_tags, layout_content, registry_content, resolve
 from pipeline.registry.promote import promote
 from pipeline.registry.provenance import provenance_of
-from pipeline.registry.publish import Order, carry_out, publish_steps, render_dry_run
+from pipeline.registry.publish import Order, carry_out, publish_actions, render_dry_run
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.rescan import rescan
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, PROVENANCE, SPDX, Signing
@@ -429,7 +429,7 @@ class Erlmcp:
             PROVENANCE: provenance.predicate(),
         }
         order = Order(repository, subject.published, digest, chosen, signing, predicates)
-        steps = publish_steps(tools, order)
+        steps = publish_actions(tools, order)
         if dry_run:
             return render_dry_run(steps, await layout_content(subject.published, digest), standing)
         await carry_out(steps)

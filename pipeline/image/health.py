@@ -18,7 +18,7 @@ _LOG = "/tmp/node.log"  # noqa: S108 # as the script says
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Step:
+class Observation:
     """One observation of `prove_health.sh`."""
 
     name: str
@@ -46,16 +46,16 @@ _TITLES = {
 }
 
 
-def parse_steps(text: str) -> list[Step]:
+def parse_observations(text: str) -> list[Observation]:
     """Read the lines of `prove_health.sh`."""
     steps = []
     for line in text.splitlines():
         name, seconds, code, message = line.split("\t", 3)
-        steps.append(Step(name, float(seconds), int(code), message))
+        steps.append(Observation(name, float(seconds), int(code), message))
     return steps
 
 
-def faults(steps: list[Step], *, endpoint: bool) -> list[str]:
+def faults(steps: list[Observation], *, endpoint: bool) -> list[str]:
     """Return what the steps show that they must not.
 
     Parameters
@@ -79,7 +79,7 @@ def faults(steps: list[Step], *, endpoint: bool) -> list[str]:
     return found
 
 
-async def prove(image: dagger.Container, application: Application) -> list[Step]:
+async def prove(image: dagger.Container, application: Application) -> list[Observation]:
     """Start the release as the image does, and prove each level of the image's health check.
 
     Raises
@@ -90,7 +90,7 @@ async def prove(image: dagger.Container, application: Application) -> list[Step]
     proof = image.with_new_file(_SCRIPT, script("image/resources/prove_health.sh")).with_exec(
         ["sh", _SCRIPT, str(START_LIMIT)], expect=dagger.ReturnType.ANY
     )
-    steps = parse_steps(await proof.stdout())
+    steps = parse_observations(await proof.stdout())
     if not steps or steps[0].name != "healthy":
         found = [_not_started(application.name, steps)]
     elif found := faults(steps, endpoint=bool(await image.env_variable("HEALTH_URL"))):
@@ -121,7 +121,7 @@ async def health(image: dagger.Container, application: Application) -> str:
     return table(("step", "seconds", "seen"), rows)
 
 
-def _not_started(name: str, steps: list[Step]) -> str:
+def _not_started(name: str, steps: list[Observation]) -> str:
     if not steps:
         return f"{name} does not start: the health check did not run"
     step = steps[0]

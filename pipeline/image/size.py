@@ -18,7 +18,7 @@ _BIGGEST = 10
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Component:
+class Part:
     """A part of the image; sizes in bytes."""
 
     name: str
@@ -26,7 +26,7 @@ class Component:
     uncompressed: int
 
 
-def components(layers: list[Layer]) -> list[Component]:
+def parts_of(layers: list[Layer]) -> list[Part]:
     """Sort the layers of a runtime image into its components; ours are the last four, below them is the base."""
     own = ("libraries", "ERTS and OTP", "dependencies", "applications")
     groups = {
@@ -34,14 +34,14 @@ def components(layers: list[Layer]) -> list[Component]:
         **{name: [layer] for name, layer in zip(own, layers[-len(own) :], strict=True)},
     }
     return [
-        Component(name, sum(layer.compressed for layer in group), sum(layer.uncompressed for layer in group))
+        Part(name, sum(layer.compressed for layer in group), sum(layer.uncompressed for layer in group))
         for name, group in groups.items()
     ]
 
 
 def render(layers: list[Layer]) -> str:
     """Return the table by component and the biggest files."""
-    parts = components(layers)
+    parts = parts_of(layers)
     by_budget = {name: (name,) for name in BUDGETS} | {"application code": ("dependencies", "applications")}
     rows = []
     for budget, names in by_budget.items():

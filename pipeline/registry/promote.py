@@ -8,9 +8,9 @@ import dagger
 
 from pipeline.errors import InputError, PolicyError, RegistryError
 from pipeline.registry.content import digests_of, existing_tags
-from pipeline.registry.publish import Step, carry_out, tag_steps
+from pipeline.registry.publish import Action, carry_out, tag_actions
 from pipeline.registry.reference import Reference
-from pipeline.registry.rescan import Scan, shipped_sbom
+from pipeline.registry.rescan import SbomScan, shipped_sbom
 from pipeline.registry.tags import check_moves
 from pipeline.registry.tools import Tools, ask, last_words
 from pipeline.registry.verify import Signer, verify
@@ -18,7 +18,7 @@ from pipeline.registry.verify import Signer, verify
 _REFERRER = re.compile(r"via OCI referrer: \S+@(sha256:[0-9a-f]{64})")
 
 
-async def copy_steps(tools: Tools, source: Reference, target: Reference) -> list[Step]:
+async def copy_actions(tools: Tools, source: Reference, target: Reference) -> list[Action]:
     """Return how an image gets to another repository, byte for byte, with all that refers to it."""
     if source.repository == target.repository:
         return []
@@ -28,7 +28,7 @@ async def copy_steps(tools: Tools, source: Reference, target: Reference) -> list
         pinned = source.at(source.digest)
         raise RegistryError(f"nothing was copied: {pinned} cannot be read: {last_words(error)}") from None
     return [
-        Step(f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)])
+        Action(f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)])
         for digest in dict.fromkeys([source.digest, *referrers])
     ]
 
@@ -41,7 +41,7 @@ async def promote(
     signer: Signer,
     *,
     move: bool,
-    scan: Scan | None,
+    scan: SbomScan | None,
 ) -> str:
     """Give an image its tags in another repository, without building anything.
 
@@ -80,7 +80,7 @@ async def promote(
         lines = verdict["lines"]
         if not verdict["passed"]:
             raise PolicyError("\n".join(["nothing was promoted: it would not pass today", *lines]))
-    await carry_out(await copy_steps(tools, source, target))
+    await carry_out(await copy_actions(tools, source, target))
     arrived = await verify(tools, dataclasses.replace(target, digest=source.digest), signer)
-    await carry_out(tag_steps(tools, target, source.digest, tags))
+    await carry_out(tag_actions(tools, target, source.digest, tags))
     return arrived.render(("today", " ".join(lines)), *(("tagged", f"{target.repository}:{tag}") for tag in tags))

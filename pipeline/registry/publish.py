@@ -18,7 +18,7 @@ _MEGA = 1e6
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Step:
+class Action:
     """One call of a tool that changes something outside."""
 
     name: str
@@ -40,38 +40,40 @@ class Order:
     predicates: Mapping[str, str]
 
 
-def publish_steps(tools: Tools, order: Order) -> list[Step]:
+def publish_actions(tools: Tools, order: Order) -> list[Action]:
     """Return how an image is published: a key that cannot be read pushes nothing, and tags move last of all."""
     pinned = order.repository.at(order.digest)
-    push = Step(
+    push = Action(
         f"push {pinned}",
         tools.crane().with_mounted_directory(_IMAGE, order.layout),
         ["push", _IMAGE, pinned],
     )
     return [
-        *_key_steps(tools, order.signing),
+        *_key_actions(tools, order.signing),
         push,
-        *_sign_steps(tools, order, pinned),
-        *tag_steps(tools, order.repository, order.digest, order.tags),
+        *_sign_actions(tools, order, pinned),
+        *tag_actions(tools, order.repository, order.digest, order.tags),
     ]
 
 
-def _key_steps(tools: Tools, signing: Signing | None) -> list[Step]:
+def _key_actions(tools: Tools, signing: Signing | None) -> list[Action]:
     """Return how a key is tried; a token can be used once."""
     if not signing or not signing.key:
         return []
-    return [Step("read --cosign-key", signing.given_to(tools.cosign()), ["public-key", f"--key={SIGNING}/cosign.key"])]
+    return [
+        Action("read --cosign-key", signing.given_to(tools.cosign()), ["public-key", f"--key={SIGNING}/cosign.key"])
+    ]
 
 
-def _sign_steps(tools: Tools, order: Order, pinned: str) -> list[Step]:
+def _sign_actions(tools: Tools, order: Order, pinned: str) -> list[Action]:
     if not order.signing:
         return []
     cosign = order.signing.given_to(tools.cosign())
     options = order.signing.options
     return [
-        Step(f"sign it {order.signing}", cosign, ["sign", *options, pinned]),
+        Action(f"sign it {order.signing}", cosign, ["sign", *options, pinned]),
         *(
-            Step(
+            Action(
                 f"attest {PREDICATES[kind]} ({kind}, {len(text.encode())} bytes)",
                 cosign.with_mounted_file(_PREDICATE, handover.file("predicate.json", text)),
                 ["attest", *options, f"--type={kind}", f"--predicate={_PREDICATE}", pinned],
@@ -81,12 +83,12 @@ def _sign_steps(tools: Tools, order: Order, pinned: str) -> list[Step]:
     ]
 
 
-def tag_steps(tools: Tools, repository: Reference, digest: str, tags: Iterable[str]) -> list[Step]:
+def tag_actions(tools: Tools, repository: Reference, digest: str, tags: Iterable[str]) -> list[Action]:
     """Return how an image gets its tags."""
-    return [Step(f"tag {tag}", tools.crane(), ["tag", repository.at(digest), tag]) for tag in tags]
+    return [Action(f"tag {tag}", tools.crane(), ["tag", repository.at(digest), tag]) for tag in tags]
 
 
-async def carry_out(steps: Sequence[Step]) -> None:
+async def carry_out(steps: Sequence[Action]) -> None:
     """Do one step after the other.
 
     Raises
@@ -107,7 +109,7 @@ async def carry_out(steps: Sequence[Step]) -> None:
             raise RegistryError("\n".join(lines)) from None
 
 
-def render_dry_run(steps: Sequence[Step], content: Content, standing: Mapping[str, str]) -> str:
+def render_dry_run(steps: Sequence[Action], content: Content, standing: Mapping[str, str]) -> str:
     """Say what `carry_out` would do."""
     rows = [(digest, f"{size}") for digest, size in content.blobs.items()]
     moves = [f"  {tag} is now {old}" for tag, old in standing.items() if old != content.digest]

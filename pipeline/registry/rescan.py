@@ -12,7 +12,7 @@ from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.table import table
 
 #: Scans a CycloneDX document against today's databases and returns the verdict, as `findings.json`.
-Scan = Callable[[str], Awaitable[str]]
+SbomScan = Callable[[str], Awaitable[str]]
 
 
 def shipped_sbom(proof: Proof) -> str:
@@ -22,7 +22,7 @@ def shipped_sbom(proof: Proof) -> str:
     return json.dumps({**document, "components": parts})
 
 
-async def rescan(tools: Tools, reference: Reference, signer: Signer, scan: Scan) -> str:
+async def rescan(tools: Tools, reference: Reference, signer: Signer, scan: SbomScan) -> str:
     """Judge a published image anew, from its attested SBOM; say what is new since its attested verdict.
 
     Raises

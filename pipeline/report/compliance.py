@@ -105,7 +105,7 @@ async def _labels(subject: Subject) -> Check:
 
 def _secrets(results: Results) -> Check:
     name = "no secret in the image"
-    [scan] = [each for each in results.scans if (each.scanner, each.target) == ("trivy", "image")]
+    [scan] = [each for each in results.runs if (each.scanner, each.target) == ("trivy", "image")]
     if scan.failure:
         return Check(name, passed=None, detail="Trivy failed")
     places = ", ".join(f"{secret.rule} in {secret.path}:{secret.line}" for secret in scan.secrets)

@@ -15,11 +15,7 @@ from pipeline.scan.scanners import Results
 
 def documents(report: Report, results: Results) -> dict[str, str]:
     """Return every report as a file; of a scanner that failed there is no report of its own."""
-    raw = {
-        f"{run.scan.scanner}{'.sbom' if run.scan.target == 'SBOM' else ''}.json": run.raw
-        for run in results.runs
-        if run.raw
-    }
+    raw = {f"{run.scanner}{'.sbom' if run.target == 'SBOM' else ''}.json": run.raw for run in results.runs if run.raw}
     files = {
         **raw,
         **{f"{scanner}.sarif": sarif(_of_one(report, scanner)) for scanner in ("trivy", "grype")},
@@ -45,6 +41,6 @@ def _of_one(report: Report, scanner: str) -> Report:
     judged = tuple(item for item in report.verdict.judged if scanner in item.finding.severities)
     return dataclasses.replace(
         report,
-        scans=tuple(scan for scan in report.scans if scan.scanner == scanner),
+        runs=tuple(scan for scan in report.runs if scan.scanner == scanner),
         verdict=dataclasses.replace(report.verdict, judged=judged),
     )

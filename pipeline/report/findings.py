@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.report.report import Report, rfc3339
 from pipeline.scan.acceptance import Acceptance
-from pipeline.scan.findings import Scan, Severity
+from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.verdict import Judged
 
 
@@ -28,7 +28,7 @@ def findings_json(report: Report) -> str:
                 else None,
                 "sightings": _by_severity(run),
             }
-            for run in report.scans
+            for run in report.runs
         ],
         "policy": {"fail_on": verdict.policy.fail_on.name, "only_fixed": verdict.policy.only_fixed},
         "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
@@ -56,7 +56,7 @@ def findings_json(report: Report) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _by_severity(run: Scan) -> dict[str, int]:
+def _by_severity(run: ScannerRun) -> dict[str, int]:
     counts = collections.Counter(sighting.severity for sighting in run.sightings)
     return {severity.name: counts[severity] for severity in reversed(Severity) if counts[severity]}
 

@@ -28,7 +28,7 @@ def gitlab(report: Report) -> str:
     time = report.time.strftime("%Y-%m-%dT%H:%M:%S")
     tool = {
         "id": TOOL,
-        "name": f"{TOOL} ({', '.join(dict.fromkeys(run.scanner for run in report.scans))})",
+        "name": f"{TOOL} ({', '.join(dict.fromkeys(run.scanner for run in report.runs))})",
         "version": importlib.metadata.version(TOOL),
         "vendor": {"name": "erlmcp"},
     }

@@ -32,7 +32,7 @@ def junit(report: Report) -> str:
 
 
 def _runs(report: Report) -> Iterator[ET.Element]:
-    for run in report.scans:
+    for run in report.runs:
         case = ET.Element("testcase", classname="scanners", name=f"{run.scanner} scans the {run.target}")
         if run.failure:
             ET.SubElement(case, "error", message=_text(run.failure))

@@ -9,7 +9,7 @@ import dagger
 
 from pipeline.sbom.sbom import Image
 from pipeline.scan.databases import MAX_AGE
-from pipeline.scan.findings import Scan, Severity
+from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.policy import Criteria, acceptances, statements
 from pipeline.scan.scanners import Results
 from pipeline.scan.verdict import Status, Verdict, judge
@@ -26,7 +26,7 @@ class Report:
     digest: str
     #: Of the verdict.
     time: dt.datetime
-    scans: tuple[Scan, ...]
+    runs: tuple[ScannerRun, ...]
     verdict: Verdict
     #: What else a reader should know, such as a scanner that was not asked and why.
     notes: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ async def reported(
     now = dt.datetime.now(dt.UTC)
     tagged = f"{image.name}:{image.version}"
     verdict = judge(
-        results.scans,
+        results.runs,
         criteria.policy,
         now=now,
         statements=await statements(criteria, results.sbom),
@@ -67,19 +67,19 @@ async def reported(
         else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
-    return Report(tagged, image.digest, now, results.scans, verdict, notes, counts)
+    return Report(tagged, image.digest, now, results.runs, verdict, notes, counts)
 
 
 def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the table of sightings by severity and run, and of the findings that they come to."""
     joined = collections.Counter(item.finding.severity for item in report.verdict.judged)
     breaking = collections.Counter(item.finding.severity for item in report.verdict.breaking)
-    seen = [collections.Counter(sighting.severity for sighting in run.sightings) for run in report.scans]
-    header = ("severity", *(f"{run.scanner}, {run.target}" for run in report.scans), "joined", "breaking")
+    seen = [collections.Counter(sighting.severity for sighting in run.sightings) for run in report.runs]
+    header = ("severity", *(f"{run.scanner}, {run.target}" for run in report.runs), "joined", "breaking")
     rows = [
         (
             severity.name,
-            *("?" if run.failure else str(counts[severity]) for run, counts in zip(report.scans, seen, strict=True)),
+            *("?" if run.failure else str(counts[severity]) for run, counts in zip(report.runs, seen, strict=True)),
             str(joined[severity]),
             str(breaking[severity]),
         )
@@ -91,10 +91,10 @@ def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 def scanners(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the table of the scanners' runs and their databases."""
     header = ("scanner", "looked at", "version", "result", "database built", "age")
-    return header, [_scanner_row(run, report.time) for run in report.scans]
+    return header, [_scanner_row(run, report.time) for run in report.runs]
 
 
-def _scanner_row(run: Scan, time: dt.datetime) -> tuple[str, ...]:
+def _scanner_row(run: ScannerRun, time: dt.datetime) -> tuple[str, ...]:
     days = (time - run.database.built).days if run.database else 0
     return (
         run.scanner,

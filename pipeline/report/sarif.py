@@ -37,19 +37,19 @@ def sarif(report: Report) -> str:
                     },
                     "extensions": [
                         {"name": run.scanner, **({"version": run.version} if run.version else {})}
-                        for run in {run.scanner: run for run in report.scans}.values()
+                        for run in {run.scanner: run for run in report.runs}.values()
                     ],
                 },
                 "invocations": [
                     {
-                        "executionSuccessful": not any(run.failure for run in report.scans),
+                        "executionSuccessful": not any(run.failure for run in report.runs),
                         "endTimeUtc": rfc3339(report.time),
                         "toolExecutionNotifications": [
                             {
                                 "level": "error",
                                 "message": {"text": f"{run.scanner} ({run.target}): {run.failure}"},
                             }
-                            for run in report.scans
+                            for run in report.runs
                             if run.failure
                         ],
                     }

@@ -83,7 +83,7 @@ class Secret:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Scan:
+class ScannerRun:
     """One run of one scanner: what it saw, or why it saw nothing."""
 
     scanner: str
@@ -95,6 +95,8 @@ class Scan:
     database: Database | None = None
     #: Empty if the scanner ran to its end and its report could be read.
     failure: str = ""
+    #: Its own report.
+    raw: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,11 +183,3 @@ def short(text: str) -> str:
     """Return a title as one line."""
     line = " ".join(text.split())
     return line if len(line) <= _TITLE else line[: _TITLE - 3].rstrip() + "..."
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Run:
-    """One run of a scanner: what was read out of its report, and the report."""
-
-    scan: Scan
-    raw: str = ""

@@ -21,12 +21,12 @@ from pipeline.scan.databases import (
     reason_of,
     time_of,
 )
-from pipeline.scan.findings import Run, Scan, Sighting, aliases_of, locate, severity_of, short
+from pipeline.scan.findings import ScannerRun, Sighting, aliases_of, locate, severity_of, short
 
 
 async def grype(
     images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...]
-) -> Run:
+) -> ScannerRun:
     """Run Grype over an image or an SBOM."""
     target, path = target_of(content)
     database = await fetched(grype_database(images, databases))
@@ -45,19 +45,19 @@ async def grype(
     )
     found = read_grype(raw, target, own)
     source = "--grype-db" if databases.grype else databases.grype_url or GRYPE_SOURCE
-    return Run(
-        dataclasses.replace(found, database=found.database and dataclasses.replace(found.database, source=source)), raw
+    return dataclasses.replace(
+        found, database=found.database and dataclasses.replace(found.database, source=source), raw=raw
     )
 
 
-def read_grype(text: str, target: str, own: Collection[str] = ()) -> Scan:
+def read_grype(text: str, target: str, own: Collection[str] = ()) -> ScannerRun:
     """Read Grype's JSON; arguments and failures are those of `read_trivy`."""
     try:
         report = json.loads(text)
         status = report["descriptor"]["db"]["status"]
         if status.get("error"):
-            return Scan("grype", target, failure=f"its database: {status['error']}")
-        return Scan(
+            return ScannerRun("grype", target, failure=f"its database: {status['error']}")
+        return ScannerRun(
             "grype",
             target,
             report["descriptor"].get("version", ""),
@@ -65,7 +65,7 @@ def read_grype(text: str, target: str, own: Collection[str] = ()) -> Scan:
             database=Database("grype", time_of(status["built"]), status.get("from", "")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return Scan("grype", target, failure=f"its report cannot be read ({reason_of(error)})")
+        return ScannerRun("grype", target, failure=f"its report cannot be read ({reason_of(error)})")
 
 
 def _from_grype(raw: dict[str, Any], own: Collection[str]) -> Sighting:

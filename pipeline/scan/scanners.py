@@ -13,7 +13,7 @@ from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Sbom
 from pipeline.scan.containers import last_words, target_of
 from pipeline.scan.databases import Databases, check
-from pipeline.scan.findings import Run, Scan
+from pipeline.scan.findings import ScannerRun
 from pipeline.scan.grype import grype
 from pipeline.scan.scout import Scout
 from pipeline.scan.scout import scout as ask_scout
@@ -24,17 +24,12 @@ from pipeline.scan.trivy import trivy
 class Results:
     """What the scanners gave; a run that failed is among them."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[ScannerRun, ...]
     #: Syft's own JSON; empty if it failed.
     syft: str = ""
     sbom: Sbom | None = None
     #: Docker Scout's SARIF; empty if it was not asked, or failed.
     scout: str = ""
-
-    @property
-    def scans(self) -> tuple[Scan, ...]:
-        """The runs as the policy sees them."""
-        return tuple(each.scan for each in self.runs)
 
 
 async def scan(
@@ -63,7 +58,7 @@ async def scan(
     scout
         Ask Docker Scout too.
     """
-    runs: list[Run] = []
+    runs: list[ScannerRun] = []
     scouted: list[str] = []
     documents: list[tuple[str, Sbom]] = []
 
@@ -74,7 +69,7 @@ async def scan(
         try:
             documents.append(await describe())
         except PipelineError as error:
-            runs.append(Run(Scan("syft", "image", failure=str(error))))
+            runs.append(ScannerRun("syft", "image", failure=str(error)))
         else:
             await look(_document(cyclonedx(documents[0][1].shipped())))
 
@@ -82,7 +77,7 @@ async def scan(
         try:
             scouted.append(await report.contents())
         except dagger.ExecError as error:
-            runs.append(Run(Scan("scout", "image", failure=last_words(error))))
+            runs.append(ScannerRun("scout", "image", failure=last_words(error)))
 
     await check(databases)
     scouts = [ask_scout(images, layout, scout)] if scout else []
@@ -93,7 +88,7 @@ async def scan(
         group.start_soon(look, layout)
     text, sbom = documents[0] if documents else ("", None)
     order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", "scout")]
-    runs.sort(key=lambda each: order.index((each.scan.scanner, each.scan.target)))
+    runs.sort(key=lambda each: order.index((each.scanner, each.target)))
     return Results(tuple(runs), text, sbom, "".join(scouted))
 
 
@@ -109,18 +104,18 @@ def _document(cyclonedx: str) -> dagger.File:
 
 async def _vulnerabilities(
     images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...] = ()
-) -> list[Run]:
+) -> list[ScannerRun]:
     """Run Trivy and Grype at the same time; the failure of one is a result, so that the other finishes."""
-    runs: dict[str, Run] = {}
+    runs: dict[str, ScannerRun] = {}
     target, _ = target_of(content)
 
-    async def one(scanner: str, step: Awaitable[Run]) -> None:
+    async def one(scanner: str, step: Awaitable[ScannerRun]) -> None:
         try:
             runs[scanner] = await step
         except dagger.ExecError as error:
-            runs[scanner] = Run(Scan(scanner, target, failure=last_words(error)))
+            runs[scanner] = ScannerRun(scanner, target, failure=last_words(error))
         except PipelineError as error:
-            runs[scanner] = Run(Scan(scanner, target, failure=str(error)))
+            runs[scanner] = ScannerRun(scanner, target, failure=str(error))
 
     async with anyio.create_task_group() as group:
         group.start_soon(one, "trivy", trivy(images, databases, content, own))

@@ -11,12 +11,12 @@ from pipeline.project.images import Images
 from pipeline.sbom.containers import OUT, scanner
 from pipeline.scan.containers import mounted, target_of
 from pipeline.scan.databases import TRIVY_CACHE, TRIVY_SOURCE, Database, Databases, fetched, reason_of, trivy_database
-from pipeline.scan.findings import Run, Scan, Secret, Sighting, aliases_of, locate, severity_of, short
+from pipeline.scan.findings import ScannerRun, Secret, Sighting, aliases_of, locate, severity_of, short
 
 
 async def trivy(
     images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...]
-) -> Run:
+) -> ScannerRun:
     """Run Trivy over an image or an SBOM."""
     target, path = target_of(content)
     database = await fetched(await trivy_database(images, databases))
@@ -38,10 +38,10 @@ async def trivy(
         .contents()
     )
     found = read_trivy(raw, target, own)
-    return Run(dataclasses.replace(found, database=Database.from_trivy(metadata, source)), raw)
+    return dataclasses.replace(found, database=Database.from_trivy(metadata, source), raw=raw)
 
 
-def read_trivy(text: str, target: str, own: Collection[str] = ()) -> Scan:
+def read_trivy(text: str, target: str, own: Collection[str] = ()) -> ScannerRun:
     """Read Trivy's JSON of an image or of an SBOM; a report that cannot be read is a scan that failed.
 
     Parameters
@@ -57,11 +57,11 @@ def read_trivy(text: str, target: str, own: Collection[str] = ()) -> Scan:
         report = json.loads(text)
         results = report.get("Results") or []
         if report["SchemaVersion"] != 2:  # noqa: PLR2004 # the only one there has been since 2021
-            return Scan("trivy", target, failure=f"its report has version {report['SchemaVersion']}; expected 2")
+            return ScannerRun("trivy", target, failure=f"its report has version {report['SchemaVersion']}; expected 2")
         if not any(result.get("Class") in ("os-pkgs", "lang-pkgs") for result in results):
             # Trivy has no such result for a system that it does not recognise: that is not "clean".
-            return Scan("trivy", target, failure=f"it saw no packages in the {target}")
-        return Scan(
+            return ScannerRun("trivy", target, failure=f"it saw no packages in the {target}")
+        return ScannerRun(
             "trivy",
             target,
             report.get("Trivy", {}).get("Version", ""),
@@ -73,7 +73,7 @@ def read_trivy(text: str, target: str, own: Collection[str] = ()) -> Scan:
             ),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return Scan("trivy", target, failure=f"its report cannot be read ({reason_of(error)})")
+        return ScannerRun("trivy", target, failure=f"its report cannot be read ({reason_of(error)})")
 
 
 def _from_trivy(raw: dict[str, Any], result: dict[str, Any], own: Collection[str]) -> Sighting:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from pipeline.scan.acceptance import Acceptance
 from pipeline.scan.databases import MAX_AGE, too_old
-from pipeline.scan.findings import Dropped, Finding, Scan
+from pipeline.scan.findings import Dropped, Finding, ScannerRun
 from pipeline.scan.join import drop_false, join
 from pipeline.scan.policy import Policy
 from pipeline.scan.vex import Statement, speaks_of
@@ -42,7 +42,7 @@ class Verdict:
     judged: tuple[Judged, ...]
     dropped: tuple[Dropped, ...] = ()
     #: Scans without a result.
-    failures: tuple[Scan, ...] = ()
+    failures: tuple[ScannerRun, ...] = ()
     #: Messages about databases that are too old.
     outdated: tuple[str, ...] = ()
     expired: tuple[Acceptance, ...] = ()
@@ -94,7 +94,7 @@ class Verdict:
 
 
 def judge(
-    scans: Sequence[Scan],
+    scans: Sequence[ScannerRun],
     policy: Policy,
     *,
     now: dt.datetime,

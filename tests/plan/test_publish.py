@@ -17,7 +17,7 @@ from pipeline.project.project import Project
 from pipeline.registry.content import Content, digests_of, existing_tags, read_content
 from pipeline.registry.promote import promote
 from pipeline.registry.provenance import provenance_of
-from pipeline.registry.publish import Order, carry_out, publish_steps, render_dry_run
+from pipeline.registry.publish import Order, carry_out, publish_actions, render_dry_run
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import compare, rescan
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
@@ -135,7 +135,7 @@ def failing(recorder: Recorder, word: str, stderr: str) -> None:
 
 async def test_tags_move_last(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_steps(await tools(), order(recorder, key_signing()))
+    steps = publish_actions(await tools(), order(recorder, key_signing()))
     await carry_out(steps)
     assert commands(recorder) == [
         "public-key",
@@ -150,7 +150,7 @@ async def test_tags_move_last(recorder: Recorder) -> None:
 
 async def test_everything_but_tags_goes_by_digest(recorder: Recorder) -> None:
     knows_password(recorder)
-    await carry_out(publish_steps(await tools(), order(recorder, key_signing())))
+    await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
     execs = recorder.execs()
     assert {args(chain)[-1] for chain in execs if args(chain)[0] in ("push", "sign", "attest")} == {PINNED}
     assert {args(chain)[1] for chain in execs if args(chain)[0] == "tag"} == {PINNED}
@@ -160,7 +160,7 @@ async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
     ready = await tools()
-    await carry_out(publish_steps(ready, order(recorder, key_signing())))
+    await carry_out(publish_actions(ready, order(recorder, key_signing())))
     await verify(ready, IMAGE, signer())
     images = default_images()
     signing = {"sign", "attest", "public-key"}
@@ -173,7 +173,7 @@ async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
 
 async def test_an_identity_token_is_a_file_of_the_container_that_signs(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_steps(await tools(), order(recorder, Signing(identity_token=secret(TOKEN))))
+    steps = publish_actions(await tools(), order(recorder, Signing(identity_token=secret(TOKEN))))
     await carry_out(steps)
     for chain in recorder.execs():
         has_token = "/signing/token" in mounts(chain, "withMountedSecret")
@@ -185,7 +185,7 @@ async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
     ready = await tools()
-    await carry_out(publish_steps(ready, order(recorder, key_signing())))
+    await carry_out(publish_actions(ready, order(recorder, key_signing())))
     await promote(ready, IMAGE, PRODUCTION, ("1",), signer(), move=False, scan=None)
     text = recorder.text()
     login = base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
@@ -261,7 +261,7 @@ async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: R
     knows_password(recorder)
     failing(recorder, "sign", "WARNING: x\nError: the log does not answer\nerror during command execution: again")
     with pytest.raises(RegistryError) as raised:
-        await carry_out(publish_steps(await tools(), order(recorder, key_signing())))
+        await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
     lines = str(raised.value).splitlines()
     assert lines[0] == "could not sign it with the key given, logged nowhere: the log does not answer"
     assert [line for line in lines if line.startswith("done:")] == [
@@ -276,7 +276,7 @@ async def test_a_key_that_cannot_be_read_pushes_nothing(recorder: Recorder) -> N
     knows_password(recorder)
     failing(recorder, "public-key", "Error: reading key: decryption failed")
     with pytest.raises(RegistryError, match="could not read --cosign-key: reading key: decryption failed"):
-        await carry_out(publish_steps(await tools(), order(recorder, key_signing())))
+        await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
     assert commands(recorder) == ["public-key"]
 
 
@@ -295,13 +295,13 @@ async def test_a_repository_that_is_not_there_yet_has_no_tags(recorder: Recorder
 
 async def test_unsigned_is_pushed_and_tagged_alone(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_steps(await tools(), order(recorder, None))
+    steps = publish_actions(await tools(), order(recorder, None))
     assert [step.args[0] for step in steps] == ["push", "tag", "tag"]
 
 
 async def test_a_dry_run_says_the_steps_and_does_none(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_steps(await tools(), order(recorder, key_signing()))
+    steps = publish_actions(await tools(), order(recorder, key_signing()))
     content = Content(DIGEST, {"linux/amd64": 41_800_000}, {OTHER: 123})
     text = render_dry_run(steps, content, {"latest": OTHER, "3.0.0": DIGEST})
     assert text.startswith("dry run: nothing was pushed")

@@ -201,7 +201,7 @@ async def test_a_database_that_cannot_be_fetched_is_a_scanner_that_failed(record
         when=lambda chain: "--download-db-only" in chain.call.args["args"],
     )
     found = await results(recorder)
-    failed = {(scan.scanner, scan.target): scan.failure for scan in found.scans if scan.failure}
+    failed = {(scan.scanner, scan.target): scan.failure for scan in found.runs if scan.failure}
     assert set(failed) == {("trivy", "image"), ("trivy", "SBOM")}
     assert failed["trivy", "image"].startswith("its database could not be fetched: FATAL")
     with pytest.raises(ScannerError, match=r"^SCANNER FAILED: trivy"):
@@ -213,7 +213,7 @@ async def test_syft_fails_and_the_others_finish(recorder: Recorder) -> None:
         "Container.withExec", exec_error(1, stderr="killed"), when=lambda chain: chain.images()[:1] == [IMAGES["syft"]]
     )
     found = await results(recorder)
-    assert [(scan.scanner, scan.target, bool(scan.failure)) for scan in found.scans] == [
+    assert [(scan.scanner, scan.target, bool(scan.failure)) for scan in found.runs] == [
         ("syft", "image", True),
         ("trivy", "image", False),
         ("grype", "image", False),

@@ -14,7 +14,7 @@ from pipeline.report.junit import junit
 from pipeline.report.report import Report
 from pipeline.sbom.component import Kind
 from pipeline.scan.databases import Database
-from pipeline.scan.findings import Scan, Severity, Sighting
+from pipeline.scan.findings import ScannerRun, Severity, Sighting
 from pipeline.scan.verdict import Status
 
 REPORTS = [report(), full(), EMPTY, crowd(300)]
@@ -92,7 +92,7 @@ def test_the_counts_of_the_junit_suite_are_those_of_its_cases(made: Report) -> N
     cases = list(suite)
     outcomes = Counter(child.tag for case in cases for child in case)
     assert {key: int(suite.attrib[key]) for key in ("tests", "failures", "errors", "skipped")} == {
-        "tests": len(made.scans) + len(made.verdict.outdated) + len(made.verdict.judged),
+        "tests": len(made.runs) + len(made.verdict.outdated) + len(made.verdict.judged),
         "failures": len(made.verdict.breaking),
         "errors": len(made.verdict.failures) + len(made.verdict.outdated),
         "skipped": len(made.verdict.accepted) + len(made.verdict.suppressed),
@@ -103,7 +103,7 @@ def test_the_counts_of_the_junit_suite_are_those_of_its_cases(made: Report) -> N
 
 def test_junit_errors_are_scanners_that_failed_and_databases_too_old() -> None:
     old = dataclasses.replace(TRIVY, database=Database("trivy", NOW.replace(month=1)))
-    suite = suite_of(report(old, GRYPE, Scan("scout", "image", failure="login needed")))
+    suite = suite_of(report(old, GRYPE, ScannerRun("scout", "image", failure="login needed")))
     messages = [error.attrib["message"] for error in suite.iter("error")]
     assert "login needed" in messages
     assert any("built on 2026-01-25" in message for message in messages)

@@ -13,7 +13,7 @@ from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import Purl
 from pipeline.scan.databases import Database
-from pipeline.scan.findings import Scan, Severity, Sighting
+from pipeline.scan.findings import ScannerRun, Severity, Sighting
 from pipeline.scan.grype import read_grype
 from pipeline.scan.join import drop_false, join
 from pipeline.scan.trivy import read_trivy
@@ -110,7 +110,7 @@ def test_secrets_of_trivy_are_told_without_their_text() -> None:
 
 @pytest.mark.parametrize("read", [read_trivy, read_grype])
 @pytest.mark.parametrize("text", ["", "FATAL failed to run", "[]", "{}", "null", '{"matches": [{}]}'])
-def test_a_report_that_cannot_be_read_is_a_scan_that_failed(read: Callable[[str, str], Scan], text: str) -> None:
+def test_a_report_that_cannot_be_read_is_a_scan_that_failed(read: Callable[[str, str], ScannerRun], text: str) -> None:
     scan = read(text, "image")
     assert scan.failure
     assert not scan.sightings

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.image.crash import diagnose
-from pipeline.image.health import Step, faults, parse_steps
+from pipeline.image.health import Observation, faults, parse_observations
 
 #: Output of real nodes that did not start (OTP 27.3): erlmcp as it is, and copies broken on purpose.
 BOOT = Path(__file__).parent / "data" / "boot"
@@ -61,7 +61,7 @@ def test_a_log_without_a_cause_is_shown_itself_without_repeats() -> None:
 
 
 def test_an_image_that_shows_each_level_has_no_faults() -> None:
-    assert faults(parse_steps(GOOD), endpoint=False) == []
+    assert faults(parse_observations(GOOD), endpoint=False) == []
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_an_image_that_shows_each_level_has_no_faults() -> None:
     ],
 )
 def test_a_level_that_does_not_show_is_a_fault(before: str, after: str, fault: str) -> None:
-    found = faults(parse_steps(GOOD.replace(before, after)), endpoint=False)
+    found = faults(parse_observations(GOOD.replace(before, after)), endpoint=False)
     assert len(found) == 1
     assert found[0].startswith(fault)
 
 
 def test_a_writable_file_and_a_silent_endpoint_are_faults() -> None:
-    steps = [*parse_steps(GOOD), Step("writable", 0, 1, "/opt/erlmcp/bin/erlmcp")]
+    steps = [*parse_observations(GOOD), Observation("writable", 0, 1, "/opt/erlmcp/bin/erlmcp")]
     assert faults(steps, endpoint=True) == [
         "HEALTH_URL is set, but the answer was 'health: Node OK'",
         "/opt/erlmcp/bin/erlmcp is writable by the user of the image",
@@ -87,4 +87,4 @@ def test_a_writable_file_and_a_silent_endpoint_are_faults() -> None:
 
 
 def test_a_step_that_was_not_reached_is_a_fault() -> None:
-    assert "node answers: healthy: not reached" in faults(parse_steps(GOOD)[:1], endpoint=False)
+    assert "node answers: healthy: not reached" in faults(parse_observations(GOOD)[:1], endpoint=False)

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import BuildError, InputError
 from pipeline.image.layout import OWN_LAYERS, Layer, add_image, add_index, pack, parse_time, read_base, read_layers
 from pipeline.image.runtime import LAYERS as RELEASE_LAYERS
-from pipeline.image.size import components, over_limit, render
+from pipeline.image.size import over_limit, parts_of, render
 
 TIME = "2026-02-04T17:25:56Z"
 
@@ -207,7 +207,7 @@ def layer(megabytes: float, path: str = "/f") -> Layer:
 
 
 def test_everything_below_our_four_layers_is_the_base() -> None:
-    parts = components([layer(1), layer(2), layer(3), layer(4), layer(5), layer(6)])
+    parts = parts_of([layer(1), layer(2), layer(3), layer(4), layer(5), layer(6)])
     assert [(part.name, part.compressed) for part in parts] == [
         ("base", 3_000_000),
         ("libraries", 3_000_000),

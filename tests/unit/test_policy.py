@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
 from pipeline.scan.acceptance import Acceptance, read_acceptances
 from pipeline.scan.databases import Database, too_old
-from pipeline.scan.findings import Scan, Severity, Sighting
+from pipeline.scan.findings import ScannerRun, Severity, Sighting
 from pipeline.scan.policy import Policy
 from pipeline.scan.verdict import Status, Verdict, judge
 from pipeline.scan.vex import Statement, read_vex
@@ -42,7 +42,7 @@ LIBC = Sighting(
 
 
 def verdict(*sightings: Sighting, policy: Policy | None = None, **rest: Any) -> Verdict:  # noqa: ANN401 # arguments
-    return judge([Scan("grype", "SBOM", sightings=sightings)], policy or Policy(), now=NOW, **rest)
+    return judge([ScannerRun("grype", "SBOM", sightings=sightings)], policy or Policy(), now=NOW, **rest)
 
 
 def statuses(result: Verdict) -> dict[str, str]:
@@ -99,8 +99,8 @@ def test_what_nobody_can_fix_is_tolerated_if_asked() -> None:
 
 
 def test_a_scanner_that_failed_never_counts_as_clean() -> None:
-    failed = Scan("trivy", "image", failure="exit code 1: no such image")
-    result = judge([Scan("grype", "SBOM"), failed], Policy(), now=NOW)
+    failed = ScannerRun("trivy", "image", failure="exit code 1: no such image")
+    result = judge([ScannerRun("grype", "SBOM"), failed], Policy(), now=NOW)
     assert not result.passed
     assert result.failures == (failed,)
     (line,) = result.lines
@@ -108,7 +108,7 @@ def test_a_scanner_that_failed_never_counts_as_clean() -> None:
 
 
 def test_what_the_other_scanners_found_is_told_besides() -> None:
-    scans = [Scan("grype", "SBOM", sightings=(SSH,)), Scan("trivy", "image", failure="crashed")]
+    scans = [ScannerRun("grype", "SBOM", sightings=(SSH,)), ScannerRun("trivy", "image", failure="crashed")]
     first, second = judge(scans, Policy(), now=NOW).lines
     assert first.startswith("SCANNER FAILED: trivy")
     assert second == "POLICY FAILED: 1 finding of HIGH or worse"
@@ -119,7 +119,7 @@ def test_what_the_other_scanners_found_is_told_besides() -> None:
 
 def test_an_old_database_is_not_passed_over() -> None:
     old = Database("trivy", NOW - dt.timedelta(days=6), "ghcr.io/aquasecurity/trivy-db:2")
-    scans = [Scan("trivy", "image", database=old), Scan("trivy", "SBOM", database=old)]
+    scans = [ScannerRun("trivy", "image", database=old), ScannerRun("trivy", "SBOM", database=old)]
     result = judge(scans, Policy(), now=NOW)
     assert not result.passed
     (line,) = result.lines

@@ -20,7 +20,7 @@ from pipeline.report.terminal import terminal
 from pipeline.sbom.component import Kind
 from pipeline.scan.acceptance import Acceptance
 from pipeline.scan.databases import Database
-from pipeline.scan.findings import Scan, Severity, Sighting
+from pipeline.scan.findings import ScannerRun, Severity, Sighting
 from pipeline.scan.grype import read_grype
 from pipeline.scan.policy import Policy
 from pipeline.scan.trivy import read_trivy
@@ -50,7 +50,7 @@ STATEMENT = Statement(
 )
 
 
-def report(*scans: Scan, **rest: Any) -> Report:  # noqa: ANN401 # arguments
+def report(*scans: ScannerRun, **rest: Any) -> Report:  # noqa: ANN401 # arguments
     taken = scans or (TRIVY, GRYPE)
     verdict = judge(taken, rest.pop("policy", Policy()), now=NOW, **rest)
     return Report("ghcr.io/example/erlmcp:2.1.0", "sha256:" + "5e" * 32, NOW, taken, verdict, ("scout: not asked",))
@@ -58,7 +58,7 @@ def report(*scans: Scan, **rest: Any) -> Report:  # noqa: ANN401 # arguments
 
 def full() -> Report:
     """Return one of which no part is empty."""
-    failed = Scan("scout", "image", failure="exit code 1: login needed")
+    failed = ScannerRun("scout", "image", failure="exit code 1: login needed")
     made = report(TRIVY, GRYPE, failed, acceptances=[ACCEPTED, EXPIRED, UNMATCHED], statements=[STATEMENT])
     return dataclasses.replace(made, components={"os": 12, "otp": 11, "not shipped": 2})
 
