@@ -6,17 +6,16 @@ import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Self
 
+from packageurl import PackageURL
+
 
 def make(
     kind: str, *path: str, version: str = "", qualifiers: Mapping[str, str] | None = None, subpath: str = ""
 ) -> str:
     """Make a package URL in its canonical form."""
-    text = "/".join([f"pkg:{kind}", *(urllib.parse.quote(part, safe="") for part in path)])
-    if version:
-        text += "@" + urllib.parse.quote(version, safe="")
-    if given := {key: value for key, value in (qualifiers or {}).items() if value}:
-        text += "?" + "&".join(f"{key}={urllib.parse.quote(given[key], safe=':/')}" for key in sorted(given))
-    return text + ("#" + urllib.parse.quote(subpath.strip("/")) if subpath else "")
+    *namespace, name = path
+    given = {key: value for key, value in (qualifiers or {}).items() if value}
+    return PackageURL(kind, "/".join(namespace), name, version, given, subpath).to_string()
 
 
 def of_image(reference: str) -> str:
@@ -65,16 +64,11 @@ class Purl:
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Return the parts of a package URL, or nothing if it is not one."""
-        scheme, _, rest = text.partition(":")
-        path, _, query = rest.partition("#")[0].partition("?")
-        path, _, version = path.strip("/").partition("@")
-        kind, *front = map(urllib.parse.unquote, path.split("/"))
-        if scheme != "pkg" or not front:
+        try:
+            kind, namespace, name, version, qualifiers, _ = PackageURL.from_string(text)
+        except ValueError:
             return None
-        *namespace, name = front
-        return cls(
-            kind.lower(), "/".join(namespace), name, urllib.parse.unquote(version), dict(urllib.parse.parse_qsl(query))
-        )
+        return cls(kind, namespace or "", name, version or "", dict(qualifiers or {}))
 
     @property
     def is_erlang(self) -> bool:

@@ -249,7 +249,7 @@ def test_git_purl_of_a_subdirectory() -> None:
         ("localhost:5000/erlmcp", "pkg:oci/erlmcp?repository_url=localhost:5000/erlmcp"),
         (
             "ghcr.io/a/Erlmcp:3.0.0@sha256:00",
-            "pkg:oci/erlmcp@sha256%3A00?repository_url=ghcr.io/a/erlmcp&tag=3.0.0",
+            "pkg:oci/erlmcp@sha256:00?repository_url=ghcr.io/a/erlmcp&tag=3.0.0",
         ),
     ],
 )
