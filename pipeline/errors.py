@@ -51,8 +51,16 @@ _NOISE = re.compile(
 )
 
 
-def excerpt(error: dagger.ExecError, lines: int = 25) -> str:
+#: How a tool marks the line that says what is wrong; below it may stand a stack.
+_TELLING = re.compile(r"^Error: |FATAL|^panic:|^fatal error|\bERROR\b|\[?error\]?:")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)\s+")
+_LAST = 4
+
+
+def excerpt(error: dagger.QueryError, lines: int = 25) -> str:
     """Return what a failed command said, without colours, progress and warnings.
+
+    What failed may be no command, but the pull of its image: then it is what the engine says.
 
     Parameters
     ----------
@@ -61,21 +69,31 @@ def excerpt(error: dagger.ExecError, lines: int = 25) -> str:
     lines
         How many lines to keep, from the end.
     """
+    if not isinstance(error, dagger.ExecError):
+        return "\n".join(str(error).splitlines()[:lines])
     text = _ANSI.sub("", f"{error.stdout}\n{error.stderr}")
     said = dict.fromkeys(line.rstrip() for line in text.splitlines() if line.strip())
     telling = [line for line in said if not _NOISE.match(line)] or list(said)
     return "\n".join(telling[-lines:]) or f"exit code {error.exit_code}, without a word"
 
 
+def last_words(error: dagger.QueryError) -> str:
+    """Return what a failed tool said in the end, as one line: what is wrong, not the stack below it."""
+    lines = excerpt(error, lines=400).splitlines()
+    telling = [line for line in lines if _TELLING.search(line)]
+    words = [line.removeprefix("Error: ") for line in (telling or lines)[-_LAST:]]
+    return _TIME.sub("", " ".join(" ".join(words).split()))
+
+
 async def guard(step: Awaitable[_T], what: str) -> _T:
-    """Await a step; if a command in it fails, say what was being done and what the command said.
+    """Await a step; if it fails, say what was being done, and what the command, or else the engine, said.
 
     Raises
     ------
     BuildError
-        With the command's own words.
+        With those words.
     """
     try:
         return await step
-    except dagger.ExecError as error:
+    except dagger.QueryError as error:
         raise BuildError(f"{what} failed:\n{excerpt(error)}") from None

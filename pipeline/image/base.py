@@ -54,7 +54,7 @@ async def base_layers(
     pulled = crane.with_user("0").with_exec(command, use_entrypoint=True).directory(_BASE)
     try:
         return await pulled.sync()
-    except dagger.ExecError as error:
+    except dagger.QueryError as error:
         raise BuildError(f"{reference}: its layers cannot be had for {platform}:\n{excerpt(error)}") from None
 
 

@@ -9,7 +9,7 @@ import dagger
 
 from pipeline.errors import RegistryError
 from pipeline.registry.reference import Reference
-from pipeline.registry.tools import Tools, ask, last_words
+from pipeline.registry.tools import Tools, ask, refusal
 
 _ABSENT = re.compile(r"NAME_UNKNOWN|MANIFEST_UNKNOWN|404 Not Found")
 
@@ -19,7 +19,7 @@ async def existing_tags(tools: Tools, repository: Reference) -> tuple[str, ...]:
     try:
         listed = await ask(tools.crane(), ["ls", "--omit-digest-tags", repository.repository])
     except dagger.QueryError as error:
-        said = last_words(error)
+        said = refusal(error)
         if _ABSENT.search(said):
             return ()
         raise RegistryError(f"nothing was pushed: {repository.repository} cannot be read: {said}") from None
@@ -33,7 +33,7 @@ async def resolve(tools: Tools, reference: Reference) -> str:
     try:
         return (await ask(tools.crane(), ["digest", str(reference)])).strip()
     except dagger.QueryError as error:
-        raise RegistryError(f"{reference} cannot be read: {last_words(error)}") from None
+        raise RegistryError(f"{reference} cannot be read: {refusal(error)}") from None
 
 
 async def digests_of(
@@ -95,4 +95,4 @@ async def registry_content(tools: Tools, repository: Reference, digest: str) -> 
     try:
         return await read_content(digest, read)
     except dagger.QueryError as error:
-        raise RegistryError(f"{repository.at(digest)} cannot be read: {last_words(error)}") from None
+        raise RegistryError(f"{repository.at(digest)} cannot be read: {refusal(error)}") from None

@@ -12,7 +12,7 @@ from pipeline.registry.publish import Action, carry_out, tag_actions
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import SbomScan, shipped_sbom
 from pipeline.registry.tags import check_moves
-from pipeline.registry.tools import Tools, ask, last_words
+from pipeline.registry.tools import Tools, ask, refusal
 from pipeline.registry.verify import Signer, verify
 
 _REFERRER = re.compile(r"via OCI referrer: \S+@(sha256:[0-9a-f]{64})")
@@ -26,7 +26,7 @@ async def copy_actions(tools: Tools, source: Reference, target: Reference) -> li
         referrers = _REFERRER.findall(await ask(tools.cosign(), ["tree", source.at(source.digest)]))
     except dagger.QueryError as error:
         pinned = source.at(source.digest)
-        raise RegistryError(f"nothing was copied: {pinned} cannot be read: {last_words(error)}") from None
+        raise RegistryError(f"nothing was copied: {pinned} cannot be read: {refusal(error)}") from None
     return [
         Action(f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)])
         for digest in dict.fromkeys([source.digest, *referrers])

@@ -10,7 +10,7 @@ from pipeline.errors import RegistryError
 from pipeline.registry.content import Content
 from pipeline.registry.reference import Reference
 from pipeline.registry.signing import PREDICATES, SIGNING, Signing
-from pipeline.registry.tools import Tools, ask, last_words
+from pipeline.registry.tools import Tools, ask, refusal
 from pipeline.table import table
 
 _IMAGE, _PREDICATE = "/image", "/predicate.json"
@@ -101,7 +101,7 @@ async def carry_out(steps: Sequence[Action]) -> None:
             await ask(step.container, step.args)
         except dagger.QueryError as error:
             lines = [
-                f"could not {step.name}: {last_words(error)}",
+                f"could not {step.name}: {refusal(error)}",
                 *(f"done:     {done.name}" for done in steps[:number]),
                 *(f"not done: {left.name}" for left in steps[number:]),
                 "The same command, when that is mended, completes it with the same digest.",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import dagger
 from dagger import dag
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, last_words
 from pipeline.project.images import Images
 
 #: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that
@@ -108,13 +108,9 @@ async def ask(container: dagger.Container, args: Sequence[str]) -> str:
     return await now.with_exec([*args], use_entrypoint=True).stdout()
 
 
-def last_words(error: dagger.QueryError) -> str:
-    """Return what a tool said when it failed, in a line or two."""
-    if not isinstance(error, dagger.ExecError):
-        return str(error).splitlines()[0]
-    lines = [line.strip() for line in error.stderr.splitlines() if line.strip()]
-    telling = [line.removeprefix("Error: ") for line in lines if line.startswith("Error: ")] or lines[-2:]
-    text = " / ".join(telling) or f"exit code {error.exit_code}"
+def refusal(error: dagger.QueryError) -> str:
+    """Return what a registry's tool said when it failed, and whether that is about the login."""
+    text = last_words(error)
     if _REFUSED.search(text):
         return f"the registry refused the login, or this user may not do that (see --user, --password): {text}"
     return text

@@ -12,7 +12,7 @@ from pipeline.registry.content import resolve
 from pipeline.registry.provenance import builder_of, source_of
 from pipeline.registry.reference import Reference
 from pipeline.registry.signing import FINDINGS, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
-from pipeline.registry.tools import Tools, ask, last_words
+from pipeline.registry.tools import Tools, ask, refusal
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ async def _verified(cosign: dagger.Container, args: list[str], pinned: str, othe
     try:
         return await ask(cosign, args)
     except dagger.QueryError as error:
-        raise VerificationError(f"{pinned}: {otherwise}: {last_words(error)}") from None
+        raise VerificationError(f"{pinned}: {otherwise}: {refusal(error)}") from None
 
 
 def _predicates(envelopes: str, digest: str, kind: str) -> list[dict[str, Any]]:

@@ -9,9 +9,8 @@ from typing import Self
 import dagger
 from dagger import dag
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, last_words
 from pipeline.project.images import Images
-from pipeline.scan.containers import last_words
 from pipeline.table import count
 
 #: The age at which Grype refuses its own database.
@@ -95,7 +94,7 @@ async def fetched(database: dagger.Directory) -> dagger.Directory:
     """Wait for a database, so that a fetch that fails does not look like a scan that fails."""
     try:
         return await database.sync()
-    except dagger.ExecError as error:
+    except dagger.QueryError as error:
         raise InputError(f"its database could not be fetched: {last_words(error)}") from None
 
 

@@ -7,11 +7,11 @@ import anyio
 import dagger
 
 from pipeline import handover
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, last_words
 from pipeline.project.images import Images
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Sbom
-from pipeline.scan.containers import last_words, target_of
+from pipeline.scan.containers import target_of
 from pipeline.scan.databases import Databases, check
 from pipeline.scan.findings import ScannerRun
 from pipeline.scan.grype import grype
@@ -76,7 +76,7 @@ async def scan(
     async def ask(report: dagger.File) -> None:
         try:
             scouted.append(await report.contents())
-        except dagger.ExecError as error:
+        except dagger.QueryError as error:
             runs.append(ScannerRun("scout", "image", failure=last_words(error)))
 
     await check(databases)
@@ -112,7 +112,7 @@ async def _vulnerabilities(
     async def one(scanner: str, step: Awaitable[ScannerRun]) -> None:
         try:
             runs[scanner] = await step
-        except dagger.ExecError as error:
+        except dagger.QueryError as error:
             runs[scanner] = ScannerRun(scanner, target, failure=last_words(error))
         except PipelineError as error:
             runs[scanner] = ScannerRun(scanner, target, failure=str(error))

@@ -1,13 +1,22 @@
-from dataclasses import dataclass
+import anyio
+import dagger
+import gql
+import pytest
+from dagger._exceptions import QueryErrorValue
 
-from pipeline.errors import BuildError, excerpt
+from pipeline.errors import BuildError, excerpt, guard, last_words
+
+REQUEST = gql.GraphQLRequest("{ version }")
+PULL = 'failed to resolve image "docker.io/library/erlang:0@sha256:00": not found'
 
 
-@dataclass
-class Failure:
-    stdout: str
-    stderr: str
-    exit_code: int = 1
+def failed_exec(stdout: str, stderr: str, exit_code: int = 1) -> dagger.QueryError:
+    extensions = {"_type": "EXEC_ERROR", "cmd": [], "exitCode": exit_code, "stdout": stdout, "stderr": stderr}
+    return dagger.QueryError([QueryErrorValue(f"exit code: {exit_code}", extensions=extensions)], REQUEST)
+
+
+def failed_pull() -> dagger.QueryError:
+    return dagger.QueryError([QueryErrorValue(PULL)], REQUEST)
 
 
 def test_a_compilers_message_is_kept_and_noise_is_not() -> None:
@@ -18,18 +27,51 @@ src/other.erl:3:1: Warning: function f/0 is unused
 ===> Compiling apps/greeter_core/src/greeter.erl failed
 src/greeter.erl:7:3: syntax error before: 'end'
 """
-    assert excerpt(Failure(out, out)) == (
+    assert excerpt(failed_exec(out, out)) == (
         "===> Compiling apps/greeter_core/src/greeter.erl failed\nsrc/greeter.erl:7:3: syntax error before: 'end'"
     )
 
 
 def test_a_silent_failure_has_its_exit_code() -> None:
-    assert excerpt(Failure("", "\n", 137)) == "exit code 137, without a word"
+    assert excerpt(failed_exec("", "\n", 137)) == "exit code 137, without a word"
 
 
 def test_a_command_that_only_warned_is_shown() -> None:
-    assert excerpt(Failure("a.erl:1: Warning: odd\n", "")) == "a.erl:1: Warning: odd"
+    assert excerpt(failed_exec("a.erl:1: Warning: odd\n", "")) == "a.erl:1: Warning: odd"
 
 
 def test_the_users_message_has_no_path_of_ours() -> None:
     assert f"{BuildError.__module__}.{BuildError.__qualname__}" == "builtins.BuildError"
+
+
+def test_of_a_failed_pull_the_engine_speaks() -> None:
+    assert excerpt(failed_pull()) == last_words(failed_pull()) == PULL
+
+
+@pytest.mark.parametrize(
+    ("stderr", "words"),
+    [
+        ("Error: no such key\nmain.go:74: error during command execution: no such key\n", "no such key"),
+        (
+            "2026-11-24T10:00:00Z\tFATAL\tFatal error\tDB error: corrupt\n  stack\n",
+            "FATAL Fatal error DB error: corrupt",
+        ),
+        ("[0000] ERROR failed to load: bad\n", "[0000] ERROR failed to load: bad"),
+        ("panic: out of range\n\ngoroutine 1 [running]:\nmain.main()\n", "panic: out of range"),
+        ("one\ntwo\nthree\nfour\nfive\n", "two three four five"),
+    ],
+)
+def test_the_line_that_says_what_is_wrong_is_a_tools_last_word(stderr: str, words: str) -> None:
+    assert last_words(failed_exec("", stderr)) == words
+
+
+@pytest.mark.parametrize("error", [failed_exec("", "boom"), failed_pull()])
+def test_a_guarded_step_says_what_was_being_done(error: dagger.QueryError) -> None:
+    async def step() -> None:
+        raise error
+
+    async def guarded() -> None:
+        await guard(step(), "compiling greeter")
+
+    with pytest.raises(BuildError, match=r"^compiling greeter failed:\n(boom|failed to resolve image)"):
+        anyio.run(guarded)
