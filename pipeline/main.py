@@ -1,102 +1,53 @@
-"""The Dagger object: a table of contents, each function a call of a plain one."""
+"""The Dagger objects: a table of contents, each function a call of a plain one."""
 
 import datetime as dt
-import enum
+import functools
 from typing import Annotated
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, Name, check, dag, enum_type, field, function, object_type
+from dagger import DefaultPath, Doc, Ignore, Name, check, function, object_type
 
-from pipeline import (
-    handover,
+from pipeline import handover
+from pipeline.arguments import (
+    Accept,
+    AcceptOldDb,
+    FailOn,
+    Flavor,
+    Move,
+    OnlyFixed,
+    OtpVex,
+    Password,
+    PublicKey,
+    TransparencyLog,
+    User,
+    Vex,
+    fresh,
+    once,
 )
-from pipeline.build.applications import compiled
-from pipeline.build.dependencies import LIB, fetched
-from pipeline.build.release import assembled
-from pipeline.image.base import bases
-from pipeline.image.export import layout, tarball
-from pipeline.image.health import health
-from pipeline.image.labels import labels
-from pipeline.image.layout import parse_time
-from pipeline.image.platforms import parse_platforms
-from pipeline.image.runtime import runtime
-from pipeline.image.size import size
+from pipeline.build import applications, dependencies, release
+from pipeline.image import export, health, runtime, size
+from pipeline.project import images, reader, source
 from pipeline.project.application import Application
-from pipeline.project.images import Images, check_reference, default_images, parse_images, render_images
+from pipeline.project.images import Images
 from pipeline.project.project import Project
-from pipeline.project.reader import read
-from pipeline.project.source import SOURCE_IGNORE, filtered
-from pipeline.registry.content import digests_of, existing_tags, layout_content, registry_content, resolve
-from pipeline.registry.promote import promote
-from pipeline.registry.provenance import provenance_of
-from pipeline.registry.publish import Order, carry_out, publish_actions, render_dry_run
+from pipeline.registry import content, promote, publish, rescan, verify
+from pipeline.registry.provenance import Origin
+from pipeline.registry.publish import Request
 from pipeline.registry.reference import Reference, parse_repository
-from pipeline.registry.rescan import rescan
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, PROVENANCE, SPDX, Signing
-from pipeline.registry.tags import check_moves, choose_tags
+from pipeline.registry.rescan import SbomScan
+from pipeline.registry.signing import Signing
+from pipeline.registry.tags import choose_tags
 from pipeline.registry.tools import Login, Tools, tools_for
-from pipeline.registry.verify import Signer, verify
-from pipeline.report.compliance import checks, compliance
-from pipeline.report.documents import documents
-from pipeline.report.findings import findings_json
-from pipeline.report.report import Report, reported
-from pipeline.report.terminal import conclude
-from pipeline.sbom.containers import Subject, describe
-from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.registry.verify import Signer
+from pipeline.report import assessment, terminal
+from pipeline.report.assessment import Assessed
+from pipeline.sbom import containers
 from pipeline.sbom.sbom import Image
-from pipeline.sbom.spdx import spdx
+from pipeline.scan import policy
 from pipeline.scan.databases import Databases
 from pipeline.scan.policy import Criteria
-from pipeline.scan.scanners import Results, scan, scan_document
+from pipeline.scan.scanners import Scanners
 from pipeline.scan.scout import Scout
-
-_SOURCE = "org.opencontainers.image.source"
-
-
-@enum_type
-class Flavor(enum.Enum):
-    """The distribution of builder and runtime."""
-
-    alpine = "alpine"
-    """musl: the smallest image."""
-
-    debian = "debian"
-    """glibc: for native code that wants it."""
-
-
-# What is asked of an image: the same for every function that judges one.
-FailOn = Annotated[str, Doc("The least severity that breaks the policy: CRITICAL, HIGH, MEDIUM or LOW.")]
-OnlyFixed = Annotated[bool, Doc("Count only findings for which there is a fixed version.")]
-Vex = Annotated[list[dagger.File], Doc("OpenVEX documents; what they call not affected or fixed breaks nothing.")]
-OtpVex = Annotated[bool, Doc("Fetch Erlang/OTP's own OpenVEX document and use it too.")]
-Accept = Annotated[
-    dagger.File | None, Doc("TOML list of accepted findings, instead of the project's accept.toml (see docs).")
-]
-AcceptOldDb = Annotated[bool, Doc("Accept a vulnerability database that is older than five days.")]
-
-
-# How a registry is reached, and who must have signed what lies there.
-User = Annotated[str, Doc("Who logs in to the registry.")]
-Password = Annotated[dagger.Secret | None, Doc("Password or token of that user.")]
-Move = Annotated[bool, Doc("Let version tags that exist name another image from now on.")]
-PublicKey = Annotated[dagger.File | None, Name("key"), Doc("Public key (PEM) of who must have signed it.")]
-Identity = Annotated[
-    str, Doc("Instead of a key: identity in the certificate; a regular expression if it starts with ^.")
-]
-Issuer = Annotated[str, Doc("Who vouches for that identity, such as https://token.actions.githubusercontent.com.")]
-TransparencyLog = Annotated[bool, Doc("Use Sigstore's transparency log; private sites say --transparency-log=false.")]
-
-
-@object_type
-class Published:
-    """An image in a registry."""
-
-    reference: Annotated[str, Doc("Repository and digest.")] = field()
-    digest: Annotated[str, Doc("Digest of the manifest or index.")] = field()
-    refs: Annotated[list[str], Doc("Every tag of the repository that names it.")] = field()
-    platforms: Annotated[list[str], Doc("Such as linux/amd64.")] = field()
-    # The CLI shows a big number as 3.8e+07.
-    sizes: Annotated[list[str], Doc("Bytes to pull, as PLATFORM BYTES.")] = field()
 
 
 @object_type
@@ -107,7 +58,7 @@ class Erlmcp:
         dagger.Directory,
         Doc("Root of the rebar3 project; its .dockerignore is honoured."),
         DefaultPath("/"),
-        Ignore(list(SOURCE_IGNORE)),
+        Ignore(list(source.SOURCE_IGNORE)),
     ]
     flavor: Annotated[Flavor, Doc("Distribution of builder and runtime.")] = Flavor.alpine
     image_table: Annotated[
@@ -173,117 +124,114 @@ class Erlmcp:
     @function
     async def application(self) -> str:
         """Show what was read from rebar.config, rebar.lock and the applications."""
-        return (await self._read())[1].summary()
+        return (await reader.read(await self.project())).summary()
 
     @function
     async def images(self) -> str:
         """Show the table of image references in use, as TOML that --images reads."""
-        return render_images(await self._images())
+        return images.render_images(await self.table())
 
     @function
     async def deps(self) -> dagger.Container:
         """Fetch and compile the locked dependencies; they lie in /build/lib."""
-        return await fetched(*await self._read())
+        project = await self.project()
+        return await dependencies.fetched(project, await reader.read(project))
 
     @function
     async def compile(self) -> dagger.Container:
         """Compile the applications of the project that the release needs; they lie in /build/lib."""
-        base, built = await compiled(*await self._read())
-        for name, directory in built.items():
-            base = base.with_directory(f"{LIB}/{name}", directory)
-        return base.with_label("stage", "compile")
+        project = await self.project()
+        return await applications.stage(project, await reader.read(project))
 
     @function
     async def release(self) -> dagger.Container:
         """Assemble the release with ERTS, stripped; it lies in /opt/NAME."""
-        return await assembled(*await self._read())
+        project = await self.project()
+        return await release.assembled(project, await reader.read(project))
 
     @function
     async def build_runtime(self) -> dagger.Container:
         """Build the runtime image; chain export-image, as-service up, terminal or publish on it."""
-        return (await self._runtime())[2]
+        return (await runtime.built(await self.project())).image
 
     @function
     async def image_tarball(self) -> dagger.File:
         """Build the runtime image as an OCI archive, for each of --platforms: one digest for one input."""
-        project, application = await self._read()
-        images, bases = await self._variants(project, application, await assembled(project, application))
-        return await tarball(images, project.created, bases)
+        return await export.archive(await self.project())
 
     @function
     @check
     async def health(self) -> str:
         """Start the image, wait until it is healthy, prove each level of its health check, and stop it."""
-        _, application, image = await self._runtime()
-        return await health(image, application)
+        return await health.health(await runtime.built(await self.project()))
 
     @function
     @check
     async def size(self) -> str:
         """Show the size of the image by component; fail over 100 MB in all (compressed, as pushed and pulled)."""
-        return await size((await self._runtime())[2])
+        return await size.size((await runtime.built(await self.project())).image)
 
     @function
     async def sbom(self) -> dagger.Directory:
         """Write the SBOM of the image, as sbom.spdx.json (SPDX 2.3) and sbom.cdx.json (CycloneDX 1.6)."""
-        _, sbom = await describe(await self._subject(*await self._read()))
-        return handover.directory({"sbom.spdx.json": spdx(sbom), "sbom.cdx.json": cyclonedx(sbom)})
+        return handover.directory(await containers.documents_of(await self.project()))
 
-    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # the SDK's typing forgot it
+    @fresh
     @check
-    async def scan(
+    async def scan(self) -> str:
+        """Scan the image with Trivy and Grype and show one verdict; fail unless the project's policy holds."""
+        return await self.assess().verdict()
+
+    @once
+    def assess(
         self,
         *,
-        fail_on: FailOn = "HIGH",
-        only_fixed: OnlyFixed = False,
+        fail_on: FailOn = "",
+        only_fixed: OnlyFixed = None,
         vex: Vex = (),  # type: ignore[assignment] # as above
-        otp_vex: OtpVex = False,
+        otp_vex: OtpVex = None,
         accept: Accept = None,
-        accept_old_db: AcceptOldDb = False,
-    ) -> str:
-        """Scan the image with Trivy and Grype and show one verdict; fail unless the policy holds."""
-        criteria = Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
-        _, report = await self._judged(await self._subject(*await self._read()), criteria)
-        return conclude(report)
-
-    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
-    async def reports(
-        self,
-        *,
-        fail_on: FailOn = "HIGH",
-        only_fixed: OnlyFixed = False,
-        vex: Vex = (),  # type: ignore[assignment] # as above
-        otp_vex: OtpVex = False,
-        accept: Accept = None,
-        accept_old_db: AcceptOldDb = False,
-    ) -> dagger.Directory:
-        """Write every report of the scan, SBOMs and compliance, whatever the verdict; chain export --path=reports."""
-        criteria = Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
-        subject = await self._subject(*await self._read())
-        results, report = await self._judged(subject, criteria)
-        files = documents(report, results)
-        files["compliance.md"] = compliance(report.image, report.digest, await checks(subject, results))
-        return handover.directory(files)
-
-    async def _images(self) -> Images:
-        images = default_images()
-        if self.image_table:
-            images = images.override(parse_images(await self.image_table.contents(), "--images"))
-        given = {"builder": self.builder_image, "runtime": self.runtime_image}
-        return images.override(
-            {
-                f"{kind}-{self.flavor.value}": check_reference(reference, f"--{kind}-image")
-                for kind, reference in given.items()
-                if reference
-            }
+        accept_old_db: AcceptOldDb = None,
+    ) -> "Assessment":
+        """Judge the image by a policy, once: chain verdict, reports or publish on it."""
+        time = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        return Assessment(  # type: ignore[call-arg] # the SDK makes it a dataclass, which mypy does not see
+            erlmcp=self,
+            time=time,
+            fail_on=fail_on,
+            only_fixed=only_fixed,
+            vex=list(vex),
+            otp_vex=otp_vex,
+            accept=accept,
+            accept_old_db=accept_old_db,
         )
 
-    async def _project(self) -> Project:
-        images = await self._images()
+    @function
+    def published(
+        self,
+        reference: Annotated[str, Doc("The image, by tag or by digest.")],
+        *,
+        user: User = "",
+        password: Password = None,
+    ) -> "Published":
+        """Look at a published image: chain digest, refs, sizes or verified on it."""
+        Reference.parse(reference, "--reference")
+        return Published(erlmcp=self, reference=reference, user=user, password=password)  # type: ignore[call-arg] # as above
+
+    # What the functions share: the constructor's arguments, as the plain parts take them.
+
+    async def table(self) -> Images:
+        """Return the image references in use."""
+        given = await self.image_table.contents() if self.image_table else ""
+        own = {f"builder-{self.flavor.value}": self.builder_image, f"runtime-{self.flavor.value}": self.runtime_image}
+        return images.images_in_use(given, own)
+
+    async def project(self) -> Project:
+        """Return what is built."""
         return Project(
-            source=await filtered(self.source),
-            builder=images[f"builder-{self.flavor.value}"],
-            runtime=images[f"runtime-{self.flavor.value}"],
+            source=await source.filtered(self.source),
+            images=await self.table(),
+            flavor=self.flavor.value,
             release=self.release_name,
             release_version=self.release_version,
             apps=tuple(self.apps),
@@ -298,64 +246,44 @@ class Erlmcp:
             revision=self.revision,
             created=self.created,
             labels=tuple(self.labels),
+            platforms=tuple(self.platforms),
+            repository=self.repository,
+            registry_service=self.registry_service,
         )
 
-    async def _read(self) -> tuple[Project, Application]:
-        project = await self._project()
-        return project, await read(project)
+    async def scanners(self, time: dt.datetime) -> Scanners:
+        """Return what scans, with the databases of a day."""
+        day = self.db_date or time.date().isoformat()
+        databases = Databases(day, self.trivy_db, self.grype_db, self.trivy_db_repository, self.grype_db_url)
+        scout = Scout(self.scout_user, self.scout_token) if self.scout_token else None
+        return Scanners(await self.table(), databases, scout)
 
-    async def _runtime(self) -> tuple[Project, Application, dagger.Container]:
-        project, application = await self._read()
-        release = await assembled(project, application)
-        return project, application, await runtime(project, application, release)
 
-    async def _variants(
-        self, project: Project, application: Application, release: dagger.Container
-    ) -> tuple[dict[str, dagger.Container], dict[str, dagger.Directory]]:
-        """Return the image for each platform, and its base as the registry has it."""
-        platforms = parse_platforms(self.platforms, await dag.default_platform())
-        images = {name: await runtime(project, application, release, platform) for name, platform in platforms.items()}
-        crane = (await self._images())["crane"]
-        return images, await bases(crane, project.runtime, platforms, self.registry_service)
+@object_type
+class Assessment:
+    """An image and the policy that it is judged by."""
 
-    async def _subject(self, project: Project, application: Application) -> Subject:
-        release = await assembled(project, application)
-        variants, bases = await self._variants(project, application, release)
-        published, digest = await layout(variants, project.created, bases)
-        native = variants.get(await dag.default_platform()) or await runtime(project, application, release)
-        image = Image(
-            self._repository(application),
-            application.version,
-            digest,
-            parse_time(project.created),
-            project.runtime,
-        )
-        return Subject(
-            await self._images(),
-            project,
-            application,
-            release,
-            native,
-            published,
-            # Scanners want one image; the others differ from it in machine code alone.
-            published if len(variants) == 1 else (await layout(native, project.created))[0],
-            image,
-        )
+    erlmcp: Erlmcp
+    #: Of the verdict, RFC 3339: all that is asked of an assessment is of one time, and of one day's databases.
+    time: str
+    fail_on: str
+    only_fixed: bool | None
+    vex: list[dagger.File]
+    otp_vex: bool | None
+    accept: dagger.File | None
+    accept_old_db: bool | None
 
-    async def _judged(self, subject: Subject, criteria: Criteria) -> tuple[Results, Report]:
-        results = await scan(
-            subject.images,
-            self._databases(),
-            lambda: describe(subject),
-            subject.layout,
-            own=tuple(app.name for app in subject.application.apps),
-            scout=Scout(self.scout_user, self.scout_token) if self.scout_token else None,
-        )
-        return results, await reported(results, criteria, subject.image, subject.project.source)
+    @fresh
+    async def verdict(self) -> str:
+        """Scan the image with Trivy and Grype and show one verdict; fail unless the policy holds."""
+        return terminal.conclude((await self.assessed()).report)
 
-    # Publishing: what reaches outside is never answered by the cache.
+    @fresh
+    async def reports(self) -> dagger.Directory:
+        """Write every report of the scan, SBOMs and compliance, whatever the verdict; chain export --path=reports."""
+        return handover.directory(await (await self.assessed()).reports())
 
-    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    @fresh
     async def publish(
         self,
         *,
@@ -377,185 +305,160 @@ class Erlmcp:
         unsigned: Annotated[bool, Doc("Neither sign nor attest; verify will refuse the image.")] = False,
         builder_id: Annotated[str, Doc("URI of who runs this, for the provenance, such as the workflow's.")] = "",
         invocation: Annotated[str, Doc("Which run of it, such as its address.")] = "",
-        fail_on: FailOn = "HIGH",
-        only_fixed: OnlyFixed = False,
-        vex: Vex = (),  # type: ignore[assignment] # as above
-        otp_vex: OtpVex = False,
-        accept: Accept = None,
-        accept_old_db: AcceptOldDb = False,
     ) -> str:
-        """Push the image if its scan passes, sign and attest it, then move the tags; print repository@digest alone."""
-        criteria = Criteria(fail_on, only_fixed, tuple(vex), otp_vex, accept, accept_old_db)
-        signing = (
-            None
-            if unsigned
-            else Signing(cosign_key, cosign_password, identity_token, transparency_log=transparency_log)
+        """Push the image if the policy holds, sign and attest it, then move the tags; print repository@digest alone."""
+        key = (cosign_key, cosign_password, identity_token)
+        choose = functools.partial(
+            choose_tags,
+            version=version,
+            branch=branch,
+            pull_request=pull_request,
+            revision=self.erlmcp.revision if sha_tag else "",
+            given=tags,
         )
-        project, application = await self._read()
-        repository = parse_repository(self._repository(application), "--repository")
-        tools = await self._tools({repository.host: Login(user, password)})
-
-        def choose(existing: tuple[str, ...] = ()) -> tuple[str, ...]:
-            return choose_tags(
-                version=version,
-                branch=branch,
-                pull_request=pull_request,
-                revision=self.revision if sha_tag else "",
-                given=tags,
-                existing=existing,
-            )
-
-        choose()  # before anything is asked, for its errors
-        existing = await existing_tags(tools, repository)
-        subject = await self._subject(project, application)
-        results, report = await self._judged(subject, criteria)
-        conclude(report)
-        chosen, digest = choose(existing), subject.image.digest
-        standing = await digests_of(tools, repository, chosen, existing)
-        check_moves(standing, digest, move=move)
-        provenance = await provenance_of(
-            project,
-            tools.images,
-            source=labels(project, application).get(_SOURCE, ""),
-            flavor=self.flavor.value,
-            builder=builder_id,
-            invocation=invocation,
+        request = Request(
+            choose,
+            Login(user, password),
+            None if unsigned else Signing(*key, transparency_log=transparency_log),
+            Origin(builder_id, invocation),
+            move=move,
+            dry_run=dry_run,
         )
-        written = documents(report, results)
-        predicates = {
-            SPDX: written["sbom.spdx.json"],
-            CYCLONEDX: written["sbom.cdx.json"],
-            FINDINGS: written["findings.json"],
-            PROVENANCE: provenance.predicate(),
-        }
-        order = Order(repository, subject.published, digest, chosen, signing, predicates)
-        steps = publish_actions(tools, order)
-        if dry_run:
-            return render_dry_run(steps, await layout_content(subject.published, digest), standing)
-        await carry_out(steps)
-        return repository.at(digest)
+        return await publish.publish(await self.erlmcp.project(), request, self.assessed)
 
-    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
-    async def published(
+    async def assessed(self, application: Application | None = None) -> Assessed:
+        """Return the image judged; what was read of its project, if it was read already, is not read again."""
+        time = dt.datetime.fromisoformat(self.time)
+        given = (self.fail_on, self.only_fixed, tuple(self.vex), self.otp_vex, self.accept, self.accept_old_db)
+        rules = await policy.read_rules(Criteria(*given), self.erlmcp.source)
+        project = await self.erlmcp.project()
+        scanners = await self.erlmcp.scanners(time)
+        return await assessment.assess(project, application or await reader.read(project), scanners, rules, time)
+
+
+@object_type
+class Published:
+    """An image in a registry."""
+
+    erlmcp: Erlmcp
+    reference: str
+    user: str
+    password: dagger.Secret | None
+
+    @fresh
+    async def digest(self) -> str:
+        """Show the digest of the manifest, or of the index."""
+        return await content.resolve(await self.tools(), self.image)
+
+    @fresh
+    async def refs(self) -> list[str]:
+        """Show every tag of the repository that names it."""
+        tools = await self.tools()
+        return await content.refs_of(tools, self.image, await content.resolve(tools, self.image))
+
+    @fresh
+    async def sizes(self) -> list[str]:
+        """Show the bytes to pull by platform, as PLATFORM BYTES."""
+        return await content.sizes_of(await self.tools(), self.image)
+
+    @function
+    def verified(
         self,
-        reference: Annotated[str, Doc("What to look at: by tag or by digest.")],
-        *,
-        user: User = "",
-        password: Password = None,
-    ) -> Published:
-        """Look at a published image: its digest, tags, platforms and sizes."""
-        image = Reference.parse(reference, "--reference")
-        tools = await self._tools({image.host: Login(user, password)})
-        digest = await resolve(tools, image)
-        content = await registry_content(tools, image, digest)
-        existing = await existing_tags(tools, image)
-        named = await digests_of(tools, image, existing, existing)
-        return Published(  # type: ignore[call-arg] # the SDK makes it a dataclass, which mypy does not see
-            reference=image.at(digest),
-            digest=digest,
-            refs=[f"{image.repository}:{tag}" for tag, its in named.items() if its == digest],
-            platforms=list(content.sizes),
-            sizes=[f"{platform} {size}" for platform, size in content.sizes.items()],
-        )
-
-    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
-    async def verify(
-        self,
-        reference: Annotated[str, Doc("What to verify: by digest, or by a tag, which is looked up first.")],
         *,
         key: PublicKey = None,
-        identity: Identity = "",
-        issuer: Issuer = "",
+        identity: Annotated[
+            str, Doc("Instead of a key: identity in the certificate; a regular expression if it starts with ^.")
+        ] = "",
+        issuer: Annotated[
+            str, Doc("Who vouches for that identity, such as https://token.actions.githubusercontent.com.")
+        ] = "",
         transparency_log: TransparencyLog = True,
-        user: User = "",
-        password: Password = None,
-    ) -> str:
-        """Prove that an image is signed and attested (SPDX, CycloneDX, verdict, provenance); show what was proved."""
-        image = Reference.parse(reference, "--reference")
-        signer = Signer(key, identity, issuer, transparency_log=transparency_log)
-        tools = await self._tools({image.host: Login(user, password)})
-        return (await verify(tools, image, signer)).render()
+    ) -> "Verified":
+        """Say who must have signed it: chain summary, promote or rescan on it, each of which proves it first."""
+        Signer(key, identity, issuer, transparency_log=transparency_log)
+        return Verified(  # type: ignore[call-arg] # as above
+            published=self, key=key, identity=identity, issuer=issuer, transparency_log=transparency_log
+        )
 
-    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    @property
+    def image(self) -> Reference:
+        """The reference, parsed."""
+        return Reference.parse(self.reference, "--reference")
+
+    async def tools(self, others: dict[str, Login] | None = None) -> Tools:
+        """Return crane and cosign, with the login of the image's registry, and of others."""
+        logins = {**(others or {}), self.image.host: Login(self.user, self.password)}
+        return await tools_for(await self.erlmcp.table(), logins, self.erlmcp.registry_service)
+
+
+@object_type
+class Verified:
+    """A published image, and who must have signed it."""
+
+    published: Published
+    key: dagger.File | None
+    identity: str
+    issuer: str
+    transparency_log: bool
+
+    @fresh
+    async def summary(self) -> str:
+        """Prove that it is signed and attested (SPDX, CycloneDX, verdict, provenance); show what was proved."""
+        return (await verify.verify(await self.published.tools(), self.published.image, self.signer)).render()
+
+    @fresh
     async def promote(
         self,
-        reference: Annotated[str, Doc("The image, by digest.")],
         tags: Annotated[list[str], Doc("Tags that it gets.")],
         *,
         to: Annotated[str, Doc("Another repository; by default it gets the tags where it is.")] = "",
-        move: Move = False,
-        fresh_scan: Annotated[bool, Doc("Scan it against today's databases first.")] = True,
-        key: PublicKey = None,
-        identity: Identity = "",
-        issuer: Issuer = "",
-        transparency_log: TransparencyLog = True,
-        user: User = "",
-        password: Password = None,
         to_user: Annotated[str, Doc("Who logs in to the other registry; the same user, if it is the same one.")] = "",
         to_password: Annotated[dagger.Secret | None, Doc("Password or token of that user.")] = None,
-        fail_on: FailOn = "HIGH",
-        only_fixed: OnlyFixed = False,
+        move: Move = False,
+        fresh_scan: Annotated[bool, Doc("Scan it against today's databases first.")] = True,
+        fail_on: FailOn = "",
+        only_fixed: OnlyFixed = None,
         vex: Vex = (),  # type: ignore[assignment] # as above
         accept: Accept = None,
-        accept_old_db: AcceptOldDb = False,
+        accept_old_db: AcceptOldDb = None,
     ) -> str:
-        """Copy an image, byte for byte with signature and attestations, and tag it; after verify and a fresh scan."""
-        image = Reference.parse(reference, "--reference")
+        """Copy it, byte for byte with signature and attestations, and tag it; after proof and a fresh scan."""
+        image = self.published.image
         target = parse_repository(to or image.repository, "--to")
-        signer = Signer(key, identity, issuer, transparency_log=transparency_log)
-        logins = {target.host: Login(to_user, to_password), image.host: Login(user, password)}
-        tools = await self._tools(logins)
         criteria = Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
-        return await promote(
-            tools,
+        return await promote.promote(
+            await self.published.tools({target.host: Login(to_user, to_password)}),
             image,
             target,
             choose_tags(given=tags),
-            signer,
+            self.signer,
             move=move,
-            scan=(lambda text: self._today(image, text, criteria)) if fresh_scan else None,
+            scan=await self.scan(criteria) if fresh_scan else None,
         )
 
-    @function(cache="never")  # type: ignore[call-overload,untyped-decorator] # as above
+    @fresh
     async def rescan(
         self,
-        reference: Annotated[str, Doc("The published image.")],
         *,
-        key: PublicKey = None,
-        identity: Identity = "",
-        issuer: Issuer = "",
-        transparency_log: TransparencyLog = True,
-        user: User = "",
-        password: Password = None,
-        fail_on: FailOn = "HIGH",
-        only_fixed: OnlyFixed = False,
+        fail_on: FailOn = "",
+        only_fixed: OnlyFixed = None,
         vex: Vex = (),  # type: ignore[assignment] # as above
         accept: Accept = None,
-        accept_old_db: AcceptOldDb = False,
+        accept_old_db: AcceptOldDb = None,
     ) -> str:
-        """Judge a published image by today's databases; fail on what is new and breaks the policy."""
-        image = Reference.parse(reference, "--reference")
-        signer = Signer(key, identity, issuer, transparency_log=transparency_log)
-        tools = await self._tools({image.host: Login(user, password)})
+        """Judge it by today's databases; fail on what is new and breaks the policy."""
         criteria = Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
-        return await rescan(tools, image, signer, lambda text: self._today(image, text, criteria))
+        scan = await self.scan(criteria)
+        return await rescan.rescan(await self.published.tools(), self.published.image, self.signer, scan)
 
-    async def _tools(self, logins: dict[str, Login]) -> Tools:
-        return await tools_for(await self._images(), logins, self.registry_service)
+    @property
+    def signer(self) -> Signer:
+        """Who must have signed it."""
+        return Signer(self.key, self.identity, self.issuer, transparency_log=self.transparency_log)
 
-    def _repository(self, application: Application) -> str:
-        return self.repository or f"ghcr.io/banyan-platform/{application.name}"
-
-    async def _today(self, image: Reference, cyclonedx: str, criteria: Criteria) -> str:
-        results = await scan_document(await self._images(), self._databases(), cyclonedx)
+    async def scan(self, criteria: Criteria) -> SbomScan:
+        """Return what judges an SBOM by today's databases."""
+        erlmcp, image, now = self.published.erlmcp, self.published.image, dt.datetime.now(dt.UTC)
+        rules = await policy.read_rules(criteria, erlmcp.source)
         about = Image(image.repository, image.tag, image.digest, "")
-        return findings_json(await reported(results, criteria, about, self.source))
-
-    def _databases(self) -> Databases:
-        return Databases(
-            self.db_date or dt.datetime.now(dt.UTC).date().isoformat(),
-            self.trivy_db,
-            self.grype_db,
-            self.trivy_db_repository,
-            self.grype_db_url,
-        )
+        return functools.partial(assessment.assess_document, await erlmcp.scanners(now), rules, about, now)

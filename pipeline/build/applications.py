@@ -78,3 +78,11 @@ async def compiled(project: Project, application: Application) -> tuple[dagger.C
     """Return the container of the dependencies and the compiled applications."""
     base = await fetched(project, application)
     return base, await compile_all(project, application, base)
+
+
+async def stage(project: Project, application: Application) -> dagger.Container:
+    """Return the container of the dependencies and of the compiled applications, all in `/build/lib`."""
+    container, built = await compiled(project, application)
+    for name, directory in built.items():
+        container = container.with_directory(f"{LIB}/{name}", directory)
+    return container.with_label("stage", "compile")

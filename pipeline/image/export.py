@@ -8,8 +8,15 @@ from pathlib import Path
 import dagger
 from dagger import dag
 
+from pipeline.build.release import assembled
 from pipeline.handover import working_folder
+from pipeline.image.base import bases
 from pipeline.image.layout import add_image, add_index, pack, parse_time, read_base
+from pipeline.image.platforms import parse_platforms
+from pipeline.image.runtime import runtime
+from pipeline.project.application import Application
+from pipeline.project.project import Project
+from pipeline.project.reader import read
 
 
 @contextlib.asynccontextmanager
@@ -22,6 +29,22 @@ async def exported(image: dagger.Container) -> AsyncGenerator[Path]:
             media_types=dagger.ImageMediaTypes.OCIMediaTypes,
         ).export(str(path))
         yield path
+
+
+async def variants(
+    project: Project, application: Application, release: dagger.Container
+) -> tuple[dict[str, dagger.Container], dict[str, dagger.Directory]]:
+    """Return the image for each platform that was asked for, and its base as the registry has it."""
+    wanted = parse_platforms(project.platforms, await dag.default_platform())
+    images = {name: await runtime(project, application, release, platform) for name, platform in wanted.items()}
+    return images, await bases(project.images["crane"], project.runtime, wanted, project.registry_service)
+
+
+async def archive(project: Project) -> dagger.File:
+    """Return the image of a project as an OCI archive, for each platform that was asked for."""
+    application = await read(project)
+    images, layers = await variants(project, application, await assembled(project, application))
+    return await tarball(images, project.created, layers)
 
 
 async def tarball(

@@ -7,6 +7,7 @@ import dagger
 
 from pipeline.errors import BuildError
 from pipeline.image.crash import diagnose
+from pipeline.image.runtime import Built
 from pipeline.project.application import Application
 from pipeline.scripts import script
 from pipeline.table import table
@@ -100,7 +101,7 @@ async def prove(image: dagger.Container, application: Application) -> list[Obser
     return steps
 
 
-async def health(image: dagger.Container, application: Application) -> str:
+async def health(built: Built) -> str:
     """Prove the image's health check, and that the engine starts and stops it as a service.
 
     Raises
@@ -108,9 +109,9 @@ async def health(image: dagger.Container, application: Application) -> str:
     BuildError
         See `prove`.
     """
-    steps = await prove(image, application)
+    steps = await prove(built.image, built.application)
     begin = time.monotonic()
-    service = image.as_service(use_entrypoint=True)
+    service = built.image.as_service(use_entrypoint=True)
     await service.start()
     started = time.monotonic() - begin
     begin = time.monotonic()

@@ -7,6 +7,8 @@ from pipeline.project.application import Application
 from pipeline.project.project import Project
 
 _OCI = "org.opencontainers.image"
+#: The label with the address of the sources.
+SOURCE = f"{_OCI}.source"
 
 
 def labels(project: Project, application: Application) -> dict[str, str]:
@@ -26,7 +28,7 @@ def labels(project: Project, application: Application) -> dict[str, str]:
         f"{_OCI}.description": application.description,
         f"{_OCI}.vendor": application.name,
         f"{_OCI}.licenses": " AND ".join(application.licenses),
-        f"{_OCI}.source": source,
+        SOURCE: source,
         f"{_OCI}.version": application.version,
         f"{_OCI}.revision": project.revision,
         f"{_OCI}.created": project.created,

@@ -1,8 +1,10 @@
 """The runtime image: four layers by rate of change, then metadata that changes no layer."""
 
+import dataclasses
+
 import dagger
 
-from pipeline.build.release import FILE_TIME
+from pipeline.build.release import FILE_TIME, assembled
 from pipeline.image import platforms
 from pipeline.image.distribution import check_distributions
 from pipeline.image.labels import labels
@@ -10,10 +12,27 @@ from pipeline.image.libraries import UID, check_libraries, libraries
 from pipeline.image.platforms import Platform
 from pipeline.project.application import Application
 from pipeline.project.project import Project
+from pipeline.project.reader import read
 
 #: The layers of ours, lowest first, as `layers.sh` names them.
 LAYERS = ("erts", "dependencies", "applications")
 PORTS = (8080, 9090, 9100)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Built:
+    """The image of a project for the engine's own platform, and what it was made of."""
+
+    application: Application
+    release: dagger.Container
+    image: dagger.Container
+
+
+async def built(project: Project) -> Built:
+    """Read a project, assemble its release and make the image for the engine's own platform."""
+    application = await read(project)
+    release = await assembled(project, application)
+    return Built(application, release, await runtime(project, application, release))
 
 
 async def runtime(

@@ -36,6 +36,28 @@ def default_images() -> Images:
     return Images(parse_images(text, "pipeline/images.toml"))
 
 
+def images_in_use(table: str, overrides: dict[str, str]) -> Images:
+    """Return the module's table with what the user replaces.
+
+    Parameters
+    ----------
+    table
+        Text of `--images`; empty if it is not given.
+    overrides
+        References by key that were given by an argument of their own, whose name is `--KIND-image`.
+    """
+    images = default_images()
+    if table:
+        images = images.override(parse_images(table, "--images"))
+    return images.override(
+        {
+            key: check_reference(reference, f"--{key.partition('-')[0]}-image")
+            for key, reference in overrides.items()
+            if reference
+        }
+    )
+
+
 def parse_images(text: str, name: str) -> dict[str, str]:
     """Read an image table.
 

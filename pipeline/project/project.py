@@ -5,6 +5,8 @@ import dataclasses
 import dagger
 from dagger import dag
 
+from pipeline.project.images import Images
+
 BUILD = "/build"
 
 
@@ -13,8 +15,9 @@ class Project:
     """What the user gave, checked."""
 
     source: dagger.Directory
-    builder: str
-    runtime: str
+    images: Images
+    #: Which pair of the table builds and carries the release.
+    flavor: str = "alpine"
     release: str = ""
     release_version: str = ""
     apps: tuple[str, ...] = ()
@@ -29,6 +32,26 @@ class Project:
     revision: str = ""
     created: str = ""
     labels: tuple[str, ...] = ()
+    #: Of the image archive; the engine's own, if none is given.
+    platforms: tuple[str, ...] = ()
+    #: Where the image is published; empty for the default.
+    repository: str = ""
+    #: A registry on the engine's own machine.
+    registry_service: dagger.Service | None = None
+
+    @property
+    def builder(self) -> str:
+        """The image with Erlang/OTP and rebar3."""
+        return self.images[f"builder-{self.flavor}"]
+
+    @property
+    def runtime(self) -> str:
+        """The base of the runtime image."""
+        return self.images[f"runtime-{self.flavor}"]
+
+    def repository_of(self, release: str) -> str:
+        """Return the repository of a release's image."""
+        return self.repository or f"ghcr.io/banyan-platform/{release}"
 
 
 def builder(project: Project) -> dagger.Container:

@@ -12,6 +12,7 @@ SOURCE_IGNORE = (
     "**",
     "!.dockerignore",
     "!accept.toml",
+    "!erlmcp.toml",
     "!rebar.config",
     "!rebar.config.script",
     "!rebar.lock",
@@ -26,6 +27,7 @@ SOURCE_IGNORE = (
     "!priv/**",
     "!rel/**",
     "!src/**",
+    "!vex/**",
     # Built, tested, documented or left behind there: never part of a release.
     "**/.git",
     "**/.rebar3",

@@ -96,3 +96,16 @@ async def registry_content(tools: Tools, repository: Reference, digest: str) -> 
         return await read_content(digest, read)
     except dagger.QueryError as error:
         raise RegistryError(f"{repository.at(digest)} cannot be read: {refusal(error)}") from None
+
+
+async def sizes_of(tools: Tools, reference: Reference) -> list[str]:
+    """Return the bytes to pull, as `PLATFORM BYTES`: the CLI shows a big number as 3.8e+07."""
+    content = await registry_content(tools, reference, await resolve(tools, reference))
+    return [f"{platform} {size}" for platform, size in content.sizes.items()]
+
+
+async def refs_of(tools: Tools, repository: Reference, digest: str) -> list[str]:
+    """Return every tag of a repository that names a digest, as references."""
+    existing = await existing_tags(tools, repository)
+    found = await digests_of(tools, repository, existing, existing)
+    return [f"{repository.repository}:{tag}" for tag, its in found.items() if its == digest]

@@ -10,13 +10,26 @@ import dagger
 from dagger import dag
 
 from pipeline.errors import InputError
-from pipeline.project.images import Images, is_pinned
+from pipeline.project.images import is_pinned
 from pipeline.project.project import Project
 
 #: What kind of build it is: which names `externalParameters` and `internalParameters` have.
 BUILD_TYPE = "https://github.com/banyan-platform/erlmcp/pipeline/build/v1"
 #: The builder of an image if nobody said who ran it: nothing can be concluded from it.
 UNNAMED_BUILDER = "https://github.com/banyan-platform/erlmcp/pipeline/unnamed-builder"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Origin:
+    """Who runs a build: URI of a workflow or a runner, and URI or id of this run; empty if nobody said it."""
+
+    builder: str = ""
+    invocation: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` if the builder is no URI."""
+        if self.builder and ":" not in self.builder:
+            raise InputError(f"--builder-id {self.builder}: expected a URI, such as the address of the workflow")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,21 +48,13 @@ class Provenance:
     images: Mapping[str, str]
     #: Images that looked at it, signed it or sent it.
     tools: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    #: URI of who ran the build: a workflow, a runner.
-    builder: str = ""
-    #: URI or id of this run.
-    invocation: str = ""
+    origin: Origin = Origin()
     #: Versions of what ran it, by name.
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Raise `InputError` if the builder is no URI."""
-        if self.builder and ":" not in self.builder:
-            raise InputError(f"--builder-id {self.builder}: expected a URI, such as the address of the workflow")
-
     def predicate(self) -> str:
         """Return the predicate, as JSON; the same for the same build."""
-        metadata = {"invocationId": self.invocation} if self.invocation else {}
+        metadata = {"invocationId": self.origin.invocation} if self.origin.invocation else {}
         document = {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
@@ -58,7 +63,7 @@ class Provenance:
             },
             "runDetails": {
                 "builder": {
-                    "id": self.builder or UNNAMED_BUILDER,
+                    "id": self.origin.builder or UNNAMED_BUILDER,
                     "version": dict(self.versions),
                     "builderDependencies": [_image(item) for item in self.tools.items()],
                 },
@@ -102,43 +107,35 @@ def builder_of(predicate: Mapping[str, Any]) -> str:
     return "a builder that nobody named" if builder in ("", UNNAMED_BUILDER) else builder
 
 
-async def provenance_of(
-    project: Project, images: Images, *, source: str, flavor: str, builder: str, invocation: str
-) -> Provenance:
+async def provenance_of(project: Project, origin: Origin, *, source: str) -> Provenance:
     """Return where an image of a project comes from; images without digest are looked up.
 
     Parameters
     ----------
     project
         What the user gave.
-    images
-        The table of image references.
+    origin
+        Who runs the pipeline.
     source
         The project's repository.
-    flavor
-        Which builder and runtime.
-    builder
-        URI of who runs the pipeline.
-    invocation
-        Which run of it.
     """
-    parameters: dict[str, Any] = {"flavor": flavor}
+    parameters: dict[str, Any] = {}
     for field in dataclasses.fields(project):
         value = getattr(project, field.name)
         if isinstance(value, dagger.File):
             parameters[field.name] = {"digest": await value.digest()}
-        elif value and isinstance(value, str | tuple) and field.name not in ("builder", "runtime", "revision"):
+        elif value and isinstance(value, str | tuple) and field.name != "revision":
             # A mirror's URL may hold a password; provenance is for everybody.
             parameters[field.name] = re.sub(r"//[^/@]*@", "//", value) if isinstance(value, str) else list(value)
+    tools = {key: await _with_digest(project.images[key]) for key in ("syft", "trivy", "grype", "crane", "cosign")}
     return Provenance(
         source=source,
         revision=project.revision,
         content=await project.source.digest(),
         parameters=parameters,
         images={"builder": await _with_digest(project.builder), "runtime": await _with_digest(project.runtime)},
-        tools={key: await _with_digest(images[key]) for key in ("syft", "trivy", "grype", "crane", "cosign")},
-        builder=builder,
-        invocation=invocation,
+        tools=tools,
+        origin=origin,
         versions={"dagger": await dag.version()},
     )
 

@@ -1,16 +1,24 @@
-"""Push an image, sign and attest it, then move its tags."""
+"""Push an image if its scan passes, sign and attest it, then move its tags."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import dagger
 
 from pipeline import handover
 from pipeline.errors import RegistryError
-from pipeline.registry.content import Content
-from pipeline.registry.reference import Reference
-from pipeline.registry.signing import PREDICATES, SIGNING, Signing
-from pipeline.registry.tools import Tools, ask, refusal
+from pipeline.image.labels import SOURCE, labels
+from pipeline.project.application import Application
+from pipeline.project.project import Project
+from pipeline.project.reader import read
+from pipeline.registry.content import Content, digests_of, existing_tags, layout_content
+from pipeline.registry.provenance import Origin, provenance_of
+from pipeline.registry.reference import Reference, parse_repository
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
+from pipeline.registry.tags import check_moves
+from pipeline.registry.tools import Login, Tools, ask, refusal, tools_for
+from pipeline.report.assessment import Assessed
+from pipeline.report.terminal import conclude
 from pipeline.table import table
 
 _IMAGE, _PREDICATE = "/image", "/predicate.json"
@@ -38,6 +46,73 @@ class Order:
     signing: Signing | None
     #: Texts by predicate type.
     predicates: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """How to publish, as the user wants it."""
+
+    #: Makes the tags; its argument `existing` takes those that the repository has.
+    choose: Callable[..., tuple[str, ...]]
+    #: At the repository's registry.
+    login: Login
+    #: With what to sign; nothing to do without.
+    signing: Signing | None
+    #: Who runs this, for the provenance.
+    origin: Origin
+    #: Whether versions that exist may become this image.
+    move: bool = False
+    #: Say what would be done, and do nothing.
+    dry_run: bool = False
+
+
+async def publish(project: Project, request: Request, assess: Callable[[Application], Awaitable[Assessed]]) -> str:
+    """Push the image of a project, sign and attest it, then move its tags; return `repository@digest`.
+
+    Parameters
+    ----------
+    project
+        What the user gave.
+    request
+        How to publish it.
+    assess
+        Builds, scans and judges the image.
+
+    Raises
+    ------
+    InputError
+        If an argument is wrong: before anything is built.
+    PolicyError
+        If the image breaks the policy, or a version would move.
+    ScannerError
+        If nothing is decided about the image.
+    RegistryError
+        If the registry, or a service of Sigstore, does not do what is asked.
+    """
+    request.choose()  # before anything is asked, for its errors
+    application = await read(project)
+    repository = parse_repository(project.repository_of(application.name), "--repository")
+    tools = await tools_for(project.images, {repository.host: request.login}, project.registry_service)
+    existing = await existing_tags(tools, repository)
+    assessed = await assess(application)
+    conclude(assessed.report)
+    tags, digest = request.choose(existing=existing), assessed.subject.image.digest
+    standing = await digests_of(tools, repository, tags, existing)
+    check_moves(standing, digest, move=request.move)
+    provenance = await provenance_of(project, request.origin, source=labels(project, application).get(SOURCE, ""))
+    documents = assessed.documents()
+    predicates = {
+        SPDX: documents["sbom.spdx.json"],
+        CYCLONEDX: documents["sbom.cdx.json"],
+        FINDINGS: documents["findings.json"],
+        PROVENANCE: provenance.predicate(),
+    }
+    layout = assessed.subject.published
+    actions = publish_actions(tools, Order(repository, layout, digest, tags, request.signing, predicates))
+    if request.dry_run:
+        return render_dry_run(actions, await layout_content(layout, digest), standing)
+    await carry_out(actions)
+    return repository.at(digest)
 
 
 def publish_actions(tools: Tools, order: Order) -> list[Action]:

@@ -5,12 +5,9 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 
-import dagger
-
 from pipeline.sbom.sbom import Image
-from pipeline.scan.databases import MAX_AGE
 from pipeline.scan.findings import ScannerRun, Severity
-from pipeline.scan.policy import Criteria, acceptances, statements
+from pipeline.scan.policy import Rules, otp_statements
 from pipeline.scan.scanners import Results
 from pipeline.scan.verdict import Status, Verdict, judge
 from pipeline.table import count
@@ -34,32 +31,29 @@ class Report:
     components: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-async def reported(
-    results: Results, criteria: Criteria, image: Image, source: dagger.Directory | None = None
-) -> Report:
+async def reported(results: Results, rules: Rules, image: Image, time: dt.datetime) -> Report:
     """Judge what the scanners found.
 
     Parameters
     ----------
     results
         Of the scanners.
-    criteria
-        The policy, as given.
+    rules
+        What is asked of the image.
     image
         What was scanned.
-    source
-        The project, whose acceptance file counts if none is given.
+    time
+        Of the verdict, with a zone.
     """
-    now = dt.datetime.now(dt.UTC)
     tagged = f"{image.name}:{image.version}"
     verdict = judge(
         results.runs,
-        criteria.policy,
-        now=now,
-        statements=await statements(criteria, results.sbom),
-        acceptances=await acceptances(criteria, source),
+        rules.policy,
+        now=time,
+        statements=(*rules.statements, *(await otp_statements(results.sbom) if rules.otp_vex else ())),
+        acceptances=rules.acceptances,
         image=(tagged, f"{image.name}@{image.digest}", image.purl),
-        max_age=None if criteria.accept_old_db else MAX_AGE,
+        max_age=rules.max_age,
     )
     notes = (
         ("Docker Scout ran: see scout.sarif; it does not count in the verdict",)
@@ -67,7 +61,7 @@ async def reported(
         else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
-    return Report(tagged, image.digest, now, results.runs, verdict, notes, counts)
+    return Report(tagged, image.digest, time, results.runs, verdict, notes, counts)
 
 
 def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -8,11 +8,18 @@ import dagger
 from dagger import dag
 
 from pipeline.build.dependencies import LIB
+from pipeline.build.release import assembled
 from pipeline.errors import PipelineError, guard
+from pipeline.image import export
+from pipeline.image.layout import parse_time
+from pipeline.image.runtime import runtime
 from pipeline.project.application import Application
 from pipeline.project.images import Images
 from pipeline.project.project import Project
+from pipeline.project.reader import read
+from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Image, Sbom
+from pipeline.sbom.spdx import spdx
 from pipeline.scripts import script
 
 #: A scanner that tried the network in spite of its flags would fail at once, and say so.
@@ -26,7 +33,6 @@ IMAGE, OUT = "/scan/image", "/scan/out"
 class Subject:
     """An image that was just built, and what it was built of."""
 
-    images: Images
     project: Project
     application: Application
     release: dagger.Container
@@ -38,6 +44,36 @@ class Subject:
     layout: dagger.Directory
     #: With the digest of what is published.
     image: Image
+
+
+async def subject_of(project: Project, application: Application) -> Subject:
+    """Build the image of a project, and export it."""
+    release = await assembled(project, application)
+    variants, bases = await export.variants(project, application, release)
+    published, digest = await export.layout(variants, project.created, bases)
+    native = variants.get(await dag.default_platform()) or await runtime(project, application, release)
+    return Subject(
+        project,
+        application,
+        release,
+        native,
+        published,
+        # Scanners want one image; the others differ from it in machine code alone.
+        published if len(variants) == 1 else (await export.layout(native, project.created))[0],
+        Image(
+            project.repository_of(application.name),
+            application.version,
+            digest,
+            parse_time(project.created),
+            project.runtime,
+        ),
+    )
+
+
+async def documents_of(project: Project) -> dict[str, str]:
+    """Return the SBOM of a project's image, in both formats, by file name."""
+    _, sbom = await describe(await subject_of(project, await read(project)))
+    return {"sbom.spdx.json": spdx(sbom), "sbom.cdx.json": cyclonedx(sbom)}
 
 
 async def describe(subject: Subject) -> tuple[str, Sbom]:
@@ -60,7 +96,7 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
             failures.append(error)
 
     async with anyio.create_task_group() as group:
-        group.start_soon(collect, _SYFT, syft(subject.images, subject.layout).contents())
+        group.start_soon(collect, _SYFT, syft(subject.project.images, subject.layout).contents())
         group.start_soon(collect, _INVENTORY, inventory(subject))
     if failures:
         raise failures[0]

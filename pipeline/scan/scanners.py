@@ -21,6 +21,16 @@ from pipeline.scan.trivy import trivy
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Scanners:
+    """With what is scanned."""
+
+    images: Images
+    databases: Databases
+    #: Ask Docker Scout too.
+    scout: Scout | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Results:
     """What the scanners gave; a run that failed is among them."""
 
@@ -33,37 +43,31 @@ class Results:
 
 
 async def scan(
-    images: Images,
-    databases: Databases,
+    scanners: Scanners,
     describe: Callable[[], Awaitable[tuple[str, Sbom]]],
     layout: dagger.Directory,
     *,
     own: tuple[str, ...] = (),
-    scout: Scout | None = None,
 ) -> Results:
     """Run all scanners at the same time; one that fails does not stop the others.
 
     Parameters
     ----------
-    images
-        The table of image references.
-    databases
-        Where the databases come from.
+    scanners
+        With what.
     describe
         Makes Syft's JSON and the SBOM; the scans of the SBOM wait for it, those of the image do not.
     layout
         The image as an OCI layout.
     own
         Names of the project's own applications.
-    scout
-        Ask Docker Scout too.
     """
     runs: list[ScannerRun] = []
     scouted: list[str] = []
     documents: list[tuple[str, Sbom]] = []
 
     async def look(content: dagger.Directory | dagger.File) -> None:
-        runs.extend(await _vulnerabilities(images, databases, content, own))
+        runs.extend(await _vulnerabilities(scanners, content, own))
 
     async def document() -> None:
         try:
@@ -79,8 +83,8 @@ async def scan(
         except dagger.QueryError as error:
             runs.append(ScannerRun("scout", "image", failure=last_words(error)))
 
-    await check(databases)
-    scouts = [ask_scout(images, layout, scout)] if scout else []
+    await check(scanners.databases)
+    scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
     async with anyio.create_task_group() as group:
         for report in scouts:
             group.start_soon(ask, report)
@@ -92,10 +96,10 @@ async def scan(
     return Results(tuple(runs), text, sbom, "".join(scouted))
 
 
-async def scan_document(images: Images, databases: Databases, cyclonedx: str) -> Results:
+async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
     """Run Trivy and Grype over an SBOM that was published with an image; the image itself is not needed."""
-    await check(databases)
-    return Results(tuple(await _vulnerabilities(images, databases, _document(cyclonedx))))
+    await check(scanners.databases)
+    return Results(tuple(await _vulnerabilities(scanners, _document(cyclonedx))))
 
 
 def _document(cyclonedx: str) -> dagger.File:
@@ -103,7 +107,7 @@ def _document(cyclonedx: str) -> dagger.File:
 
 
 async def _vulnerabilities(
-    images: Images, databases: Databases, content: dagger.Directory | dagger.File, own: tuple[str, ...] = ()
+    scanners: Scanners, content: dagger.Directory | dagger.File, own: tuple[str, ...] = ()
 ) -> list[ScannerRun]:
     """Run Trivy and Grype at the same time; the failure of one is a result, so that the other finishes."""
     runs: dict[str, ScannerRun] = {}
@@ -118,6 +122,6 @@ async def _vulnerabilities(
             runs[scanner] = ScannerRun(scanner, target, failure=str(error))
 
     async with anyio.create_task_group() as group:
-        group.start_soon(one, "trivy", trivy(images, databases, content, own))
-        group.start_soon(one, "grype", grype(images, databases, content, own))
+        group.start_soon(one, "trivy", trivy(scanners.images, scanners.databases, content, own))
+        group.start_soon(one, "grype", grype(scanners.images, scanners.databases, content, own))
     return [runs["trivy"], runs["grype"]]

@@ -22,9 +22,10 @@ import os
 import pathlib
 import posixpath
 import re
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from unittest import mock
 
 import dagger
@@ -38,6 +39,10 @@ _MISSING = object()
 #: Files by path, each its text and permissions; a directory is None.
 Tree = dict[str, tuple[str, int] | None]
 
+#: What an engine says of itself.
+_ENGINE = {"defaultPlatform": "linux/amd64", "version": "v0.21.8"}
+#: Calls of a chain that a message shows.
+_SHOWN = 4
 #: Calls of the engine that change no key.
 _KEYLESS = {"withVolatileVariable"}
 #: Calls that the engine keys by the whole recipe of what they are called on, whatever its content.
@@ -144,7 +149,7 @@ class Recorder:
         self._leaves: list[tuple[Chain, float, float]] = []
         self._stack = contextlib.AsyncExitStack()
         self._connections: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
-        #: Queries that are not valid, with the reason; any fails the test at the end.
+        #: Queries that are not valid or that nobody answers, with the reason; any fails the test at the end.
         self.invalid: list[str] = []
 
     async def __aenter__(self) -> Self:
@@ -189,6 +194,11 @@ class Recorder:
         latency
             Seconds that a leaf takes.
         """
+        if isinstance(value, graphql.GraphQLError):
+            # The engine has one kind of error for a command that ran and failed, another for all else.
+            assert (name == "Container.withExec") == (
+                value.extensions is not None and "exitCode" in value.extensions
+            ), name
         self._rules.append(_Rule(name, value, when, latency))
 
     def host_directory(self, files: Mapping[str, str]) -> dagger.Directory:
@@ -300,7 +310,9 @@ class Recorder:
         if value is None and not graphql.is_non_null_type(info.return_type):
             return None
         if graphql.is_list_type(graphql.get_nullable_type(info.return_type)):
-            return self._list(source, call, returned.name, [] if value is _MISSING else value)
+            if value is _MISSING:
+                self._unanswered(chain)
+            return self._list(source, call, returned.name, value)
         if isinstance(value, Mapping):
             return dataclasses.replace(chain, tree=_tree_of(value), origin="exec")
         return chain
@@ -330,13 +342,13 @@ class Recorder:
         return self._default(chain, kind) if value is _MISSING else value
 
     def _default(self, chain: Chain, kind: graphql.GraphQLOutputType) -> object:
-        """Answer a leaf that no rule is for."""
-        parent, call, named = chain.parent, chain.call, graphql.get_named_type(kind)
+        """Answer a leaf that no rule is for, from what is known of it; nothing else has a value."""
+        parent, call = chain.parent, chain.call
         if parent and call.field in self._items.get(parent.key, {}):
             return self._items[parent.key][call.field]
         if parent and parent.tree is not None and (found := _read(parent.tree, call)) is not None:
             return found
-        if named.name == "ID":  # sync, start, stop: the object itself
+        if graphql.get_named_type(kind).name == "ID":  # sync, start, stop: the object itself
             return self._id(parent) if parent else "Query"
         known = {
             "digest": f"sha256:{parent.content_key if parent else ''}",
@@ -345,12 +357,16 @@ class Recorder:
         }
         if call.field in known:
             return known[call.field]
-        if graphql.is_list_type(graphql.get_nullable_type(kind)):
-            return []
-        if isinstance(named, graphql.GraphQLEnumType):
-            return next(iter(named.values))
-        plain = {"Int": 0, "Float": 0.0, "Boolean": False, "JSON": "null", "Platform": "linux/amd64", "Void": None}
-        return plain.get(named.name, "")
+        if call.type == "Query" and call.field in _ENGINE:
+            return _ENGINE[call.field]
+        return self._unanswered(chain)
+
+    def _unanswered(self, chain: Chain) -> NoReturn:
+        """Fail the query and the test: an engine would have found out what a test did not say."""
+        made = "\n  .".join(textwrap.shorten(str(step.call), 200) for step in chain.steps()[-_SHOWN:])
+        said = f"nobody said what {chain.call.type}.{chain.call.field} is of …\n  .{made}"
+        self.invalid.append(said)
+        raise graphql.GraphQLError(said)
 
     def _rule(self, chain: Chain) -> _Rule | None:
         name = f"{chain.call.type}.{chain.call.field}"
@@ -377,6 +393,11 @@ def exec_error(exit_code: int = 1, stdout: str = "", stderr: str = "") -> Except
     """Return the error of a command that failed, to be the value of a rule for `Container.withExec`."""
     extensions = {"_type": "EXEC_ERROR", "cmd": [], "exitCode": exit_code, "stdout": stdout, "stderr": stderr}
     return graphql.GraphQLError(f"exit code: {exit_code}", extensions=extensions)
+
+
+def pull_error(reference: str, reason: str = "not found") -> Exception:
+    """Return the error of an image that cannot be pulled, to be the value of a rule for `Container.from`."""
+    return graphql.GraphQLError(f'failed to resolve image "{reference}": {reason}')
 
 
 @functools.cache
@@ -455,6 +476,8 @@ def _digest(value: object, of_object: Callable[[Chain], str] = str) -> str:
 def _apply(tree: Tree | None, call: Call) -> Tree | None:
     """Return the files after a call, or None if only an engine knows."""
     args, at = call.args, _clean(call.args.get("path", ""))
+    if call.type == "CurrentModule" and call.field in {"workdir", "workdirFile"}:
+        return _on_disk(pathlib.Path(args["path"]))
     if call.type == "Query" and call.field == "directory":
         return {}
     if call.type == "Query" and call.field == "file":
@@ -492,6 +515,14 @@ def _apply(tree: Tree | None, call: Call) -> Tree | None:
             gone = [_pattern(path.replace("**", "*")) for path in args.get("paths", [at])]
             return {path: file for path, file in tree.items() if not _any_match(gone, path)}
     return None
+
+
+def _on_disk(path: pathlib.Path) -> Tree:
+    """Return what a module made in its working directory, of which a test has one of its own."""
+    if path.is_file():
+        return _tree_of({path.name: path.read_bytes().decode(errors="replace")})
+    files = [file for file in path.rglob("*") if file.is_file()]
+    return _tree_of({str(file.relative_to(path)): file.read_bytes().decode(errors="replace") for file in files})
 
 
 def _read(tree: Tree, call: Call) -> object:

@@ -1,11 +1,10 @@
 """Images for other platforms: what runs is the engine's own, what is copied is the other's."""
 
-from collections.abc import AsyncIterator
-
+import answers
 import dagger
 import pytest
-from recorder import Chain, Recorder, exec_error
-from test_stages import APPLICATION, execs, project
+from answers import APPLICATION, execs, project
+from recorder import Chain, Recorder, exec_error, pull_error
 
 from pipeline.build.release import assembled
 from pipeline.errors import BuildError, InputError
@@ -21,14 +20,9 @@ BASE = "docker.io/library/alpine@sha256:" + "0" * 64
 
 
 @pytest.fixture
-async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
-    async with Recorder() as started:
-        started.answer(
-            "File.contents",
-            "ID=alpine\nVERSION_ID=3.22.1\n",
-            when=lambda chain: bool(chain.find("file", path="/etc/os-release")),
-        )
-        yield started
+async def recorder(recorder: Recorder) -> Recorder:
+    answers.of_images(recorder)
+    return recorder
 
 
 def platform(chain: Chain) -> str | None:
@@ -112,7 +106,7 @@ async def test_an_index_without_the_platform_is_named(recorder: Recorder) -> Non
     made = project(recorder)
     recorder.answer(
         "Container.from",
-        exec_error(1, "no manifest matches requested platform"),
+        pull_error(made.runtime, "no match for platform in manifest"),
         when=lambda chain: platform(chain) == "linux/arm64" and chain.images() == [made.runtime],
     )
     with pytest.raises(InputError, match=rf"^{made.runtime}: cannot be had for linux/arm64; choose an image"):

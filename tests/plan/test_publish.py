@@ -3,20 +3,20 @@
 import base64
 import dataclasses
 import json
-from collections.abc import AsyncIterator
-from pathlib import Path
 
+import answers
 import dagger
 import pytest
+from answers import words
 from dagger import dag
-from recorder import Chain, Recorder, exec_error
+from recorder import Chain, Recorder
 
 from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
 from pipeline.project.images import default_images
 from pipeline.project.project import Project
 from pipeline.registry.content import Content, digests_of, existing_tags, read_content
 from pipeline.registry.promote import promote
-from pipeline.registry.provenance import provenance_of
+from pipeline.registry.provenance import Origin, provenance_of
 from pipeline.registry.publish import Order, carry_out, publish_actions, render_dry_run
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import compare, rescan
@@ -36,18 +36,6 @@ PINNED = f"{REPOSITORY}@{DIGEST}"
 PASSWORD, KEY, KEY_PASSWORD, TOKEN = "registry-password", "private-key", "key-password", "oidc-token"
 VERDICT = {"passed": True, "decided": True, "lines": ["PASSED: no finding of HIGH or worse"]}
 FOUND = {"time": "2026-02-04T00:00:00Z", "verdict": VERDICT, "findings": [], "scanners": []}
-
-
-@pytest.fixture(autouse=True)
-def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the module have a working directory of its own, as an engine does."""
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
-    async with Recorder() as started:
-        yield started
 
 
 def secret(text: str) -> dagger.Secret:
@@ -73,11 +61,7 @@ def order(recorder: Recorder, signing: Signing | None, tags: tuple[str, ...] = (
 
 
 def knows_password(recorder: Recorder) -> None:
-    recorder.answer("Secret.plaintext", PASSWORD)
-
-
-def args(chain: Chain) -> list[str]:
-    return chain.call.args["args"]
+    answers.of_a_registry(recorder, PASSWORD)
 
 
 def commands(recorder: Recorder) -> list[str]:
@@ -85,11 +69,9 @@ def commands(recorder: Recorder) -> list[str]:
     found = []
     for chain in recorder.plan:
         if chain.call.field == "stdout":
-            words = args(chain.parent)
-            kind = next((word for word in words if word.startswith("--type=")), "")
-            found.append(
-                " ".join(filter(None, [words[0], kind.removeprefix("--type="), *words[2:] * (words[0] == "tag")]))
-            )
+            run = words(chain.parent)
+            kind = next((word for word in run if word.startswith("--type=")), "")
+            found.append(" ".join(filter(None, [run[0], kind.removeprefix("--type="), *run[2:] * (run[0] == "tag")])))
     return found
 
 
@@ -116,21 +98,17 @@ def trusting(recorder: Recorder, signed: str = claims(SIGNATURE, *PREDICATES), *
     """Answer as cosign does of an image that is signed and attested; `envelopes` by name of the predicate."""
 
     def said(chain: Chain) -> str:
-        words = args(chain.parent)
-        if words[0] == "verify":
+        run = words(chain.parent)
+        if run[0] == "verify":
             return signed
-        if words[0] == "verify-attestation":
-            kind = next(word for word in words if word.startswith("--type=")).removeprefix("--type=")
+        if run[0] == "verify-attestation":
+            kind = next(word for word in run if word.startswith("--type=")).removeprefix("--type=")
             return envelopes.get(PREDICATES[kind], envelope(kind))
-        if words[0] == "tree":
+        if run[0] == "tree":
             return f"└── 🔗 {SIGNATURE} artifacts via OCI referrer: {REPOSITORY}@{OTHER}\n   └── 🍒 {DIGEST}\n"
         return ""
 
     recorder.answer("Container.stdout", said)
-
-
-def failing(recorder: Recorder, word: str, stderr: str) -> None:
-    recorder.answer("Container.withExec", exec_error(stderr=stderr), when=lambda chain: args(chain)[0] == word)
 
 
 async def test_tags_move_last(recorder: Recorder) -> None:
@@ -152,8 +130,8 @@ async def test_everything_but_tags_goes_by_digest(recorder: Recorder) -> None:
     knows_password(recorder)
     await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
     execs = recorder.execs()
-    assert {args(chain)[-1] for chain in execs if args(chain)[0] in ("push", "sign", "attest")} == {PINNED}
-    assert {args(chain)[1] for chain in execs if args(chain)[0] == "tag"} == {PINNED}
+    assert {words(chain)[-1] for chain in execs if words(chain)[0] in ("push", "sign", "attest")} == {PINNED}
+    assert {words(chain)[1] for chain in execs if words(chain)[0] == "tag"} == {PINNED}
 
 
 async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
@@ -166,9 +144,9 @@ async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
     signing = {"sign", "attest", "public-key"}
     for chain in recorder.execs():
         has_key = "/signing/cosign.key" in mounts(chain, "withMountedSecret")
-        assert has_key == (args(chain)[0] in signing)
+        assert has_key == (words(chain)[0] in signing)
         assert has_key == ("COSIGN_PASSWORD" in mounts(chain, "withSecretVariable"))
-        assert chain.images() == [images["cosign" if has_key or "verify" in args(chain)[0] else "crane"]]
+        assert chain.images() == [images["cosign" if has_key or "verify" in words(chain)[0] else "crane"]]
 
 
 async def test_an_identity_token_is_a_file_of_the_container_that_signs(recorder: Recorder) -> None:
@@ -177,8 +155,8 @@ async def test_an_identity_token_is_a_file_of_the_container_that_signs(recorder:
     await carry_out(steps)
     for chain in recorder.execs():
         has_token = "/signing/token" in mounts(chain, "withMountedSecret")
-        assert has_token == (args(chain)[0] in {"sign", "attest"})
-        assert has_token == ("--identity-token=/signing/token" in args(chain))
+        assert has_token == (words(chain)[0] in {"sign", "attest"})
+        assert has_token == ("--identity-token=/signing/token" in words(chain))
 
 
 async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
@@ -200,7 +178,7 @@ async def test_what_a_registry_says_is_never_an_old_answer(recorder: Recorder) -
     await existing_tags(ready, REPOSITORY)
     await existing_tags(ready, REPOSITORY)
     first, second = recorder.execs()
-    assert args(first) == args(second)
+    assert words(first) == words(second)
     assert first.content_key != second.content_key
 
 
@@ -210,7 +188,7 @@ async def test_a_service_is_bound_by_the_one_name_that_means_plain_http(recorder
     await existing_tags(await tools(service), Reference("registry.localhost:5000", "erlmcp"))
     (chain,) = recorder.execs()
     assert [call.args["alias"] for call in chain.calls("withServiceBinding")] == ["registry.localhost"]
-    assert not any("insecure" in word or "http" in word for word in args(chain))
+    assert not any("insecure" in word or "http" in word for word in words(chain))
 
 
 @pytest.mark.parametrize(
@@ -231,6 +209,7 @@ async def test_a_host_that_leads_nowhere_is_refused(host: str, bound: bool, mess
 
 
 async def test_without_a_login_there_is_no_secret(recorder: Recorder) -> None:
+    knows_password(recorder)
     await existing_tags(await tools_for(default_images(), {"ghcr.io": Login()}), REPOSITORY)
     assert not recorder.secrets()
 
@@ -259,7 +238,9 @@ def test_an_identity_can_be_a_pattern() -> None:
 
 async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: Recorder) -> None:
     knows_password(recorder)
-    failing(recorder, "sign", "WARNING: x\nError: the log does not answer\nerror during command execution: again")
+    answers.failing(
+        recorder, "sign", "WARNING: x\nError: the log does not answer\nerror during command execution: again"
+    )
     with pytest.raises(RegistryError) as raised:
         await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
     lines = str(raised.value).splitlines()
@@ -269,12 +250,12 @@ async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: R
         f"done:     push {PINNED}",
     ]
     assert lines[-2] == "not done: tag latest"
-    assert not any(args(chain)[0] == "tag" for chain in recorder.execs())
+    assert not any(words(chain)[0] == "tag" for chain in recorder.execs())
 
 
 async def test_a_key_that_cannot_be_read_pushes_nothing(recorder: Recorder) -> None:
     knows_password(recorder)
-    failing(recorder, "public-key", "Error: reading key: decryption failed")
+    answers.failing(recorder, "public-key", "Error: reading key: decryption failed")
     with pytest.raises(RegistryError, match="could not read --cosign-key: reading key: decryption failed"):
         await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
     assert commands(recorder) == ["public-key"]
@@ -282,14 +263,14 @@ async def test_a_key_that_cannot_be_read_pushes_nothing(recorder: Recorder) -> N
 
 async def test_a_refused_login_is_named(recorder: Recorder) -> None:
     knows_password(recorder)
-    failing(recorder, "ls", "Error: GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required")
+    answers.failing(recorder, "ls", "Error: GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required")
     with pytest.raises(RegistryError, match=r"nothing was pushed: .* refused the login"):
         await existing_tags(await tools(), REPOSITORY)
 
 
 async def test_a_repository_that_is_not_there_yet_has_no_tags(recorder: Recorder) -> None:
     knows_password(recorder)
-    failing(recorder, "ls", "Error: NAME_UNKNOWN: repository name not known to registry")
+    answers.failing(recorder, "ls", "Error: NAME_UNKNOWN: repository name not known to registry")
     assert await existing_tags(await tools(), REPOSITORY) == ()
 
 
@@ -335,7 +316,7 @@ def test_a_version_keeps_its_image(standing: dict[str, str], move: bool, refused
 
 async def test_a_tag_is_looked_up_whatever_the_reference_named(recorder: Recorder) -> None:
     knows_password(recorder)
-    recorder.answer("Container.stdout", OTHER, when=lambda chain: args(chain.parent)[0] == "digest")
+    recorder.answer("Container.stdout", OTHER, when=lambda chain: words(chain.parent)[0] == "digest")
     assert await digests_of(await tools(), IMAGE, ["3.0.0", "new"], ["3.0.0"]) == {"3.0.0": OTHER}
 
 
@@ -375,16 +356,16 @@ async def test_a_proof_says_who_what_and_from_where(recorder: Recorder) -> None:
     made = {"buildDefinition": {"resolvedDependencies": [source]}, "runDetails": {"builder": {"id": "https://ci"}}}
     trusting(recorder, provenance=envelope(PROVENANCE, predicate=made))
     text = (await verify(await tools(), IMAGE, signer())).render()
-    for words in (PINNED, "the key given", "https://example.org/erlmcp@abc", "https://ci", "PASSED", *PREDICATES):
-        assert words in text
+    for said in (PINNED, "the key given", "https://example.org/erlmcp@abc", "https://ci", "PASSED", *PREDICATES):
+        assert said in text
 
 
 async def test_a_tag_is_looked_up_once_and_proved_by_digest(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
-    recorder.answer("Container.stdout", DIGEST + "\n", when=lambda chain: args(chain.parent)[0] == "digest")
+    recorder.answer("Container.stdout", DIGEST + "\n", when=lambda chain: words(chain.parent)[0] == "digest")
     await verify(await tools(), dataclasses.replace(REPOSITORY, tag="latest"), signer())
-    assert {args(chain)[-1] for chain in recorder.execs() if args(chain)[0].startswith("verify")} == {PINNED}
+    assert {words(chain)[-1] for chain in recorder.execs() if words(chain)[0].startswith("verify")} == {PINNED}
 
 
 @pytest.mark.parametrize(
@@ -417,7 +398,7 @@ async def test_what_is_not_proved_is_refused(
 async def test_cosign_that_refuses_is_believed(recorder: Recorder, word: str) -> None:
     knows_password(recorder)
     trusting(recorder)
-    failing(recorder, word, "Error: no matching signatures")
+    answers.failing(recorder, word, "Error: no matching signatures")
     with pytest.raises(VerificationError, match="holds: no matching signatures"):
         await verify(await tools(), IMAGE, signer())
 
@@ -435,7 +416,7 @@ async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorde
     verified = ["verify", *(f"verify-attestation {kind}" for kind in PREDICATES)]
     assert commands(recorder) == ["ls", *verified, "tree", "copy", "copy", *verified, "tag 3.0.0"]
     assert len(scanned) == 1
-    copied = [args(chain)[1:] for chain in recorder.execs() if args(chain)[0] == "copy"]
+    copied = [words(chain)[1:] for chain in recorder.execs() if words(chain)[0] == "copy"]
     assert copied == [[REPOSITORY.at(digest), PRODUCTION.at(digest)] for digest in (DIGEST, OTHER)]
 
 
@@ -515,24 +496,24 @@ def test_a_rescan_by_half_the_scanners_is_no_good_news() -> None:
 
 async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> None:
     recorder.answer("Container.imageRef", f"localhost/debian:trixie@{OTHER}")
-    images = default_images()
+    images = default_images().override({"runtime-debian": "localhost/debian:trixie"})
     made = Project(
         source=recorder.host_directory({"rebar.config": ""}),
-        builder=images["builder-debian"],
-        runtime="localhost/debian:trixie",
+        images=images,
+        flavor="debian",
         release="erlmcp",
         hex_mirror="https://robot:password@hex.example.org/repo",
         rebar_config=dag.directory().with_new_file("rebar.config", "{deps, []}.").file("rebar.config"),
         apps=("core", "web"),
+        platforms=("linux/amd64",),
         revision="1356e12d" * 5,
     )
-    provenance = await provenance_of(
-        made, images, source="https://example.org/erlmcp", flavor="debian", builder="https://ci", invocation="7"
-    )
+    provenance = await provenance_of(made, Origin("https://ci", "7"), source="https://example.org/erlmcp")
     assert dict(provenance.parameters) == {
         "flavor": "debian",
         "release": "erlmcp",
         "apps": ["core", "web"],
+        "platforms": ["linux/amd64"],
         "hex_mirror": "https://hex.example.org/repo",
         "rebar_config": {"digest": await made.rebar_config.digest()},
     }

@@ -5,23 +5,17 @@ import os
 import pathlib
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 import dagger
 import pytest
 from dagger import dag
-from recorder import Chain, Recorder, exec_error
+from recorder import Chain, Recorder, exec_error, pull_error
 
 pytestmark = pytest.mark.anyio
 
 IMAGE = "base@sha256:" + 64 * "0"
-
-
-@pytest.fixture
-async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
-    async with Recorder() as started:
-        yield started
 
 
 def post(query: str, token: str = "recorder") -> bytes:  # noqa: S107 # no secret
@@ -32,6 +26,11 @@ def post(query: str, token: str = "recorder") -> bytes:  # noqa: S107 # no secre
     )
     with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 # the same
         return bytes(answer.read())
+
+
+def write(path: str, text: str) -> None:
+    pathlib.Path(path).parent.mkdir(parents=True)
+    pathlib.Path(path).write_text(text)
 
 
 def base() -> dagger.Container:
@@ -73,6 +72,7 @@ async def test_an_object_among_the_arguments_is_its_recipe(recorder: Recorder) -
 
 
 async def test_what_sync_returns_is_the_object_itself(recorder: Recorder) -> None:
+    recorder.answer("Container.stdout", "")
     synced = await base().with_exec(["one"]).sync()
     await synced.with_exec(["two"]).stdout()
     assert [call.args["args"] for call in recorder.plan[1].calls("withExec")] == [["one"], ["two"]]
@@ -111,13 +111,56 @@ async def test_the_last_rule_that_fits_counts(recorder: Recorder) -> None:
     assert await base().stdout() == IMAGE
 
 
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [
+        ("Container.stdout", lambda: base().with_exec(["x"]).stdout()),
+        ("Container.exitCode", lambda: base().with_exec(["x"]).exit_code()),
+        ("Container.envVariable", lambda: base().env_variable("HEALTH_URL")),
+        ("Container.labels", lambda: base().labels()),
+        ("Container.imageRef", lambda: base().image_ref()),
+        ("Directory.entries", lambda: base().rootfs().entries()),
+        ("Directory.glob", lambda: base().rootfs().glob("**")),
+        ("File.contents", lambda: base().file("/etc/os-release").contents()),
+        ("File.size", lambda: base().file("/etc/os-release").size()),
+        ("Service.ports", lambda: base().as_service().ports()),
+    ],
+)
+async def test_what_nobody_said_is_an_error_and_fails_the_test(
+    recorder: Recorder, name: str, ask: Callable[[], Awaitable[object]]
+) -> None:
+    with pytest.raises(dagger.QueryError, match=f"nobody said what {name} is of"):
+        await ask()
+    assert name in recorder.invalid[0]
+    recorder.invalid.clear()
+
+
 @pytest.mark.usefixtures("recorder")
-async def test_defaults_are_of_the_type() -> None:
-    assert await base().exit_code() == 0
-    assert await base().stdout() == ""
-    assert await base().rootfs().entries() == []
+async def test_what_follows_from_the_query_needs_no_answer() -> None:
     assert (await base().publish("registry/name:tag")).startswith("registry/name:tag@sha256:")
     assert await base().as_tarball().export("there") == "there"
+    assert await dag.default_platform() == "linux/amd64"
+
+
+async def test_a_failed_pull_is_no_failed_command(recorder: Recorder) -> None:
+    recorder.answer("Container.from", pull_error(IMAGE))
+    with pytest.raises(dagger.QueryError, match=f'failed to resolve image "{IMAGE}"') as caught:
+        await base().with_exec(["x"]).sync()
+    assert not isinstance(caught.value, dagger.ExecError)
+    # Nor can a test say otherwise.
+    with pytest.raises(AssertionError):
+        recorder.answer("Container.from", exec_error(1))
+    with pytest.raises(AssertionError):
+        recorder.answer("Container.withExec", pull_error(IMAGE))
+
+
+async def test_what_a_module_made_is_read_from_its_working_directory(recorder: Recorder) -> None:
+    write("made/d/f", "text")
+    made = dag.current_module().workdir("made")
+    assert await made.glob("**") == ["d/", "d/f"]
+    assert await made.file("d/f").contents() == "text"
+    assert await dag.current_module().workdir_file("made/d/f").contents() == "text"
+    assert recorder.invalid == []
 
 
 async def test_objects_in_a_list_have_the_given_fields(recorder: Recorder) -> None:
@@ -147,7 +190,7 @@ async def test_files_of_an_exec_can_be_given(recorder: Recorder) -> None:
 
 
 async def test_what_runs_at_the_same_time_is_seen(recorder: Recorder) -> None:
-    recorder.answer("Container.stdout", latency=0.05)
+    recorder.answer("Container.stdout", "", latency=0.05)
     async with anyio.create_task_group() as group:
         for number in range(3):
             group.start_soon(base().with_exec([str(number)]).stdout)

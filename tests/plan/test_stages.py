@@ -1,11 +1,11 @@
 """What the stages ask the engine for: their order, their keys, what is pinned, where secrets would go."""
 
 import dataclasses
-import json
-from collections.abc import AsyncIterator
 
+import answers
 import dagger
 import pytest
+from answers import APPLICATION, FILES, execs, project
 from recorder import Chain, Recorder, exec_error
 
 from pipeline.build.configuration import check_cookie
@@ -14,73 +14,16 @@ from pipeline.errors import BuildError, InputError
 from pipeline.image.distribution import check_distributions
 from pipeline.image.labels import labels
 from pipeline.image.runtime import metadata, runtime
-from pipeline.project.application import Application
-from pipeline.project.images import default_images
 from pipeline.project.project import Project
 from pipeline.project.reader import read
 
 pytestmark = pytest.mark.anyio
 
-FILES = {
-    "rebar.config": "{deps, []}.",
-    "rebar.lock": "[].",
-    "include/greeter.hrl": "-record(g, {}).",
-    "apps/core/src/core.app.src": "{application, core, []}.",
-    "apps/core/src/core.erl": "-module(core).",
-    "apps/core/include/core.hrl": "",
-    "apps/web/src/web.app.src": "{application, web, []}.",
-    "apps/web/src/web.erl": "-module(web).",
-    "apps/alone/src/alone.app.src": "{application, alone, []}.",
-    "apps/alone/src/alone.erl": "-module(alone).",
-}
-READ = {
-    "name": "greeter",
-    "version": "1.2.0",
-    "release_apps": ["core", "web", "alone"],
-    "apps": [
-        {"name": "core", "dir": "apps/core", "vsn": "1", "needs": []},
-        {"name": "web", "dir": "apps/web", "vsn": "1", "needs": ["core"]},
-        {"name": "alone", "dir": "apps/alone", "vsn": "1", "needs": []},
-    ],
-    "other_apps": [],
-    "locked": ["cowboy"],
-    "checkouts": [],
-    "plugins": [],
-    "dropped_plugins": [],
-    "sys_config": None,
-    "vm_args": None,
-    "overlay": [],
-    "description": "d",
-    "licenses": ["Apache-2.0"],
-    "links": [],
-}
-CONFIGS = {"rebar.deps.config": "deps.", "rebar.compile.config": "compile.", "rebar.release.config": "release."}
-APPLICATION = Application.parse(json.dumps(READ), CONFIGS)
-
 
 @pytest.fixture
-async def recorder(anyio_backend: str) -> AsyncIterator[Recorder]:  # noqa: ARG001 # the loop of the fixture is the test's
-    async with Recorder() as started:
-        started.answer(
-            "File.contents",
-            "ID=alpine\nVERSION_ID=3.22.1\n",
-            when=lambda chain: bool(chain.find("file", path="/etc/os-release")),
-        )
-        yield started
-
-
-def project(recorder: Recorder, files: dict[str, str] | None = None, **changes: object) -> Project:
-    images = default_images()
-    made = Project(
-        source=recorder.host_directory(FILES if files is None else files),
-        builder=images["builder-alpine"],
-        runtime=images["runtime-alpine"],
-    )
-    return dataclasses.replace(made, **changes)
-
-
-def execs(recorder: Recorder, word: str) -> list[Chain]:
-    return [chain for chain in recorder.execs() if any(word in argument for argument in chain.call.args["args"])]
+async def recorder(recorder: Recorder) -> Recorder:
+    answers.of_images(recorder)
+    return recorder
 
 
 async def keys(recorder: Recorder, made: Project) -> dict[str, str]:
@@ -124,9 +67,7 @@ async def test_an_edit_reruns_what_depends_on_it_alone(path: str, changed: set[s
 
 
 async def test_the_reader_sees_the_projects_shape_and_not_its_code(recorder: Recorder) -> None:
-    recorder.answer(
-        "File.contents", json.dumps(READ), when=lambda chain: bool(chain.find("file", path="application.json"))
-    )
+    answers.of_reading(recorder)
     await read(project(recorder, release="greeter", apps=("core", "web:load")))
     [reader] = execs(recorder, "application.escript")
     words = reader.call.args["args"]

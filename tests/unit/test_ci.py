@@ -147,30 +147,30 @@ def test_every_recorded_environment_is_used() -> None:
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_publish_is_told_what_the_provider_knows(shim: Shim, name: str) -> None:
     env = recorded(name)
-    argv = shim("publish", env=env)
+    argv = shim("assess", "publish", env=env)
     assert behind(argv, "publish") == PUBLISHED[name]
     commit = next(env[key] for key in ("GITHUB_SHA", "CI_COMMIT_SHA", "GIT_COMMIT") if key in env)
     # Without a git repository; with one, it is git that knows.
     assert argv[:4] == ["call", "--mod", str(ROOT), f"--revision={commit}"]
-    assert argv[4] == "publish"
+    assert [word for word in argv[4:] if not word.startswith("--")] == ["assess", "publish"]
 
 
 @pytest.mark.parametrize("name", FORKS)
 def test_a_pull_request_from_a_fork_publishes_nothing_and_builds_all_the_same(shim: Shim, name: str) -> None:
     with pytest.raises(AssertionError, match=rf"a pull request from a fork \({FORKS[name]}\) publishes nothing"):
-        shim("publish", env=recorded(name))
-    assert shim("scan", env=recorded(name))[-1] == "scan"
+        shim("assess", "publish", env=recorded(name))
+    assert shim("assess", "verdict", env=recorded(name))[-1] == "verdict"
 
 
 def test_an_event_that_cannot_be_read_is_a_strangers(shim: Shim) -> None:
     env = recorded("github-pull-request-fork") | {"GITHUB_EVENT_PATH": "none"}
     with pytest.raises(AssertionError, match="from a fork"):
-        shim("publish", env=env)
+        shim("assess", "publish", env=env)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_secrets_are_named_never_told(shim: Shim, name: str) -> None:
-    argv = shim("publish", env=recorded(name) | SECRETS | {"REGISTRY_USER": "robot"})
+    argv = shim("assess", "publish", env=recorded(name) | SECRETS | {"REGISTRY_USER": "robot"})
     told = behind(argv, "publish")
     assert told.items() >= {
         ("user", "robot"),
@@ -182,7 +182,7 @@ def test_secrets_are_named_never_told(shim: Shim, name: str) -> None:
 
 def test_a_key_is_named_too_and_takes_the_place_of_the_token(shim: Shim) -> None:
     env = recorded("jenkins-tag") | SECRETS | {"COSIGN_KEY": "s3cret-key", "COSIGN_PASSWORD": "s3cret-too"}
-    argv = shim("publish", env=env)
+    argv = shim("assess", "publish", env=env)
     told = behind(argv, "publish")
     assert told["cosign-key"] == "env:COSIGN_KEY"
     assert told["cosign-password"] == "env:COSIGN_PASSWORD"
@@ -191,16 +191,16 @@ def test_a_key_is_named_too_and_takes_the_place_of_the_token(shim: Shim) -> None
 
 
 def test_rescan_logs_in_and_is_given_no_identity(shim: Shim) -> None:
-    env = recorded("github-schedule") | SECRETS | {"REGISTRY_USER": "robot", "ERLMCP_RESCAN": "--reference=x"}
-    assert behind(shim("rescan", env=env), "rescan") == {
-        "user": "robot",
-        "password": "env:REGISTRY_PASSWORD",
-        "reference": "x",
-    }
+    env = recorded("github-schedule") | SECRETS | {"REGISTRY_USER": "robot", "ERLMCP_PUBLISHED": "--reference=x"}
+    assert shim("published", "verified", "rescan", env=env | {"ERLMCP_VERIFIED": "--key=k"})[4:] == [
+        *("published", "--user=robot", "--password=env:REGISTRY_PASSWORD", "--reference=x"),
+        *("verified", "--key=k"),
+        "rescan",
+    ]
 
 
 def test_on_a_laptop_nothing_is_added(shim: Shim, tmp_path: Path) -> None:
-    assert shim("publish", "--dry-run", folder=tmp_path) == ["call", "--mod", str(ROOT), "publish", "--dry-run"]
+    assert shim("assess", "publish", "--dry-run", folder=tmp_path)[3:] == ["assess", "publish", "--dry-run"]
 
 
 def test_git_knows_better_than_the_provider(shim: Shim, tmp_path: Path) -> None:
@@ -215,10 +215,11 @@ def test_git_knows_better_than_the_provider(shim: Shim, tmp_path: Path) -> None:
 
 def test_what_the_caller_says_wins_and_nothing_is_split_or_expanded(shim: Shim) -> None:
     env = recorded("github-push") | {"ERLMCP_ARGUMENTS": "--revision=abc  --labels=*", "ERLMCP_PUBLISH": "--branch=x"}
-    assert shim("--health-url=http://a b", "publish", "--user=$(id)", env=env)[3:] == [
+    assert shim("--health-url=http://a b", "assess", "publish", "--user=$(id)", env=env)[3:] == [
         "--revision=abc",
         "--labels=*",
         "--health-url=http://a b",
+        "assess",
         "publish",
         f"--builder-id={PUBLISHED['github-push']['builder-id']}",
         f"--invocation={PUBLISHED['github-push']['invocation']}",
@@ -228,24 +229,51 @@ def test_what_the_caller_says_wins_and_nothing_is_split_or_expanded(shim: Shim) 
 
 
 def test_a_tag_given_by_hand_takes_the_place_of_the_others(shim: Shim) -> None:
-    told = behind(shim("publish", env=recorded("github-push") | {"IMAGE_TAG": "canary"}), "publish")
+    told = behind(shim("assess", "publish", env=recorded("github-push") | {"IMAGE_TAG": "canary"}), "publish")
     assert told["tags"] == "canary"
     assert not {"branch", "version", "pull-request"} & told.keys()
 
 
-def test_scan_reports_and_publish_get_the_same_policy(shim: Shim) -> None:
-    env = {"ERLMCP_SCAN": "--fail-on=CRITICAL --only-fixed", "ERLMCP_RESCAN": "--reference=x"}
-    assert shim("scan", env=env)[3:] == ["scan", "--fail-on=CRITICAL", "--only-fixed"]
-    assert shim("reports", "export", "--path=reports", env=env)[3:] == [
-        "reports",
-        "--fail-on=CRITICAL",
-        "--only-fixed",
-        "export",
-        "--path=reports",
+def test_each_function_gets_the_arguments_of_its_name_and_no_others(shim: Shim) -> None:
+    env = {
+        "ERLMCP_ASSESS": "--fail-on=CRITICAL --only-fixed",
+        "ERLMCP_PUBLISH": "--tags=x",
+        "ERLMCP_PUBLISHED": "--reference=r --user=me",
+        "ERLMCP_VERIFIED": "--key=k",
+        "ERLMCP_PROMOTE": "--tags=y",
+        "ERLMCP_RESCAN": "--fail-on=LOW",
+        "REGISTRY_USER": "robot",
+    }
+    policy = ["--fail-on=CRITICAL", "--only-fixed"]
+    assert shim("assess", "verdict", env=env)[3:] == ["assess", *policy, "verdict"]
+    assert shim("assess", "reports", "export", "--path=reports", env=env)[3:] == [
+        *("assess", *policy, "reports", "export", "--path=reports")
     ]
-    assert shim("publish", env=env)[3:] == ["publish", "--fail-on=CRITICAL", "--only-fixed"]
-    assert shim("rescan", env=env)[3:] == ["rescan", "--reference=x"]
+    # A name in another function's variable takes nothing away here.
+    assert shim("assess", "publish", env=env)[3:] == ["assess", *policy, "publish", "--user=robot", "--tags=x"]
+    published = ["published", "--reference=r", "--user=me", "verified", "--key=k"]
+    assert shim("published", "verified", "rescan", env=env)[3:] == [*published, "rescan", "--fail-on=LOW"]
+    assert shim("published", "verified", "promote", env=env)[3:] == [*published, "promote", "--tags=y"]
+    assert shim("scan", env=env)[3:] == ["scan"]
     assert shim("build-runtime", "sync", env=env)[3:] == ["build-runtime", "sync"]
+
+
+def test_a_function_of_containers_is_left_as_it_is(shim: Shim) -> None:
+    env = recorded("github-pull-request-fork") | {"ERLMCP_PUBLISH": "--tags=x", "ERLMCP_ASSESS": "--fail-on=LOW"}
+    assert shim("build-runtime", "publish", "--address=ttl.sh/x", env=env)[4:] == [
+        *("build-runtime", "publish", "--address=ttl.sh/x")
+    ]
+
+
+def test_the_jobs_of_one_run_judge_by_the_databases_of_one_day(shim: Shim) -> None:
+    gitlab = recorded("gitlab-push") | {"CI_PIPELINE_CREATED_AT": "2026-11-24T23:59:58Z"}
+    assert "--db-date=2026-11-24" in shim("assess", "verdict", env=gitlab)
+    assert "--db-date=2026-11-23" in shim("assess", "verdict", env=gitlab | {"ERLMCP_DAY": "2026-11-23"})
+    own = shim("--db-date=2026-11-01", "assess", "verdict", env=gitlab)
+    assert [word for word in own if word.startswith("--db-date")] == ["--db-date=2026-11-01"]
+    # GitHub and Jenkins do not say when a run began: its first step does.
+    assert PIPELINE["jobs"]["publish"]["steps"][1]["env"]["ERLMCP_DAY"] == "${{ needs.image.outputs.day }}"
+    assert "ERLMCP_DAY = sh(script: 'date -u +%F', returnStdout: true).trim()" in JENKINS
 
 
 # Services that the scripts talk to ------------------------------------------------------------------------------------
@@ -298,7 +326,7 @@ def test_github_is_asked_for_an_identity_token(shim: Shim, service: Service, tmp
         "ACTIONS_ID_TOKEN_REQUEST_URL": f"{service.url}/token?x=1",
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "s3cret-request",
     }
-    argv = shim("publish", env=env)
+    argv = shim("assess", "publish", env=env)
     assert behind(argv, "publish")["identity-token"] == "env:SIGSTORE_ID_TOKEN"
     assert "SIGSTORE_ID_TOKEN=ey.s3cret.j-w_t\n" in shim.env
     assert service.headers[0]["Authorization"] == "bearer s3cret-request"
@@ -311,7 +339,7 @@ def test_no_identity_token_is_a_short_message(shim: Shim, service: Service) -> N
         "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "s3cret-request",
     }
     with pytest.raises(AssertionError, match="the job needs the permission id-token: write"):
-        shim("publish", env=env)
+        shim("assess", "publish", env=env)
 
 
 def tell(service: Service, provider: str, *words: str | Path) -> None:
@@ -418,9 +446,9 @@ def jenkins_stages() -> dict[str, str]:
 
 def test_the_three_definitions_call_the_same_with_the_same() -> None:
     expected = {
-        "image": ["build-runtime sync", "reports export --path=reports", "scan"],
-        "publish": ["publish"],
-        "rescan": ["rescan"],
+        "image": ["build-runtime sync", "assess reports export --path=reports", "assess verdict"],
+        "publish": ["assess publish"],
+        "rescan": ["published verified rescan"],
     }
     assert github_jobs() == expected
     assert gitlab_jobs() == expected

@@ -13,9 +13,10 @@ BUILD = "tests/e2e/test_build.py::"
 UNIT = "tests/unit/test_ci.py::"
 
 KEYLESS = (
-    "ci/run verify --reference=ghcr.io/banyan-platform/erlmcp:main"
+    "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified"
     " --issuer=https://token.actions.githubusercontent.com"
     " --identity=https://github.com/banyan-platform/erlmcp/.github/workflows/pipeline.yml@refs/heads/main"
+    " summary"
 )
 CHART = (
     "helm upgrade --install dagger oci://registry.dagger.io/dagger-helm --version 0.21.8 --namespace dagger"
@@ -26,11 +27,11 @@ CHART = (
 RUN = {
     "ci/run build-runtime": CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
     "ci/run build-runtime sync": CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
-    "ci/run reports export --path=reports": CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
+    "ci/run assess reports export --path=reports": CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
     "ci/run scan": CI + "test_a_gate_that_fails_fails_the_job_and_its_reports_are_there",
     "ci/run --flavor=debian scan": CI + "test_a_gate_that_fails_fails_the_job_and_its_reports_are_there",
     'export ERLMCP_ARGUMENTS="…"': CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
-    'export ERLMCP_SCAN="…"': UNIT + "test_scan_reports_and_publish_get_the_same_policy",
+    "ci/run assess verdict": CI + "test_a_gate_that_fails_fails_the_job_and_its_reports_are_there",
     "export _EXPERIMENTAL_DAGGER_RUNNER_HOST=…": CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
     'export REGISTRY_USER=… REGISTRY_PASSWORD="…" COSIGN_KEY="…" COSIGN_PASSWORD=…': UNIT
     + "test_a_key_is_named_too_and_takes_the_place_of_the_token",
@@ -43,10 +44,11 @@ RUN = {
     "ci/run images >images.toml": CI + "test_the_commands_of_the_documents_run",
     "ci/run application": CI + "test_the_commands_of_the_documents_run",
     "ci/run sbom export --path=sbom": CI + "test_the_commands_of_the_documents_run",
-    "ci/run scan --fail-on=CRITICAL": CI + "test_the_commands_of_the_documents_run",
-    "ci/run scan --only-fixed": CI + "test_the_commands_of_the_documents_run",
-    "ci/run scan --accept-old-db": CI + "test_the_commands_of_the_documents_run",
-    "ci/run scan --accept=accept.toml --vex=vex/erlmcp.openvex.json": CI + "test_the_commands_of_the_documents_run",
+    "ci/run assess --fail-on=CRITICAL verdict": CI + "test_the_commands_of_the_documents_run",
+    "ci/run assess --only-fixed verdict": CI + "test_the_commands_of_the_documents_run",
+    "ci/run assess --accept-old-db verdict": CI + "test_the_commands_of_the_documents_run",
+    "ci/run assess --accept=accept.toml --vex=vex/erlmcp.openvex.json verdict": CI
+    + "test_the_commands_of_the_documents_run",
     "uv run pytest": ".ci/run",
 }
 
@@ -63,20 +65,20 @@ NOT_RUN = {
         "dagger call --mod github.com/banyan-platform/erlmcp build-runtime export-image --name=erlmcp:dev",
         "dagger call --mod=github.com/banyan-platform/erlmcp --source=. build-runtime",
         "dagger call --mod=github.com/banyan-platform/erlmcp --source=. application",
-        "ci/run scan --otp-vex",
+        "ci/run assess --otp-vex verdict",
         "trivy image --download-db-only --cache-dir db/trivy",
         "GRYPE_DB_CACHE_DIR=db/grype grype db update",
     ],
     "ghcr.io and a login there (with a registry of its own: tests/e2e/test_publishing.py)": [
-        "ci/run publish --branch=main --unsigned --dry-run",
-        "ci/run publish --version=3.0.0",
-        "ci/run publish --version=…",
-        "ci/run publish --transparency-log=false",
-        "ci/run verify --reference=ghcr.io/banyan-platform/erlmcp:3.0.0 --key=cosign.pub",
+        "ci/run assess publish --branch=main --unsigned --dry-run",
+        "ci/run assess publish --version=3.0.0",
+        "ci/run assess publish --version=…",
+        "ci/run assess publish --transparency-log=false",
+        "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:3.0.0 verified --key=cosign.pub summary",
         KEYLESS,
-        'ci/run promote --reference="$(cat image.txt)" --tags=production --key=cosign.pub',
-        "ci/run rescan --reference=ghcr.io/banyan-platform/erlmcp:production --key=cosign.pub",
-        "ci/run rescan --reference=…",
+        'ci/run published --reference="$(cat image.txt)" verified --key=cosign.pub promote --tags=production',
+        "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:production verified --key=cosign.pub rescan",
+        "ci/run published --reference=… verified --key=… rescan",
     ],
     "a Kubernetes cluster": [
         "kubectl label node NODE erlmcp.dev/builds=true",

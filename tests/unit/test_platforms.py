@@ -2,10 +2,11 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.image.platforms import parse_platforms, refuse
+from pipeline.project.images import Images
 from pipeline.project.project import Project
 
 OWN = "linux/amd64"
-PROJECT = Project(source=None, builder="erlang:27", runtime="alpine:3")
+PROJECT = Project(source=None, images=Images({"builder-alpine": "erlang:27", "runtime-alpine": "alpine:3"}))
 ARM = parse_platforms(["linux/arm64"], OWN)["linux/arm64"]
 
 

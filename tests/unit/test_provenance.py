@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 
 from pipeline.errors import InputError
-from pipeline.registry.provenance import UNNAMED_BUILDER, Provenance, builder_of, source_of
+from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, Provenance, builder_of, source_of
 
 REVISION = "1356e12d" + "0" * 32
 DIGEST = "a" * 64
@@ -19,8 +19,10 @@ FULL = Provenance(
     parameters={"flavor": "alpine", "apps": ["erlmcp_core"], "release": "erlmcp"},
     images={"builder-alpine": f"docker.io/library/erlang:27-alpine@sha256:{DIGEST}"},
     tools={"cosign": "ghcr.io/sigstore/cosign/cosign:v3"},
-    builder="https://github.com/banyan-platform/erlmcp/.github/workflows/release.yml@refs/tags/v3.0.0",
-    invocation="https://github.com/banyan-platform/erlmcp/actions/runs/1/attempts/1",
+    origin=Origin(
+        "https://github.com/banyan-platform/erlmcp/.github/workflows/release.yml@refs/tags/v3.0.0",
+        "https://github.com/banyan-platform/erlmcp/actions/runs/1/attempts/1",
+    ),
     versions={"dagger": "v0.21.8"},
 )
 BARE = Provenance(source="", revision="", content="xxh3:1", parameters={}, images={})
@@ -61,7 +63,7 @@ def test_an_image_without_digest_gets_none() -> None:
 def test_people_read_who_and_what() -> None:
     predicate = json.loads(FULL.predicate())
     assert source_of(predicate) == f"git+https://github.com/banyan-platform/erlmcp@{REVISION}"
-    assert builder_of(predicate) == FULL.builder
+    assert builder_of(predicate) == FULL.origin.builder
 
 
 def test_what_nobody_said_is_not_made_up() -> None:
@@ -79,4 +81,4 @@ def test_one_build_has_one_text() -> None:
 
 def test_a_builder_is_a_uri() -> None:
     with pytest.raises(InputError, match="--builder-id jenkins: expected a URI"):
-        dataclasses.replace(FULL, builder="jenkins")
+        Origin("jenkins")

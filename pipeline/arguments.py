@@ -1,0 +1,49 @@
+"""What several functions have in common: arguments, each with one name and one help text, and how they are cached."""
+
+import enum
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+import dagger
+from dagger import Doc, Name, enum_type, function
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def fresh(func: _F) -> _F:
+    """Expose a function that reaches outside: it is never answered from the cache."""
+    return function(cache="never")(func)  # type: ignore[call-overload,no-any-return] # the SDK's typing forgot it
+
+
+def once(func: _F) -> _F:
+    """Expose a function whose result is that of one session: within it, the first answer counts."""
+    return function(cache="session")(func)  # type: ignore[call-overload,no-any-return] # as above
+
+
+@enum_type
+class Flavor(enum.Enum):
+    """The distribution of builder and runtime."""
+
+    alpine = "alpine"
+    """musl: the smallest image."""
+
+    debian = "debian"
+    """glibc: for native code that wants it."""
+
+
+# What is asked of an image; what is not given here, the project's erlmcp.toml says, or else the default.
+FailOn = Annotated[str, Doc("The least severity that breaks the policy: CRITICAL, HIGH (default), MEDIUM or LOW.")]
+OnlyFixed = Annotated[bool | None, Doc("Count only findings for which there is a fixed version.")]
+Vex = Annotated[list[dagger.File], Doc("OpenVEX documents; what they call not affected or fixed breaks nothing.")]
+OtpVex = Annotated[bool | None, Doc("Fetch Erlang/OTP's own OpenVEX document and use it too.")]
+Accept = Annotated[
+    dagger.File | None, Doc("TOML list of accepted findings, instead of the project's accept.toml (see docs).")
+]
+AcceptOldDb = Annotated[bool | None, Doc("Accept a vulnerability database that is older than five days.")]
+
+# How a registry is reached, and who must have signed what lies there.
+User = Annotated[str, Doc("Who logs in to the registry.")]
+Password = Annotated[dagger.Secret | None, Doc("Password or token of that user.")]
+Move = Annotated[bool, Doc("Let version tags that exist name another image from now on.")]
+PublicKey = Annotated[dagger.File | None, Name("key"), Doc("Public key (PEM) of who must have signed it.")]
+TransparencyLog = Annotated[bool, Doc("Use Sigstore's transparency log; private sites say --transparency-log=false.")]

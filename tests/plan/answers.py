@@ -1,0 +1,249 @@
+"""What an engine would find out: for the recorder, part by part. A test gives those that its way passes."""
+
+import base64
+import dataclasses
+import datetime as dt
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+from recorder import Chain, Recorder, exec_error
+
+from pipeline.image.layout import OWN_LAYERS
+from pipeline.project.application import Application
+from pipeline.project.images import default_images
+from pipeline.project.project import Project
+
+DATA = Path(__file__).parents[1] / "unit" / "data"
+NOW = dt.datetime.now(dt.UTC)
+#: The digest that an image without one is found to have.
+FOUND_DIGEST = "sha256:" + "d" * 64
+CONFIGS = {"rebar.deps.config": "deps.", "rebar.compile.config": "compile.", "rebar.release.config": "release."}
+#: What the reader says of the fixture of these tests.
+READ = {
+    "name": "greeter",
+    "version": "1.2.0",
+    "release_apps": ["core", "web", "alone"],
+    "apps": [
+        {"name": "core", "dir": "apps/core", "vsn": "1", "needs": []},
+        {"name": "web", "dir": "apps/web", "vsn": "1", "needs": ["core"]},
+        {"name": "alone", "dir": "apps/alone", "vsn": "1", "needs": []},
+    ],
+    "other_apps": [],
+    "locked": ["cowboy"],
+    "checkouts": [],
+    "plugins": [],
+    "dropped_plugins": [],
+    "sys_config": None,
+    "vm_args": None,
+    "overlay": [],
+    "description": "d",
+    "licenses": ["Apache-2.0"],
+    "links": [],
+}
+FILES = {
+    "rebar.config": "{deps, []}.",
+    "rebar.lock": "[].",
+    "include/greeter.hrl": "-record(g, {}).",
+    "apps/core/src/core.app.src": "{application, core, []}.",
+    "apps/core/src/core.erl": "-module(core).",
+    "apps/core/include/core.hrl": "",
+    "apps/web/src/web.app.src": "{application, web, []}.",
+    "apps/web/src/web.erl": "-module(web).",
+    "apps/alone/src/alone.app.src": "{application, alone, []}.",
+    "apps/alone/src/alone.erl": "-module(alone).",
+}
+
+
+APPLICATION = Application.parse(json.dumps(READ), CONFIGS)
+
+
+def project(recorder: Recorder, files: dict[str, str] | None = None, **changes: object) -> Project:
+    """Return what a user gives; `runtime` names another base image."""
+    images = default_images()
+    if runtime := changes.pop("runtime", None):
+        images = images.override({"runtime-alpine": str(runtime)})
+    source = recorder.host_directory(FILES if files is None else files)
+    return dataclasses.replace(Project(source=source, images=images), **changes)
+
+
+def execs(recorder: Recorder, word: str) -> list[Chain]:
+    """Return every command with an argument that holds a word."""
+    return [chain for chain in recorder.execs() if any(word in argument for argument in words(chain))]
+
+
+def words(chain: Chain) -> list[str]:
+    """Return the arguments of a command."""
+    return list(chain.call.args["args"])
+
+
+def reads(*names: str) -> Callable[[Chain], bool]:
+    """Return what tells whether a file of one of these names is read."""
+    return lambda chain: bool(chain.parent and str(chain.parent.call.args.get("path", "")).endswith(names))
+
+
+def of_reading(recorder: Recorder, read: dict | None = None) -> None:
+    """Let the reader of the project have read it."""
+    recorder.answer("Directory.glob", list(CONFIGS), when=lambda chain: chain.call.args["pattern"] == "**/*.config")
+    recorder.answer("File.contents", json.dumps(read or READ), when=reads("application.json"))
+    for name, text in CONFIGS.items():
+        recorder.answer("File.contents", text, when=reads(name))
+
+
+def of_images(recorder: Recorder) -> None:
+    """Let builder and runtime be of one Alpine release, and nothing stand against the other platform."""
+    recorder.answer("File.contents", "ID=alpine\nVERSION_ID=3.22.1\n", when=reads("/etc/os-release"))
+    recorder.answer("File.contents", "", when=reads("/pipeline/links", "/layers/problems"))
+    recorder.answer("Container.imageRef", lambda chain: pinned(chain.images()[0]))
+
+
+def pinned(reference: str) -> str:
+    """Return a reference with a digest, as an engine does."""
+    return reference if "@" in reference else f"{reference}@{FOUND_DIGEST}"
+
+
+def of_exports(recorder: Recorder) -> None:
+    """Let an image be exported, and its base be pulled by crane."""
+
+    def export(chain: Chain) -> str:
+        target = Path(chain.call.args["path"])
+        platforms = [step.call.args.get("platform") for step in chain.steps() if step.call.field == "container"]
+        architecture = next(filter(None, platforms), "linux/amd64").partition("/")[2]
+        if chain.call.type == "File":
+            _archive(target, architecture, 1 + OWN_LAYERS)
+        else:
+            pull = next(step for step in chain.steps() if step.call.field == "withExec")
+            _layout(target, words(pull)[2].rpartition("/")[2], 1)
+        return str(target)
+
+    recorder.answer("File.export", export)
+    recorder.answer("Directory.export", export)
+
+
+def _blobs(architecture: str, count: int) -> dict[str, bytes]:
+    layers = []
+    for number in range(count):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as files:
+            files.addfile(tarfile.TarInfo(f"layer-{number}"))
+        layers.append(gzip.compress(out.getvalue(), mtime=0))
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "created": NOW.isoformat(),
+        "history": [{"created": NOW.isoformat()}] * count,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{_sha(gzip.decompress(layer))}" for layer in layers]},
+    }
+    texts = {"config": json.dumps(config).encode()}
+    manifest = {
+        "schemaVersion": 2,
+        "config": _descriptor(texts["config"]),
+        "layers": [_descriptor(layer) for layer in layers],
+    }
+    texts["manifest"] = json.dumps(manifest).encode()
+    descriptor = {"mediaType": "application/vnd.oci.image.manifest.v1+json", **_descriptor(texts["manifest"])}
+    files = {f"blobs/sha256/{_sha(blob)}": blob for blob in (*layers, *texts.values())}
+    return {**files, "index.json": json.dumps({"schemaVersion": 2, "manifests": [descriptor]}).encode()}
+
+
+def _descriptor(blob: bytes) -> dict:
+    return {"digest": f"sha256:{_sha(blob)}", "size": len(blob)}
+
+
+def _sha(blob: bytes) -> str:
+    return hashlib.sha256(blob).hexdigest()
+
+
+def _archive(path: Path, architecture: str, count: int) -> None:
+    with tarfile.open(path, "w") as archive:
+        for name, blob in _blobs(architecture, count).items():
+            info = tarfile.TarInfo(name)
+            info.size = len(blob)
+            archive.addfile(info, io.BytesIO(blob))
+
+
+def _layout(folder: Path, architecture: str, count: int) -> None:
+    for name, blob in _blobs(architecture, count).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(blob)
+
+
+def of_scanners(recorder: Recorder, latency: float = 0) -> None:
+    """Let each scanner's report be read, as of databases that are built today; a read takes some seconds."""
+    for name in ("syft.json", "inventory.json", "trivy.json", "grype.json", "metadata.json"):
+        recorder.answer(
+            "File.contents",
+            scanned(name),
+            when=reads(name),
+            latency=latency if name != "metadata.json" else 0,
+        )
+
+
+def scanned(name: str) -> str:
+    """Return a recorded report."""
+    if name == "metadata.json":
+        return json.dumps({"UpdatedAt": NOW.isoformat()})
+    document = json.loads((DATA / ("sbom" if name in {"syft.json", "inventory.json"} else "scans") / name).read_text())
+    if name == "grype.json":
+        document["descriptor"]["db"]["status"]["built"] = NOW.isoformat()
+    return json.dumps(document)
+
+
+def of_checks(recorder: Recorder, log: str = "") -> None:
+    """Let the image's own checks run: it starts, each level of its health check shows, nothing is amiss in it."""
+    proof = {"healthy": 0, "node": 0, "endpoint": 1, "process": 1, "stopped": 0, "none": 1}
+    said = {"healthy": "Node OK", "node": "Node OK", "stopped": "SIGTERM", "none": "Down"}
+    lines = [f"{name}\t0.5\t{code}\t{said.get(name, 'Degraded')}" for name, code in proof.items()]
+
+    def run(script: str) -> Callable[[Chain], bool]:
+        return lambda chain: bool(chain.parent and any(word.endswith(script) for word in words(chain.parent)))
+
+    recorder.answer("Container.stdout", "\n".join(lines), when=run("prove_health.sh"))
+    recorder.answer("Container.stdout", "packages\t83\n", when=run("compliance.sh"))
+    recorder.answer("Container.stdout", "1000\n", when=lambda chain: bool(chain.parent and "-u" in words(chain.parent)))
+    recorder.answer("File.contents", log, when=reads("/tmp/node.log"))  # noqa: S108 # in a container
+    recorder.answer("Container.user", "1000:1000")
+    recorder.answer("Container.labels", [{"name": "org.opencontainers.image.title", "value": "greeter"}])
+    recorder.answer("Container.envVariable", None)
+
+
+def of_a_build(recorder: Recorder, read: dict | None = None) -> None:
+    """Let everything up to the verdict go well."""
+    of_reading(recorder, read)
+    of_images(recorder)
+    of_exports(recorder)
+    of_scanners(recorder)
+
+
+def of_a_registry(recorder: Recorder, password: str, tags: dict[str, str] | None = None) -> None:
+    """Let a registry take everything, with these tags in it by name."""
+
+    def said(chain: Chain) -> str:
+        run = words(chain.parent)
+        if run[0] == "ls":
+            return "\n".join(tags or {})
+        if run[0] == "digest":
+            return (tags or {})[run[-1].rpartition(":")[2]]
+        assert run[0] in {"push", "sign", "attest", "public-key", "tag", "copy"}, run
+        return ""
+
+    recorder.answer("Secret.plaintext", password)
+    recorder.answer(
+        "Container.stdout",
+        said,
+        when=lambda chain: bool(chain.find("from") and chain.parent.call.args.get("useEntrypoint")),
+    )
+
+
+def failing(recorder: Recorder, word: str, stderr: str) -> None:
+    """Let a command fail by its first word."""
+    recorder.answer("Container.withExec", exec_error(stderr=stderr), when=lambda chain: words(chain)[0] == word)
+
+
+def auth(user: str, password: str) -> str:
+    """Return a login as Docker's config.json has it."""
+    return base64.b64encode(f"{user}:{password}".encode()).decode()

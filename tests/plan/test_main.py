@@ -1,0 +1,583 @@
+"""Every function of the module and of its objects: what it asks the engine for, in which order, and what it refuses."""
+
+import base64
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Awaitable, Callable
+
+import answers
+import dagger
+import pytest
+from answers import FILES, NOW, execs, words
+from dagger import dag
+from recorder import Chain, Recorder, exec_error
+
+from pipeline.errors import BuildError, InputError, PolicyError, ScannerError, VerificationError
+from pipeline.main import Assessment, Erlmcp, Published, Verified
+from pipeline.project.images import default_images
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE
+
+pytestmark = pytest.mark.anyio
+
+IMAGES = default_images()
+DIGEST = "sha256:" + "a" * 64
+OTHER = "sha256:" + "b" * 64
+REPOSITORY = "ghcr.io/banyan-platform/greeter"
+PASSWORD, KEY = "registry-password", "private-key"
+VERDICT = {"passed": True, "decided": True, "lines": ["PASSED: no finding of HIGH or worse"]}
+FOUND = {"time": "2026-02-04T00:00:00Z", "verdict": VERDICT, "findings": [], "scanners": []}
+
+
+def erlmcp(recorder: Recorder, files: dict[str, str] | None = None, **arguments: object) -> Erlmcp:
+    return Erlmcp(source=recorder.host_directory({**FILES, **(files or {})}), **arguments)
+
+
+#: What lets the recorded findings pass: the one critical finding is accepted, the others are less.
+PASSING = {
+    "erlmcp.toml": '[policy]\nfail-on = "CRITICAL"\n',
+    "accept.toml": f"""[[accept]]
+id = "CVE-2025-32433"
+package = "ssh"
+reason = "nobody logs in"
+until = {NOW.date() + dt.timedelta(days=1)}
+""",
+}
+
+
+def passing(recorder: Recorder, **arguments: object) -> Erlmcp:
+    """Return the module on a project whose policy holds."""
+    return erlmcp(recorder, PASSING, **arguments)
+
+
+@pytest.fixture
+async def recorder(recorder: Recorder) -> Recorder:
+    answers.of_a_build(recorder)
+    return recorder
+
+
+def secret(text: str) -> dagger.Secret:
+    return dag.set_secret(f"made-up {text[:3]}", text)
+
+
+def public_key() -> dagger.File:
+    return dag.directory().with_new_file("cosign.pub", "public").file("cosign.pub")
+
+
+def scans(recorder: Recorder) -> list[str]:
+    """Return which scanners ran over something, each as often as it did."""
+    names = {IMAGES[name]: name for name in ("syft", "trivy", "grype")}
+    fetch = {"--download-db-only", "update"}
+    return sorted(
+        names[chain.images()[0]]
+        for chain in recorder.execs()
+        if chain.images()[:1] and chain.images()[0] in names and not fetch & set(words(chain))
+    )
+
+
+def tool_runs(recorder: Recorder) -> list[str]:
+    """Return what crane and cosign were asked to do, in order, without the pull of the base image."""
+    leaves = [chain.parent for chain in recorder.plan if chain.call.field == "stdout" and chain.parent]
+    return [words(chain)[0] for chain in leaves if chain.call.args.get("useEntrypoint")]
+
+
+# Building -------------------------------------------------------------------------------------------------------------
+
+
+async def test_application_reads_and_compiles_nothing(recorder: Recorder) -> None:
+    said = await erlmcp(recorder).application()
+    assert said.splitlines()[0].split() == ["release", "greeter", "1.2.0"]
+    assert [words(chain)[1] for chain in recorder.execs()] == ["/pipeline/application.escript"]
+
+
+async def test_images_shows_what_the_arguments_replace(recorder: Recorder) -> None:
+    table = dag.directory().with_new_file("t", '[images]\ncrane = "mirror.example.org/crane:1"\n').file("t")
+    module = erlmcp(recorder, image_table=table, runtime_image="mirror.example.org/alpine:3")
+    said = await module.images()
+    assert 'crane = "mirror.example.org/crane:1"' in said
+    assert 'runtime-alpine = "mirror.example.org/alpine:3"' in said
+    assert "# not pinned by digest: crane, runtime-alpine" in said
+
+
+async def test_a_reference_that_is_none_is_named_by_its_argument(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match=r"^--builder-image: 'not an image' is no image reference"):
+        await erlmcp(recorder, builder_image="not an image").images()
+
+
+async def test_each_stage_stops_where_it_ends(recorder: Recorder) -> None:
+    module = erlmcp(recorder)
+    for stage, last, label in (
+        (module.deps, "--deps_only", "deps"),
+        (module.compile, "/pipeline/compile.sh", "compile"),
+        (module.release, "release", "release"),
+    ):
+        container = await stage()
+        await container.sync()
+        assert execs(recorder, last)
+        assert recorder.plan[-1].calls("withLabel")[-1].args["value"] == label
+        assert not execs(recorder, "/pipeline/packages.sh")
+
+
+async def test_build_runtime_is_the_image_with_its_init_and_its_check(recorder: Recorder) -> None:
+    await (await erlmcp(recorder).build_runtime()).sync()
+    chain = recorder.plan[-1]
+    assert chain.calls("withEntrypoint")[-1].args["args"] == ["tini", "--", "/usr/local/bin/entrypoint"]
+    assert chain.calls("withDefaultArgs")[-1].args["args"] == ["foreground"]
+    assert chain.calls("withDockerHealthcheck")[-1].args["args"] == ["/usr/local/bin/healthcheck"]
+
+
+async def test_the_dockerignore_counts_before_anything_is_read(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match=r"^\.dockerignore:1: '\[oops' is no pattern"):
+        await erlmcp(recorder, {".dockerignore": "[oops\n"}).build_runtime()
+    assert recorder.execs() == []
+
+
+async def test_image_tarball_is_an_index_of_its_platforms(recorder: Recorder) -> None:
+    archive = await erlmcp(recorder, platforms=["linux/amd64", "linux/arm64"]).image_tarball()
+    assert await archive.name() == "image.tar"
+    exports = [chain for chain in recorder.plan if chain.call.field == "export" and chain.call.type == "File"]
+    platforms = [chain.calls("container")[0].args.get("platform") for chain in exports]
+    assert sorted(platforms, key=str) == [None, "linux/arm64"]
+    pulls = [words(chain)[2] for chain in recorder.execs() if words(chain)[0] == "pull"]
+    assert sorted(pulls) == ["--platform=linux/amd64", "--platform=linux/arm64"]
+
+
+async def test_health_starts_the_image_as_a_service_after_its_proof(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    said = await erlmcp(recorder).health()
+    assert "started: healthy" in said
+    [service] = recorder.find("asService")
+    assert service.call.args["useEntrypoint"] is True
+    assert [chain.call.field for chain in recorder.plan if chain.call.type == "Service"] == ["start", "stop"]
+
+
+async def test_health_says_why_a_node_does_not_start(recorder: Recorder) -> None:
+    answers.of_checks(recorder, log='Kernel pid terminated (application_controller) ("{undef}")\n')
+    recorder.answer(
+        "Container.stdout",
+        "died\t2.6\t1\tDown\n",
+        when=lambda chain: bool(chain.parent and any("prove_health" in word for word in words(chain.parent))),
+    )
+    with pytest.raises(BuildError, match=r"^greeter does not start: it ended after 2\.6 s with exit code 1"):
+        await erlmcp(recorder).health()
+    assert recorder.find("asService") == []
+
+
+async def test_size_is_that_of_the_exported_image(recorder: Recorder) -> None:
+    said = await erlmcp(recorder).size()
+    parts = [line.split()[0] for line in said.splitlines()[2:7]]
+    assert parts == [
+        "base",
+        "libraries",
+        "ERTS",
+        "dependencies",
+        "applications",
+    ]
+    assert len([chain for chain in recorder.plan if chain.call.field == "export"]) == 1
+
+
+async def test_sbom_asks_syft_and_no_scanner_of_vulnerabilities(recorder: Recorder) -> None:
+    directory = await erlmcp(recorder).sbom()
+    assert await directory.entries() == ["sbom.cdx.json", "sbom.spdx.json"]
+    assert scans(recorder) == ["syft"]
+    assert execs(recorder, "/pipeline/inventory.escript")
+
+
+async def test_no_stage_up_to_the_verdict_gets_a_secret(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    module = erlmcp(recorder)
+    await module.health()
+    await module.assess().reports()
+    assert recorder.secrets() == []
+
+
+# Judging --------------------------------------------------------------------------------------------------------------
+
+
+async def test_scan_is_the_verdict_of_the_projects_own_policy(recorder: Recorder) -> None:
+    with pytest.raises(PolicyError, match=r"^POLICY FAILED: \d+ findings of HIGH or worse\n"):
+        await erlmcp(recorder).scan()
+    assert scans(recorder) == ["grype", "grype", "syft", "trivy", "trivy"]
+    with pytest.raises(PolicyError, match=r"^POLICY FAILED: \d+ findings of LOW or worse\n"):
+        await erlmcp(recorder, {"erlmcp.toml": '[policy]\nfail-on = "LOW"\n'}).scan()
+
+
+async def test_the_dockerignore_hides_no_policy(recorder: Recorder) -> None:
+    tomorrow = NOW.date() + dt.timedelta(days=1)
+    files = {
+        ".dockerignore": "*.toml\nvex\n",
+        "erlmcp.toml": '[policy]\nfail-on = "LOW"\n',
+        "accept.toml": f'[[accept]]\nid = "CVE-1"\npackage = "none"\nreason = "r"\nuntil = {tomorrow}\n',
+    }
+    with pytest.raises(PolicyError, match=r"^POLICY FAILED: \d+ findings of LOW or worse\n") as raised:
+        await erlmcp(recorder, files).scan()
+    assert "acceptance matches no finding: CVE-1 of none" in str(raised.value)
+
+
+@pytest.mark.parametrize("function", ["verdict", "reports", "publish"])
+async def test_a_wrong_policy_is_told_before_anything_is_built(recorder: Recorder, function: str) -> None:
+    arguments = {"version": "1.2.0", "unsigned": True} if function == "publish" else {}
+    answers.of_a_registry(recorder, PASSWORD)
+    with pytest.raises(InputError, match=r"^--fail-on: severe: not a severity"):
+        await getattr(erlmcp(recorder).assess(fail_on="severe"), function)(**arguments)
+    assert not execs(recorder, "--deps_only")
+    assert scans(recorder) == []
+
+
+def days(recorder: Recorder) -> set[str]:
+    """Return the days whose databases were fetched."""
+    variables = [call for chain in recorder.execs() for call in chain.calls("withEnvVariable")]
+    return {call.args["value"] for call in variables if call.args["name"] == "DB_DATE"}
+
+
+async def test_an_assessment_is_of_one_time_and_one_day(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    made = passing(recorder).assess()
+    # Midnight has passed since it was asked for.
+    yesterday = NOW - dt.timedelta(days=1)
+    files = await dataclasses.replace(made, time=yesterday.isoformat()).reports()
+    time = json.loads(await files.file("findings.json").contents())["time"]
+    assert dt.datetime.fromisoformat(time) == yesterday.replace(microsecond=0)
+    assert days(recorder) == {yesterday.date().isoformat()}
+
+
+async def test_a_day_that_is_given_counts(recorder: Recorder) -> None:
+    await passing(recorder, db_date="2026-11-01").assess().verdict()
+    assert days(recorder) == {"2026-11-01"}
+
+
+async def test_a_day_that_is_none_is_refused(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match=r"^--db-date yesterday: not a day"):
+        await erlmcp(recorder, db_date="yesterday").scan()
+    assert not execs(recorder, "--deps_only")
+
+
+async def test_a_directory_without_a_database_is_refused(recorder: Recorder) -> None:
+    for option, name in (("trivy_db", "--trivy-db"), ("grype_db", "--grype-db")):
+        module = erlmcp(recorder, **{option: recorder.host_directory({"other": ""})})
+        with pytest.raises(InputError, match=rf"^{name}: no \w+\.db in it; give the DIR that"):
+            await module.scan()
+
+
+async def test_an_old_database_decides_nothing(recorder: Recorder) -> None:
+    built = (NOW - dt.timedelta(days=6)).isoformat()
+    recorder.answer("File.contents", json.dumps({"UpdatedAt": built}), when=answers.reads("metadata.json"))
+    with pytest.raises(ScannerError, match=r"^DATABASE TOO OLD: trivy's database .* 6 days ago"):
+        await passing(recorder).assess().verdict()
+    assert "PASSED" in await passing(recorder).assess(accept_old_db=True).verdict()
+
+
+async def test_the_image_is_searched_for_secrets(recorder: Recorder) -> None:
+    await passing(recorder).assess().verdict()
+    [image] = [words(chain) for chain in recorder.execs() if words(chain)[0] == "image" and "--input" in words(chain)]
+    assert "--scanners=vuln,secret" in image
+    assert "--image-config-scanners=secret" in image
+
+
+async def test_what_is_not_shipped_is_kept_from_the_scanners(recorder: Recorder) -> None:
+    await passing(recorder).assess().verdict()
+    handed = [
+        json.loads(next(iter(call.args["source"].tree.values()))[0])
+        for chain in recorder.execs()
+        for call in chain.calls("withMountedFile")
+        if call.args["path"] == "/scan/sbom.cdx.json"
+    ]
+    assert len(handed) == 2
+    assert all(document["components"] for document in handed)
+    assert not [part for document in handed for part in document["components"] if part.get("scope") == "excluded"]
+    files = await erlmcp(recorder).sbom()
+    written = json.loads(await files.file("sbom.cdx.json").contents())
+    assert [part["name"] for part in written["components"] if part.get("scope") == "excluded"]
+
+
+async def test_reports_are_written_whatever_the_verdict(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    files = await erlmcp(recorder).assess(fail_on="LOW").reports()
+    names = await files.entries()
+    assert {"findings.json", "findings.sarif", "report.md", "junit.xml", "sbom.cdx.json", "compliance.md"} <= set(names)
+    assert json.loads(await files.file("findings.json").contents())["verdict"]["passed"] is False
+    assert "health check present and passing" in await files.file("compliance.md").contents()
+    assert scans(recorder) == ["grype", "grype", "syft", "trivy", "trivy"]
+
+
+# Publishing -----------------------------------------------------------------------------------------------------------
+
+
+def assessment(recorder: Recorder, **arguments: object) -> Assessment:
+    return passing(recorder, **arguments).assess()
+
+
+def signing() -> dict[str, object]:
+    return {"cosign_key": secret(KEY), "transparency_log": False}
+
+
+async def test_publish_judges_then_pushes_signs_attests_and_tags(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD)
+    said = await assessment(recorder).publish(version="1.2.0", user="robot", password=secret(PASSWORD), **signing())
+    assert said.startswith(f"{REPOSITORY}@sha256:")
+    runs = tool_runs(recorder)
+    assert runs == ["ls", "public-key", "push", "sign", *["attest"] * len(PREDICATES), *["tag"] * 4]
+    # Every scanner's report is read before the first thing is pushed.
+    pushed = next(
+        n for n, chain in enumerate(recorder.plan) if chain.parent and "push" in chain.parent.call.args.get("args", ())
+    )
+    read = [n for n, chain in enumerate(recorder.plan) if answers.reads("grype.json", "trivy.json")(chain)]
+    assert max(read) < pushed
+    assert scans(recorder) == ["grype", "grype", "syft", "trivy", "trivy"]
+
+
+async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD)
+    await assessment(recorder).publish(version="1.2.0", user="robot", password=secret(PASSWORD), **signing())
+    with_secret = {chain.images()[0] for chain in recorder.execs() if chain.calls("withMountedSecret")}
+    assert with_secret == {IMAGES["crane"], IMAGES["cosign"]}
+    text = recorder.text()
+    login = base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
+    assert not [plain for plain in (PASSWORD, KEY, login) if plain in text]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"version": "1.2", "unsigned": True}, "--version 1.2: expected MAJOR.MINOR.PATCH"),
+        ({"unsigned": True}, "no tag: give --tags, or one of --version"),
+        ({"tags": ["-x"], "unsigned": True}, "--tags '-x': no tag"),
+        ({"version": "1.2.0"}, "give one of --cosign-key and --identity-token, or say --unsigned"),
+        ({"version": "1.2.0", "unsigned": True, "user": "robot"}, "a login is --user and --password"),
+        ({"version": "1.2.0", "unsigned": True, "builder_id": "jenkins"}, "--builder-id jenkins: expected a URI"),
+    ],
+)
+async def test_publish_refuses_what_is_wrong_before_it_builds(
+    recorder: Recorder, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        await assessment(recorder).publish(**arguments)
+    assert str(raised.value).startswith(message)
+    assert recorder.execs() == []
+
+
+async def test_what_breaks_the_policy_is_not_pushed(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD)
+    with pytest.raises(PolicyError, match=r"^POLICY FAILED"):
+        await erlmcp(recorder).assess(fail_on="LOW").publish(version="1.2.0", unsigned=True)
+    assert tool_runs(recorder) == ["ls"]
+
+
+async def test_a_crashed_scanner_pushes_nothing(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD)
+    recorder.answer(
+        "Container.withExec",
+        exec_error(1, stderr="panic: boom"),
+        when=lambda chain: chain.images()[:1] == [IMAGES["grype"]] and "json" in words(chain),
+    )
+    with pytest.raises(ScannerError, match=r"^SCANNER FAILED: grype"):
+        await assessment(recorder).publish(version="1.2.0", unsigned=True)
+    assert tool_runs(recorder) == ["ls"]
+
+
+async def test_a_version_that_is_another_image_is_not_moved_unless_one_says_so(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD, {"1.2.0": OTHER, "1.2": OTHER})
+    with pytest.raises(PolicyError, match=rf"nothing was pushed: 1\.2\.0 is {OTHER} already"):
+        await assessment(recorder).publish(version="1.2.0", unsigned=True)
+    assert "push" not in tool_runs(recorder)
+    await assessment(recorder).publish(version="1.2.0", unsigned=True, move=True)
+    assert "push" in tool_runs(recorder)
+
+
+async def test_every_tag_of_the_repository_is_looked_at(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD)
+    await assessment(recorder).publish(version="1.2.0", unsigned=True)
+    [listed] = [words(chain) for chain in recorder.execs() if words(chain)[0] == "ls"]
+    assert listed == ["ls", "--omit-digest-tags", REPOSITORY]
+
+
+async def test_a_dry_run_pushes_nothing(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD)
+    recorder.answer("Directory.file", _blob, when=lambda chain: chain.call.args["path"].startswith("blobs/"))
+    said = await assessment(recorder).publish(branch="main", dry_run=True, **signing())
+    assert said.startswith("dry run: nothing was pushed\nwould read --cosign-key\nwould push ")
+    assert tool_runs(recorder) == ["ls"]
+
+
+def _blob(chain: Chain) -> dict[str, str]:
+    tree = chain.parent.tree or {}
+    return {"blob": tree[chain.call.args["path"]][0]}
+
+
+# What is published ----------------------------------------------------------------------------------------------------
+
+
+def envelope(kind: str, predicate: object) -> str:
+    statement = {
+        "predicateType": kind,
+        "subject": [{"name": "x", "digest": {"sha256": DIGEST.removeprefix("sha256:")}}],
+        "predicate": predicate,
+    }
+    return json.dumps({"payload": base64.b64encode(json.dumps(statement).encode()).decode()}) + "\n"
+
+
+def of_a_published_image(recorder: Recorder) -> None:
+    """Let the registry have an image that is signed and attested, under two tags."""
+    manifest = {"config": {"digest": "config", "size": 10}, "layers": [{"digest": "layer", "size": 90}]}
+    claims = [{"critical": {"type": SIGNATURE, "image": {"docker-manifest-digest": DIGEST}}}]
+    predicates = {kind: FOUND if kind == FINDINGS else {} for kind in PREDICATES}
+    predicates[CYCLONEDX] = {
+        "components": [{"name": "shipped", "scope": "required"}, {"name": "locked", "scope": "excluded"}]
+    }
+    said_of = {
+        "ls": "1.2.0\nlatest\nold",
+        "manifest": json.dumps(manifest),
+        "blob": json.dumps({"os": "linux", "architecture": "amd64"}),
+        "verify": json.dumps(claims),
+        **dict.fromkeys(("tree", "copy", "tag"), ""),
+    }
+
+    def said(chain: Chain) -> str:
+        run = words(chain.parent)
+        if run[0] == "digest":
+            return OTHER if run[1].endswith(":old") else DIGEST
+        if run[0] == "verify-attestation":
+            kind = next(word for word in run if word.startswith("--type=")).removeprefix("--type=")
+            return envelope(kind, predicates[kind])
+        return said_of[run[0]]
+
+    recorder.answer("Secret.plaintext", PASSWORD)
+    recorder.answer("Container.stdout", said, when=lambda chain: bool(chain.parent.call.args.get("useEntrypoint")))
+
+
+def published(recorder: Recorder, reference: str = f"{REPOSITORY}@{DIGEST}", **arguments: object) -> Published:
+    of_a_published_image(recorder)
+    return passing(recorder).published(reference, **arguments)
+
+
+def verified(recorder: Recorder, reference: str = f"{REPOSITORY}@{DIGEST}") -> Verified:
+    return published(recorder, reference).verified(key=public_key(), transparency_log=False)
+
+
+async def test_published_says_what_a_reference_names(recorder: Recorder) -> None:
+    image = published(recorder, f"{REPOSITORY}:latest")
+    assert await image.digest() == DIGEST
+    assert await image.refs() == [f"{REPOSITORY}:1.2.0", f"{REPOSITORY}:latest"]
+    assert await image.sizes() == ["linux/amd64 100"]
+
+
+async def test_published_builds_nothing(recorder: Recorder) -> None:
+    image = published(recorder)
+    for ask in (image.digest, image.refs, image.sizes):
+        await ask()
+    assert {chain.images()[0] for chain in recorder.execs()} == {IMAGES["crane"]}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda module: module.published("greeter:latest"), "--reference greeter:latest: it does not start with"),
+        (lambda module: module.published(f"{REPOSITORY}@{DIGEST}").verified(), "who must have signed it?"),
+        (
+            lambda module: module.published(f"{REPOSITORY}@{DIGEST}").verified(
+                identity="me", issuer="it", transparency_log=False
+            ),
+            "--transparency-log=false: without the log",
+        ),
+    ],
+)
+async def test_what_is_wrong_is_told_at_once(
+    recorder: Recorder, make: Callable[[Erlmcp], object], message: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        make(erlmcp(recorder))
+    assert str(raised.value).startswith(message)
+
+
+async def test_half_a_login_is_refused(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match="a login is --user and --password"):
+        await published(recorder, user="robot").digest()
+
+
+async def test_the_login_reaches_cosign_and_crane(recorder: Recorder) -> None:
+    image = published(recorder, user="robot", password=secret(PASSWORD))
+    await image.verified(key=public_key(), transparency_log=False).summary()
+    assert all(chain.calls("withMountedSecret") for chain in recorder.execs())
+    assert PASSWORD not in recorder.text()
+
+
+async def test_summary_shows_what_was_proved_and_asks_the_log_unless_told_not_to(recorder: Recorder) -> None:
+    said = await verified(recorder).summary()
+    assert f"{REPOSITORY}@{DIGEST}" in said
+    assert "PASSED: no finding of HIGH or worse" in said
+    assert tool_runs(recorder) == ["verify", *["verify-attestation"] * len(PREDICATES)]
+    for log in (True, False):
+        before = len(recorder.execs())
+        await published(recorder).verified(key=public_key(), transparency_log=log).summary()
+        ignored = ["--insecure-ignore-tlog" in words(chain) for chain in recorder.execs()[before:]]
+        assert ignored == [not log] * (1 + len(PREDICATES))
+
+
+async def test_a_log_is_never_ignored_for_an_identity(recorder: Recorder) -> None:
+    image = published(recorder).verified(identity="me", issuer="https://it")
+    await image.summary()
+    assert not execs(recorder, "--insecure-ignore-tlog")
+
+
+async def test_promote_proves_scans_copies_proves_again_and_tags(recorder: Recorder) -> None:
+    said = await verified(recorder).promote(["production"], to="ghcr.io/banyan-platform/production")
+    assert "ghcr.io/banyan-platform/production:production" in said
+    proof = ["verify", *["verify-attestation"] * len(PREDICATES)]
+    assert tool_runs(recorder) == ["ls", *proof, "tree", "copy", *proof, "tag"]
+    # The SBOM alone is scanned: nothing is built.
+    assert scans(recorder) == ["grype", "trivy"]
+    assert not execs(recorder, "--deps_only")
+
+
+@pytest.mark.parametrize(
+    ("promote", "message"),
+    [
+        (lambda image: image.promote(["-x"]), "--tags '-x': no tag"),
+        (lambda image: image.promote(["x"], to="Nowhere"), "--to Nowhere: it does not start with a registry's host"),
+        (lambda image: image.promote(["x"], fail_on="severe"), "--fail-on: severe: not a severity"),
+        (lambda image: image.promote(["x"], to_user="robot"), "a login is --user and --password"),
+    ],
+)
+async def test_promote_refuses_what_is_wrong_before_it_asks_anything(
+    recorder: Recorder, promote: Callable[[Verified], Awaitable[str]], message: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        await promote(verified(recorder))
+    assert str(raised.value).startswith(message)
+    assert recorder.execs() == []
+
+
+async def test_promote_takes_no_tag_for_an_image(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match="promote takes an image by its digest"):
+        await verified(recorder, f"{REPOSITORY}:latest").promote(["production"], fresh_scan=False)
+    assert recorder.execs() == []
+
+
+async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> None:
+    with pytest.raises(PolicyError, match="nothing was promoted: it would not pass today"):
+        await verified(recorder).promote(["production"], fail_on="LOW")
+    assert "tag" not in tool_runs(recorder)
+
+
+async def test_rescan_judges_the_attested_sbom_by_the_projects_policy(recorder: Recorder) -> None:
+    said = await verified(recorder).rescan()
+    assert said.startswith(f"{REPOSITORY}@{DIGEST}\n")
+    [trivy] = [chain for chain in recorder.execs() if words(chain)[0] == "sbom"]
+    [handed] = [call.args["source"] for call in trivy.calls("withMountedFile")]
+    [text] = [file[0] for file in handed.tree.values()]
+    assert [part["name"] for part in json.loads(text)["components"]] == ["shipped"]
+    with pytest.raises(PolicyError):
+        await (
+            erlmcp(recorder, {"erlmcp.toml": '[policy]\nfail-on = "LOW"\n'})
+            .published(f"{REPOSITORY}@{DIGEST}")
+            .verified(key=public_key())
+            .rescan()
+        )
+
+
+async def test_what_is_not_signed_is_not_rescanned(recorder: Recorder) -> None:
+    image = verified(recorder)
+    answers.failing(recorder, "verify", "Error: no signatures found")
+    with pytest.raises(VerificationError, match="no signature of it holds: no signatures found"):
+        await image.rescan()
+    assert scans(recorder) == []

@@ -1,0 +1,92 @@
+"""Where the policy comes from: the command, else the project's own files, else the default."""
+
+import datetime as dt
+import json
+
+import pytest
+from answers import NOW
+from dagger import dag
+from recorder import Recorder
+
+from pipeline.errors import InputError
+from pipeline.scan.databases import MAX_AGE
+from pipeline.scan.findings import Severity
+from pipeline.scan.policy import Criteria, Rules, otp_statements, read_rules
+
+pytestmark = pytest.mark.anyio
+
+SETTINGS = """[policy]
+fail-on = "CRITICAL"
+only-fixed = true
+otp-vex = true
+accept-old-db = true
+vex = ["vex/own.json"]
+"""
+TOMORROW = NOW.date() + dt.timedelta(days=1)
+
+
+def vex(flaw: str) -> str:
+    statement = {"vulnerability": {"name": flaw}, "products": [{"@id": "pkg:otp/ssh"}], "status": "fixed"}
+    return json.dumps(
+        {
+            "@context": "https://openvex.dev/ns/v0.2.0",
+            "@id": f"https://example.org/{flaw}",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "statements": [statement],
+        }
+    )
+
+
+def acceptance(package: str) -> str:
+    return f'[[accept]]\nid = "CVE-1"\npackage = "{package}"\nreason = "r"\nuntil = {TOMORROW}\n'
+
+
+async def test_without_a_word_the_default_holds(recorder: Recorder) -> None:
+    rules = await read_rules(Criteria(), recorder.host_directory({"rebar.config": ""}))
+    assert rules == Rules()
+    assert (rules.policy.fail_on, rules.max_age) == (Severity.HIGH, MAX_AGE)
+
+
+async def test_the_projects_own_files_count_without_being_asked_for(recorder: Recorder) -> None:
+    files = {"erlmcp.toml": SETTINGS, "accept.toml": acceptance("own"), "vex/own.json": vex("CVE-2")}
+    rules = await read_rules(Criteria(), recorder.host_directory(files))
+    assert (rules.policy.fail_on, rules.policy.only_fixed) == (Severity.CRITICAL, True)
+    assert (rules.otp_vex, rules.max_age) == (True, None)
+    assert [entry.package for entry in rules.acceptances] == ["own"]
+    assert [statement.names for statement in rules.statements] == [frozenset({"CVE-2"})]
+
+
+async def test_a_command_overrides_the_projects_files_one_by_one(recorder: Recorder) -> None:
+    files = {"erlmcp.toml": SETTINGS, "accept.toml": acceptance("own"), "vex/own.json": vex("CVE-2")}
+    given = dag.directory().with_new_file("a.toml", acceptance("given")).with_new_file("v.json", vex("CVE-3"))
+    criteria = Criteria(
+        "low", only_fixed=False, vex=(given.file("v.json"),), accept=given.file("a.toml"), accept_old_db=False
+    )
+    rules = await read_rules(criteria, recorder.host_directory(files))
+    assert (rules.policy.fail_on, rules.policy.only_fixed) == (Severity.LOW, False)
+    assert (rules.otp_vex, rules.max_age) == (True, MAX_AGE)
+    assert [entry.package for entry in rules.acceptances] == ["given"]
+    assert [statement.names for statement in rules.statements] == [frozenset({"CVE-3"})]
+
+
+@pytest.mark.parametrize(
+    ("files", "criteria", "message"),
+    [
+        ({"erlmcp.toml": "x"}, Criteria(), "erlmcp.toml: not TOML"),
+        ({"erlmcp.toml": SETTINGS}, Criteria(), "erlmcp.toml: policy.vex names vex/own.json, which is not there"),
+        ({"erlmcp.toml": SETTINGS, "vex/own.json": "{}"}, Criteria(), "vex/own.json: not an OpenVEX document"),
+        ({"accept.toml": "x"}, Criteria(), "accept.toml: not TOML"),
+        ({}, Criteria("severe"), "--fail-on: severe: not a severity"),
+    ],
+)
+async def test_a_wrong_file_is_named(
+    recorder: Recorder, files: dict[str, str], criteria: Criteria, message: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        await read_rules(criteria, recorder.host_directory({"rebar.config": "", **files}))
+    assert str(raised.value).startswith(message)
+
+
+async def test_without_an_sbom_erlangs_own_vex_is_not_fetched(recorder: Recorder) -> None:
+    assert await otp_statements(None) == ()
+    assert recorder.find("http") == []
