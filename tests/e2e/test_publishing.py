@@ -46,16 +46,16 @@ class Shop:
 
     def call(
         self,
-        function: str,
         *words: str,
         port: int = 0,
         password: str = "",
         repository: str = "greeter",
         platforms: str = "",
     ) -> Result:
-        """Call a function that asks the registry."""
+        """Call functions; the one that asks the registry gets the login."""
         port = port or self.registry.port
         (self.folder / "password").write_text(password or self.registry.password)
+        login = [f"--user={self.registry.user}", f"--password=file://{self.folder}/password"]
         known = self.folder / ("advisories" if "--advisories" in words else "none")
         return self.module(
             self.source,
@@ -66,16 +66,19 @@ class Shop:
             f"--grype-db={known}/grype",
             f"--registry-service=tcp://127.0.0.1:{port}",
             *([f"--platforms={platforms}"] if platforms else []),
-            function,
-            f"--user={self.registry.user}",
-            f"--password=file://{self.folder}/password",
-            *(word for word in words if word != "--advisories"),
+            *(
+                part
+                for word in words
+                if word != "--advisories"
+                for part in ([word, *login] if word in {"publish", "published"} else [word])
+            ),
         )
 
     def publish(self, *words: str, key_password: str = KEY_PASSWORD, **options: object) -> Result:
         """Publish, signed with the key."""
         (self.folder / "key-password").write_text(key_password)
         return self.call(
+            "assess",
             "publish",
             f"--cosign-key=file://{self.folder}/right.key",
             f"--cosign-password=file://{self.folder}/key-password",
@@ -84,9 +87,10 @@ class Shop:
             **options,
         )
 
-    def proving(self, key: str = "right") -> list[str]:
-        """Return the arguments that say who must have signed."""
-        return [f"--key={self.folder}/{key}.pub", "--transparency-log=false"]
+    def verified(self, reference: str, *words: str, key: str = "right", **options: object) -> Result:
+        """Call a function of a published image that must be signed with a key."""
+        proving = [f"--key={self.folder}/{key}.pub", "--transparency-log=false"]
+        return self.call("published", f"--reference={reference}", "verified", *proving, *words, **options)
 
     def name(self, rest: str = "", repository: str = "greeter") -> str:
         """Return a reference, as the module knows it."""
@@ -230,11 +234,11 @@ def test_no_secret_is_anywhere(shop: Shop, published: Publication) -> None:
 
 
 def test_it_is_proved_with_its_key_and_no_other(shop: Shop, published: Publication) -> None:
-    right = shop.call("verify", f"--reference={shop.name(':1.2.0')}", *shop.proving())
+    right = shop.verified(shop.name(":1.2.0"), "summary")
     assert right.code == 0, right.err
     for words in (published.digest, "attested SPDX", "attested CycloneDX", "attested verdict", REVISION, "PASSED"):
         assert words in right.out
-    wrong = shop.call("verify", f"--reference={shop.name(':1.2.0')}", *shop.proving("wrong"))
+    wrong = shop.verified(shop.name(":1.2.0"), "summary", key="wrong")
     assert wrong.code != 0
     assert "VerificationError: " in wrong.err
     assert "no signature of it holds" in wrong.message
@@ -251,7 +255,7 @@ def test_a_tampered_image_is_refused_though_it_wears_the_signature(shop: Shop, p
     signatures, _ = shop.registry.request("GET", f"greeter/manifests/{published.digest.replace(':', '-')}")
     kind = json.loads(signatures)["mediaType"]
     shop.registry.request("PUT", f"greeter/manifests/{digest.replace(':', '-')}", signatures, kind)
-    result = shop.call("verify", f"--reference={shop.name(':tampered')}", *shop.proving())
+    result = shop.verified(shop.name(":tampered"), "summary")
     assert result.code != 0
     assert digest in result.message
     assert "VerificationError: " in result.err
@@ -269,12 +273,13 @@ def test_an_image_with_attestations_alone_is_not_signed(shop: Shop, published: P
         "cosign", "verify", "--key=right.pub", "--insecure-ignore-tlog", f"{bare}@{published.digest}"
     )
     assert content.returncode == 0
-    result = shop.call("verify", f"--reference={shop.name(':1', 'bare')}", *shop.proving())
+    result = shop.verified(shop.name(":1", "bare"), "summary")
     assert "there are attestations only" in result.message
 
 
-def test_the_object_has_refs_platforms_and_sizes(shop: Shop, published: Publication) -> None:
+def test_the_object_has_digest_refs_and_sizes(shop: Shop, published: Publication) -> None:
     reference = f"--reference={shop.name('@' + published.digest)}"
+    assert shop.call("published", f"--reference={shop.name(':1.2.0')}", "digest").out.strip() == published.digest
     listed = shop.call("published", reference, "refs")
     assert listed.code == 0, listed.err
     refs = listed.out.split()
@@ -286,12 +291,11 @@ def test_the_object_has_refs_platforms_and_sizes(shop: Shop, published: Publicat
 
 
 def test_promotion_keeps_every_byte(shop: Shop, published: Publication) -> None:
-    result = shop.call(
+    result = shop.verified(
+        shop.name("@" + published.digest),
         "promote",
-        f"--reference={shop.name('@' + published.digest)}",
         f"--to={shop.name(repository='production/greeter')}",
         "--tags=1.2.0,stable",
-        *shop.proving(),
     )
     assert result.code == 0, result.err
     assert "today" in result.out
@@ -313,12 +317,8 @@ def test_two_platforms_are_published_and_promoted_as_one_index(shop: Shop) -> No
         {"architecture": "amd64", "os": "linux"},
         {"architecture": "arm64", "os": "linux"},
     ]
-    promoted = shop.call(
-        "promote",
-        f"--reference={shop.name('@' + digest, 'both')}",
-        f"--to={shop.name(repository='both-live')}",
-        "--tags=2.0.0",
-        *shop.proving(),
+    promoted = shop.verified(
+        shop.name("@" + digest, "both"), "promote", f"--to={shop.name(repository='both-live')}", "--tags=2.0.0"
     )
     assert promoted.code == 0, promoted.message
     assert shop.registry.tags("both-live")["2.0.0"] == digest
@@ -328,24 +328,23 @@ def test_two_platforms_are_published_and_promoted_as_one_index(shop: Shop) -> No
 
 
 def test_what_would_not_pass_today_stays_where_it_is(shop: Shop, published: Publication) -> None:
-    result = shop.call(
+    result = shop.verified(
+        shop.name("@" + published.digest),
         "promote",
         "--advisories",
-        f"--reference={shop.name('@' + published.digest)}",
         f"--to={shop.name(repository='late/greeter')}",
         "--tags=1.2.0",
-        *shop.proving(),
     )
     assert result.message.startswith("nothing was promoted: it would not pass today")
     assert shop.registry.tags("late/greeter") == {}
 
 
 def test_a_rescan_finds_what_became_known_since(shop: Shop, published: Publication) -> None:
-    reference = f"--reference={shop.name('@' + published.digest)}"
-    same = shop.call("rescan", reference, *shop.proving())
+    reference = shop.name("@" + published.digest)
+    same = shop.verified(reference, "rescan")
     assert same.code == 0, same.err
     assert "0 new since" in same.out
-    later = shop.call("rescan", "--advisories", reference, *shop.proving())
+    later = shop.verified(reference, "rescan", "--advisories")
     assert later.code != 0
     assert "of them break the policy" in later.message
     assert "tiny_text" in later.message
@@ -423,7 +422,8 @@ def test_a_registry_that_goes_in_the_middle_is_told_and_completed(shop: Shop, pu
 
 def test_a_signature_that_cannot_be_made_is_told_and_completed(shop: Shop, published: Publication) -> None:
     (shop.folder / "token").write_text("no-token-at-all")
-    failed = shop.call("publish", "--version=1.2.0", f"--identity-token=file://{shop.folder}/token", repository="half")
+    token = f"--identity-token=file://{shop.folder}/token"
+    failed = shop.call("assess", "publish", "--version=1.2.0", token, repository="half")
     assert failed.code != 0
     assert "could not sign it with a certificate for the identity token" in failed.message
     assert "no-token-at-all" not in failed.out + failed.err
@@ -432,5 +432,5 @@ def test_a_signature_that_cannot_be_made_is_told_and_completed(shop: Shop, publi
     for _ in range(2):
         again = shop.publish("--version=1.2.0", repository="half")
         assert again.out.strip().endswith(f"/half@{published.digest}")
-    proved = shop.call("verify", f"--reference={shop.name(':1.2.0', 'half')}", *shop.proving())
+    proved = shop.verified(shop.name(":1.2.0", "half"), "summary")
     assert proved.code == 0, proved.err

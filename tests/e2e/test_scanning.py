@@ -44,7 +44,7 @@ def statuses(folder: Path) -> dict[str, str]:
 def test_each_flaw_is_one_line_found_by_those_that_should(
     module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
 ) -> None:
-    result = module(source, *given(fresh), "reports", "export", f"--path={tmp_path / 'out'}")
+    result = module(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
     assert result.code == 0, result.message
     document = json.loads((tmp_path / "out" / "findings.json").read_text())
     lines = [
@@ -83,14 +83,12 @@ def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databa
     assert failed.message.startswith("POLICY FAILED: 5 findings of HIGH or worse\n")
     assert failed.message.endswith("POLICY FAILED: 5 findings of HIGH or worse")
     assert max(map(len, failed.message.splitlines())) <= 80
-    passed = module(source, *given(fresh), "scan", "--fail-on=critical")
+    passed = module(source, *given(fresh), "assess", "--fail-on=critical", "verdict")
     assert passed.code == 0
     assert passed.out.strip().endswith("PASSED: no finding of CRITICAL")
 
 
-def test_vex_and_acceptances_change_the_verdict(
-    module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
-) -> None:
+def test_vex_and_acceptances_change_the_verdict(module: Module, source: Path, fresh: databases.Databases) -> None:
     vex = {
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": "https://example.org/vex",
@@ -106,26 +104,32 @@ def test_vex_and_acceptances_change_the_verdict(
             }
         ],
     }
-    (tmp_path / "vex.json").write_text(json.dumps(vex))
+    # The project's own files count without being named.
+    (source / "vex").mkdir()
+    (source / "vex" / "own.json").write_text(json.dumps(vex))
+    (source / "erlmcp.toml").write_text('[policy]\nonly-fixed = true\nvex = ["vex/own.json"]\n')
+    (source / ".dockerignore").write_text("*.toml\nvex\n")
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     entries = [
         *(("CVE-0000-0001", name, tomorrow) for name in ("libssl3t64", "openssl", "openssl-provider-legacy")),
         ("CVE-0000-0002", "tiny_text", dt.date(2026, 1, 1)),
         ("CVE-0000-0009", "nothing", tomorrow),
     ]
-    # The project's own file counts without being named.
     (source / "accept.toml").write_text(
         "".join(
             f'[[accept]]\nid = "{name}"\npackage = "{package}"\nreason = "a test"\nuntil = {until}\n'
             for name, package, until in entries
         )
     )
-    result = module(source, *given(fresh), "scan", f"--vex={tmp_path / 'vex.json'}")
-    assert "POLICY FAILED: 1 finding of HIGH or worse" in result.message
+    result = module(source, *given(fresh), "scan")
+    assert "POLICY FAILED: 1 finding of HIGH or worse with a fix" in result.message
     assert "CVE-0000-0002: its acceptance expired on 2026-01-01" in result.message
     assert "acceptance matches no finding: CVE-0000-0009 of nothing; remove it" in result.message
     assert "accepted: 3\n" in result.message
     assert "not affected or fixed by VEX: 1\n" in result.message
+    # An argument overrides what the project says, for one call.
+    given_all = ["assess", "--only-fixed=false", "--fail-on=critical", "verdict"]
+    assert module(source, *given(fresh), *given_all).out.strip().endswith("PASSED: no finding of CRITICAL")
 
 
 def test_a_scanner_that_crashes_is_not_clean_and_the_others_finish(
@@ -136,13 +140,13 @@ def test_a_scanner_that_crashes_is_not_clean_and_the_others_finish(
     changed = tmp_path / "images.toml"
     changed.write_text(module.images.read_text().replace(f'trivy = "{table["trivy"]}"', f'trivy = "{table["crane"]}"'))
     broken = Module(module.env, changed)
-    result = broken(source, *given(fresh), "scan", "--fail-on=critical")
+    result = broken(source, *given(fresh), "assess", "--fail-on=critical", "verdict")
     assert result.code != 0
     assert "Error: ScannerError: SCANNER FAILED" in result.err
     assert result.message.startswith("SCANNER FAILED: trivy (image): ")
     assert "unknown command" in result.message
     assert "POLICY" not in result.message
-    written = broken(source, *given(fresh), "reports", "export", f"--path={tmp_path / 'out'}")
+    written = broken(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
     assert written.code == 0, written.message
     assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS | {"grype.json", "grype.sbom.json"}
     assert "CVE-2026-23941 inets" in statuses(tmp_path / "out")
@@ -154,18 +158,18 @@ def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path,
     corrupt = databases.make(tmp_path / "corrupt", now)
     databases.spoil(corrupt.trivy / "db" / "trivy.db")
     databases.spoil(corrupt.grype / "6" / "vulnerability.db")
-    result = module(source, *given(corrupt), "scan", "--fail-on=critical")
+    result = module(source, *given(corrupt), "assess", "--fail-on=critical", "verdict")
     assert result.message.count("SCANNER FAILED: trivy") == 3  # the first line is there twice
     assert result.message.count("SCANNER FAILED: grype") == 2
     assert "PASSED" not in result.message
 
     old = databases.make(tmp_path / "old", now - dt.timedelta(days=30, hours=1))
-    result = module(source, *given(old), "scan", "--fail-on=critical")
+    result = module(source, *given(old), "assess", "--fail-on=critical", "verdict")
     assert result.message.startswith("DATABASE TOO OLD: trivy's database (--trivy-db) was built on ")
     assert "30 days ago; at most 5 days are allowed: take a newer one, or accept it with --accept-old-db" in (
         " ".join(result.message.split())
     )
-    accepted = module(source, *given(old), "scan", "--fail-on=critical", "--accept-old-db")
+    accepted = module(source, *given(old), "assess", "--fail-on=critical", "--accept-old-db", "verdict")
     assert accepted.code == 0, accepted.message
 
     (tmp_path / "empty").mkdir()
@@ -174,7 +178,7 @@ def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path,
 
 
 def test_a_severity_that_is_none(module: Module, source: Path) -> None:
-    result = module(source, "scan", "--fail-on=severe")
+    result = module(source, "assess", "--fail-on=severe", "verdict")
     assert result.message == (
         "--fail-on: severe: not a severity; expected one of CRITICAL, HIGH, MEDIUM, LOW, NEGLIGIBLE"
     )

@@ -179,7 +179,7 @@ GITLAB_CI_LOCAL = "gitlab-ci-local@4.61.0"
 OVERLAY = ("dagger.json", "pyproject.toml", "uv.lock", ".dockerignore", "pipeline", "ci", ".github")
 GIT = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
 ARGUMENTS = "--flavor=debian --images=images.toml --trivy-db=db/trivy --grype-db=db/grype"
-LAPTOP = ("build-runtime sync", "reports export --path=reports", "scan")
+LAPTOP = ("build-runtime sync", "assess reports export --path=reports", "assess verdict")
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,9 @@ def github(repository: tuple[Path, dict[str, str]]) -> Run:
     lines = (FIXTURES / "ci" / "github-push.env").read_text().splitlines()
     event = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
     steps = yaml.safe_load((folder / ".github/workflows/pipeline.yml").read_text())["jobs"]["image"]["steps"]
-    summary = {"GITHUB_STEP_SUMMARY": str(source.parent / "summary.md")}
+    summary = {
+        name: str(source.parent / name.lower()) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_ENV")
+    }
     return script(folder, [step["run"] for step in steps if "run" in step], env | event | summary)
 
 
@@ -314,7 +316,7 @@ def test_the_image_that_was_judged_is_the_one_that_is_built(
 
 
 def test_the_summary_of_the_step_is_the_report(github: Run, repository: tuple[Path, dict[str, str]]) -> None:
-    assert (repository[0].parent / "summary.md").read_text() == github.reports["report.md"]
+    assert (repository[0].parent / "github_step_summary").read_text() == github.reports["report.md"]
 
 
 ACCEPTED = """[[accept]]
@@ -335,11 +337,11 @@ VEX = """{"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.o
         ("ci/run images", 0, "runtime-alpine = "),
         ("ci/run application", 0, "greeter_core"),
         ("ci/run sbom export --path=sbom && ls sbom", 0, "sbom.cdx.json"),
-        ("ci/run scan --fail-on=CRITICAL", 0, "PASSED: no finding of CRITICAL"),
-        ("ci/run scan --only-fixed", 1, "POLICY FAILED: 4 findings of HIGH or worse with a fix"),
-        ("ci/run scan --accept-old-db", 1, "POLICY FAILED: 4 findings of HIGH or worse"),
+        ("ci/run assess --fail-on=CRITICAL verdict", 0, "PASSED: no finding of CRITICAL"),
+        ("ci/run assess --only-fixed verdict", 1, "POLICY FAILED: 4 findings of HIGH or worse with a fix"),
+        ("ci/run assess --accept-old-db verdict", 1, "POLICY FAILED: 4 findings of HIGH or worse"),
         (
-            "ci/run scan --accept=accept.toml --vex=vex/erlmcp.openvex.json",
+            "ci/run assess --accept=accept.toml --vex=vex/erlmcp.openvex.json verdict",
             1,
             "POLICY FAILED: 3 findings of HIGH or worse",
         ),
