@@ -40,6 +40,7 @@ async def read(project: Project) -> Application:
     out = (
         builder(project)
         .with_new_file("/pipeline/application.escript", script("project/resources/application.escript"))
+        .with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
         .with_directory("/source", shape)
         .with_exec(["escript", "/pipeline/application.escript", "/source", "/out", *arguments])
         .directory("/out")

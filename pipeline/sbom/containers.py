@@ -126,7 +126,9 @@ async def inventory(subject: Subject) -> str:
         "--own": ",".join(app.name for app in application.apps),
         "--checkouts": ",".join(application.checkouts),
     }
-    container = subject.release.with_new_file("/pipeline/inventory.escript", script("sbom/resources/inventory.escript"))
+    container = subject.release.with_new_file(
+        "/pipeline/inventory.escript", script("sbom/resources/inventory.escript")
+    ).with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
     if application.locked:
         lock = "/pipeline/rebar.lock"
         container = container.with_new_file(lock, await project.source.file("rebar.lock").contents())

@@ -426,6 +426,7 @@ LOCK = """{"1.2.0",
 def inventory_of(release: Path, *options: str) -> dict[str, Any]:
     reader = release.parent / "inventory.escript"
     reader.write_text(script("sbom/resources/inventory.escript"))
+    reader.with_name("common.hrl").write_text(script("project/resources/common.hrl"))
     out = release.parent / "inventory.json"
     subprocess.run(["escript", reader, release, out, *options], check=True)
     return dict(json.loads(out.read_text()))

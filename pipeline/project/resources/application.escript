@@ -9,6 +9,7 @@
 %% Usage: application.escript SOURCE OUT [--release NAME] [--release-version VSN] [--apps A,B:load]
 %%        [--development-plugins A,B]
 -mode(compile).
+-include("common.hrl").
 
 -define(PROFILE, prod).
 -define(SYS_CONFIG, "sys.config.src").
@@ -20,11 +21,6 @@ main([Source, Out | Options]) ->
         catch throw:{input, Message} -> #{error => Message}
         end,
     ok = write([Out, "/application.json"], [json(Result), $\n]).
-
-options(["--" ++ Key, Value | Rest], Acc) -> options(Rest, Acc#{Key => Value});
-options([], Acc) -> Acc.
-
-bad(Format, Args) -> throw({input, unicode:characters_to_binary(io_lib:format(Format, Args))}).
 
 project(Source, Out, Options) ->
     Config = rebar_config(Source),
@@ -385,7 +381,7 @@ write(File, Text) ->
     ok = filelib:ensure_dir(Path),
     ok = file:write_file(Path, unicode:characters_to_binary(Text)).
 
-%% JSON ---------------------------------------------------------------------------------------------
+%% Texts --------------------------------------------------------------------------------------------
 
 path_json(undefined) -> null;
 path_json(Path) -> bin(Path).
@@ -400,18 +396,3 @@ list(_) -> [].
 to_list(A) when is_atom(A) -> atom_to_list(A);
 to_list(B) when is_binary(B) -> binary_to_list(B);
 to_list(L) -> L.
-
-bin(L) -> unicode:characters_to_binary(L).
-
-json(M) when is_map(M) ->
-    ["{", lists:join(",", [[json(K), ":", json(V)] || {K, V} <- lists:sort(maps:to_list(M))]), "}"];
-json(L) when is_list(L) -> ["[", lists:join(",", [json(E) || E <- L]), "]"];
-json(A) when A =:= true; A =:= false; A =:= null -> atom_to_list(A);
-json(A) when is_atom(A) -> json(atom_to_binary(A, utf8));
-json(I) when is_integer(I) -> integer_to_list(I);
-json(B) when is_binary(B) -> [$", [escape(C) || C <- unicode:characters_to_list(B)], $"].
-
-escape($") -> "\\\"";
-escape($\\) -> "\\\\";
-escape(C) when C < 32 -> io_lib:format("\\u~4.16.0b", [C]);
-escape(C) -> C.

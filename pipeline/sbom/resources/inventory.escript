@@ -9,6 +9,7 @@
 %%   --own A,B         applications of the project itself
 %%   --checkouts A,B   dependencies that come from _checkouts: what the lock says of them does not hold
 -mode(compile).
+-include("common.hrl").
 
 main([Release, Out | Options]) ->
     Result =
@@ -16,14 +17,9 @@ main([Release, Out | Options]) ->
         catch throw:{input, Message} -> #{error => Message}
         end,
     ok = filelib:ensure_dir(Out),
-    ok = file:write_file(Out, [json(Result), $\n]).
-
-options(["--" ++ Key, Value | Rest], Acc) -> options(Rest, Acc#{Key => Value});
-options([], Acc) -> Acc.
+    ok = file:write_file(Out, unicode:characters_to_binary([json(Result), $\n])).
 
 names(Key, Options) -> string:lexemes(maps:get(Key, Options, ""), ",").
-
-bad(Format, Args) -> throw({input, unicode:characters_to_binary(io_lib:format(Format, Args))}).
 
 inventory(Release, Options) ->
     Locks = locks(maps:get("lock", Options, undefined)),
@@ -149,7 +145,7 @@ hash(Name, Key, Hashes) -> text(value(Name, value(Key, Hashes, []), <<>>)).
 ref({_, Ref}) -> text(Ref);
 ref(Ref) -> text(Ref).
 
-%% JSON ---------------------------------------------------------------------------------------------
+%% Texts --------------------------------------------------------------------------------------------
 
 text(T) when is_atom(T) -> atom_to_binary(T, utf8);
 text(T) when is_list(T); is_binary(T) ->
@@ -159,17 +155,3 @@ text(T) when is_list(T); is_binary(T) ->
     catch _:_ -> bin(io_lib:format("~p", [T]))
     end;
 text(T) -> bin(io_lib:format("~p", [T])).
-
-bin(L) -> unicode:characters_to_binary(L).
-
-json(M) when is_map(M) ->
-    ["{", lists:join(",", [[json(K), ":", json(V)] || {K, V} <- lists:sort(maps:to_list(M))]), "}"];
-json(L) when is_list(L) -> ["[", lists:join(",", [json(E) || E <- L]), "]"];
-json(A) when A =:= true; A =:= false; A =:= null -> atom_to_list(A);
-json(A) when is_atom(A) -> json(atom_to_binary(A, utf8));
-json(B) when is_binary(B) -> unicode:characters_to_binary([$", [escape(C) || C <- unicode:characters_to_list(B)], $"]).
-
-escape($") -> "\\\"";
-escape($\\) -> "\\\\";
-escape(C) when C < 32 -> io_lib:format("\\u~4.16.0b", [C]);
-escape(C) -> C.

@@ -1,0 +1,24 @@
+%% -*- erlang -*-
+%% What our scripts in Erlang share: options, refusals, JSON (OTP's own json module is there from 27 on only).
+
+%% "--key value ..." as a map.
+options(["--" ++ Key, Value | Rest], Acc) -> options(Rest, Acc#{Key => Value});
+options([], Acc) -> Acc.
+
+%% Ends the script with a message for the user.
+bad(Format, Args) -> throw({input, bin(io_lib:format(Format, Args))}).
+
+bin(L) -> unicode:characters_to_binary(L).
+
+%% As characters; keys are in order, so that the same term gives the same text.
+json(M) when is_map(M) ->
+    ["{", lists:join(",", [[json(K), ":", json(V)] || {K, V} <- lists:sort(maps:to_list(M))]), "}"];
+json(L) when is_list(L) -> ["[", lists:join(",", [json(E) || E <- L]), "]"];
+json(A) when A =:= true; A =:= false; A =:= null -> atom_to_list(A);
+json(A) when is_atom(A) -> json(atom_to_binary(A, utf8));
+json(B) when is_binary(B) -> [$", [escape(C) || C <- unicode:characters_to_list(B)], $"].
+
+escape($") -> "\\\"";
+escape($\\) -> "\\\\";
+escape(C) when C < 32 -> io_lib:format("\\u~4.16.0b", [C]);
+escape(C) -> C.
