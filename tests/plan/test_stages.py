@@ -9,6 +9,7 @@ from answers import APPLICATION, FILES, execs, project
 from recorder import Chain, Recorder, exec_error
 
 from pipeline.build.configuration import check_cookie
+from pipeline.build.dependencies import fetched
 from pipeline.build.release import FILE_TIME, assembled
 from pipeline.errors import BuildError, InputError
 from pipeline.image.distribution import check_distributions
@@ -203,3 +204,22 @@ def test_a_cookie_from_the_environment_is_taken() -> None:
 async def test_a_label_that_is_none_is_named(recorder: Recorder, label: str) -> None:
     with pytest.raises(InputError, match="--labels"):
         labels(project(recorder, labels=(label,)), APPLICATION)
+
+
+async def test_two_builds_at_a_time_do_not_write_into_one_cache(recorder: Recorder) -> None:
+    await fetched(project(recorder), APPLICATION)
+    [fetch] = execs(recorder, "--deps_only")
+    [cache] = fetch.calls("withMountedCache")
+    assert (cache.args["path"], cache.args["sharing"]) == ("/root/.cache/rebar3", "LOCKED")
+
+
+async def test_a_given_configuration_takes_the_place_of_the_projects_and_of_its_script(recorder: Recorder) -> None:
+    answers.of_reading(recorder)
+    files = {**FILES, "rebar.config.script": "CONFIG.", "apps/web/rebar.config.script": "CONFIG."}
+    given = dagger.dag.directory().with_new_file("mine", "{deps, [given]}.").file("mine")
+    await read(project(recorder, files, rebar_config=given))
+    [reader] = execs(recorder, "application.escript")
+    [source] = [call.args["source"] for call in reader.calls("withDirectory") if call.args["path"] == "/source"]
+    assert source.tree["rebar.config"][0] == "{deps, [given]}."
+    # That of an application is its own.
+    assert [name for name in source.tree if name.endswith(".script")] == ["apps/web/rebar.config.script"]
