@@ -274,6 +274,29 @@ async def test_the_image_is_searched_for_secrets(recorder: Recorder) -> None:
     assert "--image-config-scanners=secret" in image
 
 
+async def test_a_vex_document_can_name_the_image(recorder: Recorder) -> None:
+    for product in ("ghcr.io/banyan-platform/greeter:1.2.0", "pkg:oci/greeter?repository_url=ghcr.io/x/greeter"):
+        statement = {
+            "vulnerability": {"name": "CVE-2025-32433"},
+            "products": [{"@id": product}],
+            "status": "not_affected",
+            "justification": "component_not_present",
+        }
+        document = {
+            "@context": "https://openvex.dev/ns/v0.2.0",
+            "@id": "https://example.org/vex",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "statements": [statement],
+        }
+        vex = dag.directory().with_new_file("vex.json", json.dumps(document)).file("vex.json")
+        image = erlmcp(recorder).assess(fail_on="CRITICAL", vex=[vex])
+        if "/x/" in product:
+            with pytest.raises(PolicyError):
+                await image.verdict()
+        else:
+            assert "not affected or fixed by VEX: 1" in await image.verdict()
+
+
 async def test_what_is_not_shipped_is_kept_from_the_scanners(recorder: Recorder) -> None:
     await passing(recorder).assess().verdict()
     handed = [

@@ -189,7 +189,9 @@ async def test_a_scanner_that_cannot_be_pulled_failed_and_the_others_finish(reco
     recorder.answer(
         "Container.from", pull_error(IMAGES["trivy"]), when=lambda chain: chain.images()[:1] == [IMAGES["trivy"]]
     )
-    found = await results(recorder)
+    # With its database at hand, the scan is the first that needs the image.
+    database = recorder.host_directory({"db/trivy.db": "", "db/metadata.json": answers.scanned("metadata.json")})
+    found = await results(recorder, dataclasses.replace(TODAY, trivy=database))
     failed = {(run.scanner, run.target): run.failure for run in found.runs if run.failure}
     assert set(failed) == {("trivy", "image"), ("trivy", "SBOM")}
     assert "failed to resolve image" in failed["trivy", "image"]
