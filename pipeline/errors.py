@@ -15,27 +15,27 @@ class PipelineError(FunctionError):
 
 
 class InputError(PipelineError):
-    """An argument or a file of the user is wrong; the message names it and says what to do."""
+    """An argument or a file of the user is wrong: the message names it and says what to give instead."""
 
 
 class BuildError(PipelineError):
-    """The user's code does not build or does not boot; the message is the tool's own."""
+    """The user's code does not build or does not boot: the message is the tool's own; mend what it names."""
 
 
 class PolicyError(PipelineError):
-    """The work was done and the result is not good enough."""
+    """The work was done and the result is not good enough: mend what is listed, or accept it (docs/policy.md)."""
 
 
 class ScannerError(PipelineError):
-    """A scanner did not do its work, or its database is too old: nothing is known, good or bad."""
+    """A scanner did not do its work, or its database is too old: nothing is known, good or bad; mend that first."""
 
 
 class RegistryError(PipelineError):
-    """A registry, or a service of Sigstore, did not do what was asked; the message says what was done before."""
+    """A registry, or a service of Sigstore, did not do what was asked: see what was done, and call it again."""
 
 
 class VerificationError(PipelineError):
-    """An image is not proved to be what it should be."""
+    """An image is not proved to be what it should be: do not run it; ask who published it."""
 
 
 for _class in (PipelineError, InputError, BuildError, PolicyError, ScannerError, RegistryError, VerificationError):
