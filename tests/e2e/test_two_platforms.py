@@ -239,7 +239,7 @@ def test_a_builder_whose_platforms_differ_is_refused(module: Module, source: Pat
 def test_the_bases_layers_are_those_of_the_registry(
     module: Module, source: Path, registry: str, tmp_path: Path
 ) -> None:
-    # The engine knows this content under another compression, and would write the layer as it was there.
+    # The engine knows this content under another compression, and writes the layer as it was there, or packs it anew.
     base = tomllib.loads(module.images.read_text())["images"]["runtime-debian"]
     reference, layer = recompressed(base)
     layers = {}
@@ -249,7 +249,7 @@ def test_the_bases_layers_are_those_of_the_registry(
         )
         assert result.code == 0, result.err
         layers[name] = read_archive(tmp_path / f"{name}.tar").layers
-    assert layers["engine"][0] == manifest_of(base, OWN)[1]["layers"][0]["digest"] != layer
+    assert layers["engine"][0] != layer
     assert layers["registry"] == [layer, *layers["engine"][1:]]
 
 

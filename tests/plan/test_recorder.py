@@ -11,6 +11,8 @@ import anyio
 import dagger
 import pytest
 from dagger import dag
+from keys import FILES as KEYED
+from keys import KEYS, Made
 from recorder import Chain, Recorder, exec_error, pull_error
 
 pytestmark = pytest.mark.anyio
@@ -244,39 +246,14 @@ def exec_out(source: dagger.Directory) -> dagger.Directory:
     return base().with_directory("/s", source).with_exec(["copy"]).directory("/o")
 
 
-@pytest.mark.parametrize(
-    ("made", "same"),
-    [
-        # Each was seen on an engine: whether a command over it ran again after a file `b/y` had changed.
-        (lambda d: d.filter(include=["a"]), True),
-        (lambda d: d.filter(include=["**/x"]), True),
-        (lambda d: d.directory("a"), True),
-        (lambda d: d.filter(include=["a"]).directory("a"), True),
-        (lambda d: d.filter(exclude=["b"]).filter(include=["a"]), True),
-        (lambda d: d.filter(include=["a"]).with_timestamps(1), True),
-        (lambda d: d.filter(include=["a"]).with_new_file("t", "t").directory("a"), True),
-        (lambda d: d.filter(include=["a"]).without_directory("zz"), True),
-        (lambda d: dag.directory().with_directory("q", d.filter(include=["a"])), True),
-        (lambda d: dag.directory().with_file("q", d.with_timestamps(1).file("a/x")), True),
-        (lambda d: dag.directory().with_file("q", d.with_new_file("t", "t").file("a/x")), True),
-        (lambda d: dag.directory().with_directory("q", d, include=["a"]), False),
-        (lambda d: d.without_directory("b"), False),
-        (lambda d: d.with_timestamps(1).filter(include=["a"]), False),
-        (lambda d: d.with_new_file("t", "t").filter(include=["a"]), False),
-        (lambda d: d.filter(include=["a", "b"]).without_file("b/y"), False),
-        (lambda d: dag.directory().with_directory("q", d).directory("q/a"), False),
-        (lambda d: exec_out(d).directory("a"), False),
-        (lambda d: dag.directory().with_file("f", exec_out(d).file("a/x")), False),
-    ],
-)
-async def test_a_key_follows_content_where_the_engine_does(
-    recorder: Recorder,
-    made: Callable[[dagger.Directory], dagger.Directory],
-    same: bool,  # noqa: FBT001 # a table
-) -> None:
-    recorder.answer("Container.directory", {"a/x": "1", "b/y": "1"})
+# The same table is held against an engine: tests/e2e/test_cache_keys.py.
+@pytest.mark.parametrize(("made", "same"), KEYS)
+async def test_a_key_follows_content_where_the_engine_does(recorder: Recorder, made: Made, same: bool) -> None:  # noqa: FBT001 # a table
+    first_file, second_file = KEYED
+    recorder.answer("Container.directory", dict.fromkeys(KEYED, "1"))
     for text in ("1", "2"):
-        await base().with_directory("/s", made(recorder.host_directory({"a/x": "1", "b/y": text}))).sync()
+        source = recorder.host_directory({first_file: "1", second_file: text})
+        await base().with_directory("/s", made(source, exec_out)).sync()
     first, second = recorder.plan
     assert first.key != second.key
     assert (first.content_key == second.content_key) is same
