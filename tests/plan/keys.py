@@ -29,5 +29,5 @@ KEYS: list[tuple[Made, bool]] = [
     (lambda d, _: d.filter(include=["a", "b"]).without_file("b/y"), False),
     (lambda d, _: dag.directory().with_directory("q", d).directory("q/a"), False),
     (lambda d, e: e(d).directory("a"), False),
-    (lambda d, e: dag.directory().with_file("f", e(d).file("a/x")), False),
+    (lambda d, e: dag.directory().with_file("f", e(d).file("a/x")), True),
 ]

@@ -459,11 +459,11 @@ def _keyed_by_content(call: Call, origin: str) -> bool:
     """Tell whether the engine looks at the content of what a call returns, not at how it came to be.
 
     Seen on engine v0.21.8: it does for `filter` and `directory` of an uploaded directory, and again of the outcome,
-    and for `file` of any directory made without an exec. It does not for `withDirectory(include:)`,
-    `withoutDirectory`, `withTimestamps`, a `filter` after one of them, nor for anything that an exec made: their keys
-    are the recipe, over the keys of what they are made of.
+    and for `file` of any directory. It does not for `withDirectory(include:)`, `withoutDirectory`, `withTimestamps`, a
+    `filter` after one of them, nor for a directory that an exec made: their keys are the recipe, over the keys of what
+    they are made of. tests/e2e/test_cache_keys.py holds this against an engine.
     """
-    return origin == "host" or (call.field == "file" and call.type == "Directory" and origin == "api")
+    return origin == "host" or (call.field == "file" and call.type == "Directory")
 
 
 def _digest(value: object, of_object: Callable[[Chain], str] = str) -> str:
