@@ -1,8 +1,9 @@
 """What can go wrong, as the user reads it: one short message, no traceback."""
 
 import re
+import tomllib
 from collections.abc import Awaitable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import dagger
 from dagger.mod._exceptions import FunctionError
@@ -83,6 +84,14 @@ def last_words(error: dagger.QueryError) -> str:
     telling = [line for line in lines if _TELLING.search(line)]
     words = [line.removeprefix("Error: ") for line in (telling or lines)[-_LAST:]]
     return _TIME.sub("", " ".join(" ".join(words).split()))
+
+
+def parse_toml(text: str, name: str) -> dict[str, Any]:
+    """Return what a TOML file of the user holds, or raise `InputError` with its name."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{name}: not TOML: {error}") from None
 
 
 async def guard(step: Awaitable[_T], what: str) -> _T:

@@ -251,12 +251,12 @@ class Erlmcp:
             registry_service=self.registry_service,
         )
 
-    async def scanners(self, time: dt.datetime) -> Scanners:
+    def scanners(self, table: Images, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day."""
         day = self.db_date or time.date().isoformat()
         databases = Databases(day, self.trivy_db, self.grype_db, self.trivy_db_repository, self.grype_db_url)
         scout = Scout(self.scout_user, self.scout_token) if self.scout_token else None
-        return Scanners(await self.table(), databases, scout)
+        return Scanners(table, databases, scout)
 
 
 @object_type
@@ -326,13 +326,13 @@ class Assessment:
         )
         return await publish.publish(await self.erlmcp.project(), request, self.assessed)
 
-    async def assessed(self, application: Application | None = None) -> Assessed:
-        """Return the image judged; what was read of its project, if it was read already, is not read again."""
+    async def assessed(self, project: Project | None = None, application: Application | None = None) -> Assessed:
+        """Return the image judged; the project and what was read of it, if they are at hand, are not read again."""
         time = dt.datetime.fromisoformat(self.time)
         given = (self.fail_on, self.only_fixed, tuple(self.vex), self.otp_vex, self.accept, self.accept_old_db)
         rules = await policy.read_rules(Criteria(*given), self.erlmcp.source)
-        project = await self.erlmcp.project()
-        scanners = await self.erlmcp.scanners(time)
+        project = project or await self.erlmcp.project()
+        scanners = self.erlmcp.scanners(project.images, time)
         return await assessment.assess(project, application or await reader.read(project), scanners, rules, time)
 
 
@@ -461,4 +461,6 @@ class Verified:
         erlmcp, image, now = self.published.erlmcp, self.published.image, dt.datetime.now(dt.UTC)
         rules = await policy.read_rules(criteria, erlmcp.source)
         about = Image(image.repository, image.tag, image.digest, "")
-        return functools.partial(assessment.assess_document, await erlmcp.scanners(now), rules, about, now)
+        return functools.partial(
+            assessment.assess_document, erlmcp.scanners(await erlmcp.table(), now), rules, about, now
+        )

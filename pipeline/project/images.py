@@ -2,10 +2,9 @@
 
 import dataclasses
 import re
-import tomllib
 from importlib import resources
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, parse_toml
 
 #: `name[:tag][@sha256:…]` of the distribution specification, loosely: the engine checks the rest.
 _REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORECASE)
@@ -73,11 +72,7 @@ def parse_images(text: str, name: str) -> dict[str, str]:
     InputError
         If it is no TOML, has no `[images]`, or a value is no image reference.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name}: not TOML: {error}") from None
-    images = document.get("images")
+    images = parse_toml(text, name).get("images")
     if not isinstance(images, dict):
         raise InputError(f'{name}: no table [images]; it holds lines such as builder-alpine = "erlang:…@sha256:…"')
     for key, reference in images.items():

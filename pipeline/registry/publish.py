@@ -21,6 +21,9 @@ from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
 from pipeline.table import table
 
+#: Builds, scans and judges the image of a project, of which this was read.
+Assess = Callable[[Project, Application], Awaitable[Assessed]]
+
 _IMAGE, _PREDICATE = "/image", "/predicate.json"
 _MEGA = 1e6
 
@@ -66,7 +69,9 @@ class Request:
     dry_run: bool = False
 
 
-async def publish(project: Project, request: Request, assess: Callable[[Application], Awaitable[Assessed]]) -> str:
+async def publish(
+    project: Project, request: Request, assess: Callable[[Project, Application], Awaitable[Assessed]]
+) -> str:
     """Push the image of a project, sign and attest it, then move its tags; return `repository@digest`.
 
     Parameters
@@ -94,7 +99,7 @@ async def publish(project: Project, request: Request, assess: Callable[[Applicat
     repository = parse_repository(project.repository_of(application.name), "--repository")
     tools = await tools_for(project.images, {repository.host: request.login}, project.registry_service)
     existing = await existing_tags(tools, repository)
-    assessed = await assess(application)
+    assessed = await assess(project, application)
     conclude(assessed.report)
     tags, digest = request.choose(existing=existing), assessed.subject.image.digest
     standing = await digests_of(tools, repository, tags, existing)

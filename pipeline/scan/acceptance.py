@@ -3,10 +3,9 @@
 import collections
 import dataclasses
 import datetime as dt
-import tomllib
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, parse_toml
 from pipeline.sbom.purl import matches, parsed
 from pipeline.scan.findings import Finding
 
@@ -50,10 +49,7 @@ def read_acceptances(text: str, name: str) -> tuple[Acceptance, ...]:
     InputError
         If it cannot be read, or an entry is not complete.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name}: not TOML: {error}") from None
+    raw = parse_toml(text, name)
     entries = raw.pop("accept", [])
     if raw or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         unknown = ", ".join(raw) or "accept"

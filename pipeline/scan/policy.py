@@ -2,13 +2,12 @@
 
 import dataclasses
 import datetime as dt
-import tomllib
 from typing import Any, Self, TypeVar
 
 import dagger
 from dagger import dag
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, parse_toml
 from pipeline.sbom.sbom import Sbom
 from pipeline.scan.acceptance import ACCEPTANCES, Acceptance, read_acceptances
 from pipeline.scan.databases import MAX_AGE
@@ -70,10 +69,7 @@ class Settings:
         InputError
             If it is no TOML, or holds what is not known.
         """
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{name}: not TOML: {error}") from None
+        document = parse_toml(text, name)
         table = document.pop("policy", {})
         if document or not isinstance(table, dict):
             unknown = next(iter(document), "policy")

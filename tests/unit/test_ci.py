@@ -258,6 +258,11 @@ def test_each_function_gets_the_arguments_of_its_name_and_no_others(shim: Shim) 
     assert shim("build-runtime", "sync", env=env)[3:] == ["build-runtime", "sync"]
 
 
+def test_a_policy_under_its_old_name_is_refused(shim: Shim) -> None:
+    with pytest.raises(AssertionError, match="ERLMCP_SCAN is not read any more: call it ERLMCP_ASSESS"):
+        shim("scan", env={"ERLMCP_SCAN": "--fail-on=LOW"})
+
+
 def test_a_function_of_containers_is_left_as_it_is(shim: Shim) -> None:
     env = recorded("github-pull-request-fork") | {"ERLMCP_PUBLISH": "--tags=x", "ERLMCP_ASSESS": "--fail-on=LOW"}
     assert shim("build-runtime", "publish", "--address=ttl.sh/x", env=env)[4:] == [
