@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import dagger
 from dagger.mod._exceptions import FunctionError
 
+from pipeline.output import shortened
+
 _T = TypeVar("_T")
 
 
@@ -44,14 +46,6 @@ for _class in (PipelineError, InputError, BuildError, PolicyError, ScannerError,
     _class.__module__ = "builtins"
 
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-#: What a tool says while all is well.
-_NOISE = re.compile(
-    r"===> (Verifying|Analyzing|Fetching|Compiling (?!.* failed)|Updating|Assembling|No longer|Skipping|"
-    r"Getting|Package|Using|Resolving|Linking)|.*: Warning: "
-)
-
-
 #: How a tool marks the line that says what is wrong; below it may stand a stack.
 _TELLING = re.compile(r"^Error: |FATAL|^panic:|^fatal error|\bERROR\b|\[?error\]?:")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)\s+")
@@ -59,7 +53,7 @@ _LAST = 4
 
 
 def excerpt(error: dagger.QueryError, lines: int = 25) -> str:
-    """Return what a failed command said, without colours, progress and warnings.
+    """Return what a failed command said, without colours, progress and warnings; of a compiler's errors the first.
 
     What failed may be no command, but the pull of its image: then it is what the engine says.
 
@@ -68,14 +62,11 @@ def excerpt(error: dagger.QueryError, lines: int = 25) -> str:
     error
         The failure, as the engine reports it.
     lines
-        How many lines to keep, from the end.
+        How many lines to keep; what is left out is counted.
     """
     if not isinstance(error, dagger.ExecError):
         return "\n".join(str(error).splitlines()[:lines])
-    text = _ANSI.sub("", f"{error.stdout}\n{error.stderr}")
-    said = dict.fromkeys(line.rstrip() for line in text.splitlines() if line.strip())
-    telling = [line for line in said if not _NOISE.match(line)] or list(said)
-    return "\n".join(telling[-lines:]) or f"exit code {error.exit_code}, without a word"
+    return shortened(error.stdout, error.stderr, lines) or f"exit code {error.exit_code}, without a word"
 
 
 def last_words(error: dagger.QueryError) -> str:
