@@ -2,9 +2,10 @@
 
 import re
 import tomllib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
+import anyio
 import dagger
 from dagger.mod._exceptions import FunctionError
 
@@ -97,3 +98,30 @@ async def guard(step: Awaitable[_T], what: str) -> _T:
         return await step
     except dagger.QueryError as error:
         raise BuildError(f"{what} failed:\n{excerpt(error)}") from None
+
+
+async def gathered(*steps: Coroutine[Any, Any, _T]) -> list[_T]:
+    """Await steps at the same time; return their results in order, or raise what the first one raised, alone.
+
+    A task group alone raises an `ExceptionGroup`, which a user reads as "unhandled errors in a TaskGroup".
+    The steps that still run when one fails are cancelled.
+    """
+    results: dict[int, _T] = {}
+    failures: list[Exception] = []
+
+    async def one(index: int, step: Coroutine[Any, Any, _T]) -> None:
+        try:
+            results[index] = await step
+        except Exception as error:  # noqa: BLE001 # raised below
+            failures.append(error)
+            group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        for index, step in enumerate(steps):
+            group.start_soon(one, index, step)
+    if failures:
+        for step in steps:
+            step.close()  # one that was cancelled before it began
+        # What the user can act on says more than a query that broke off at the same moment.
+        raise next((error for error in failures if isinstance(error, PipelineError)), failures[0])
+    return [results[index] for index in range(len(steps))]

@@ -1,15 +1,13 @@
 """Syft and the inventory of the release, as containers; the SBOM that they make."""
 
 import dataclasses
-from collections.abc import Awaitable
 
-import anyio
 import dagger
 from dagger import dag
 
 from pipeline.build.dependencies import LIB
 from pipeline.build.release import assembled
-from pipeline.errors import PipelineError, guard
+from pipeline.errors import gathered, guard
 from pipeline.image import export
 from pipeline.image.layout import parse_time
 from pipeline.image.runtime import runtime
@@ -86,25 +84,11 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
     BuildError
         If Syft or the inventory fails.
     """
-    texts: dict[str, str] = {}
-    failures: list[PipelineError] = []
-
-    async def collect(name: str, step: Awaitable[str]) -> None:
-        try:
-            texts[name] = await guard(step, name)
-        except PipelineError as error:
-            failures.append(error)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(collect, _SYFT, syft(subject.project.images, subject.layout).contents())
-        group.start_soon(collect, _INVENTORY, inventory(subject))
-    if failures:
-        raise failures[0]
-    return texts[_SYFT], Sbom.parse(subject.image, texts[_SYFT], texts[_INVENTORY])
-
-
-#: What is said to have failed.
-_SYFT, _INVENTORY = "syft", "the inventory of the release"
+    found, inventoried = await gathered(
+        guard(syft(subject.project.images, subject.layout).contents(), "syft"),
+        guard(inventory(subject), "the inventory of the release"),
+    )
+    return found, Sbom.parse(subject.image, found, inventoried)
 
 
 def syft(images: Images, layout: dagger.Directory) -> dagger.File:

@@ -3,11 +3,10 @@
 import dataclasses
 from collections.abc import Awaitable, Callable
 
-import anyio
 import dagger
 
 from pipeline import handover
-from pipeline.errors import PipelineError, last_words
+from pipeline.errors import PipelineError, gathered, last_words
 from pipeline.project.images import Images
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Sbom
@@ -85,11 +84,7 @@ async def scan(
 
     await check(scanners.databases)
     scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
-    async with anyio.create_task_group() as group:
-        for report in scouts:
-            group.start_soon(ask, report)
-        group.start_soon(document)
-        group.start_soon(look, layout)
+    await gathered(*map(ask, scouts), document(), look(layout))
     text, sbom = documents[0] if documents else ("", None)
     order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", "scout")]
     runs.sort(key=lambda each: order.index((each.scanner, each.target)))
@@ -110,18 +105,17 @@ async def _vulnerabilities(
     scanners: Scanners, content: dagger.Directory | dagger.File, own: tuple[str, ...] = ()
 ) -> list[ScannerRun]:
     """Run Trivy and Grype at the same time; the failure of one is a result, so that the other finishes."""
-    runs: dict[str, ScannerRun] = {}
     target, _ = target_of(content)
 
-    async def one(scanner: str, step: Awaitable[ScannerRun]) -> None:
+    async def one(scanner: str, step: Awaitable[ScannerRun]) -> ScannerRun:
         try:
-            runs[scanner] = await step
+            return await step
         except dagger.QueryError as error:
-            runs[scanner] = ScannerRun(scanner, target, failure=last_words(error))
+            return ScannerRun(scanner, target, failure=last_words(error))
         except PipelineError as error:
-            runs[scanner] = ScannerRun(scanner, target, failure=str(error))
+            return ScannerRun(scanner, target, failure=str(error))
 
-    async with anyio.create_task_group() as group:
-        group.start_soon(one, "trivy", trivy(scanners.images, scanners.databases, content, own))
-        group.start_soon(one, "grype", grype(scanners.images, scanners.databases, content, own))
-    return [runs["trivy"], runs["grype"]]
+    return await gathered(
+        one("trivy", trivy(scanners.images, scanners.databases, content, own)),
+        one("grype", grype(scanners.images, scanners.databases, content, own)),
+    )

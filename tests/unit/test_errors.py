@@ -1,10 +1,11 @@
 import anyio
+import anyio.lowlevel
 import dagger
 import gql
 import pytest
 from dagger._exceptions import QueryErrorValue
 
-from pipeline.errors import BuildError, excerpt, guard, last_words
+from pipeline.errors import BuildError, InputError, excerpt, gathered, guard, last_words
 
 REQUEST = gql.GraphQLRequest("{ version }")
 PULL = 'failed to resolve image "docker.io/library/erlang:0@sha256:00": not found'
@@ -75,3 +76,48 @@ def test_a_guarded_step_says_what_was_being_done(error: dagger.QueryError) -> No
 
     with pytest.raises(BuildError, match=r"^compiling greeter failed:\n(boom|failed to resolve image)"):
         anyio.run(guarded)
+
+
+@pytest.mark.parametrize("error", [failed_pull(), InputError("rebar.lock: wrong"), KeyError("Results")])
+def test_what_fails_at_the_same_time_as_others_is_raised_alone(error: Exception) -> None:
+    ended: list[str] = []
+
+    async def fails() -> None:
+        await anyio.lowlevel.checkpoint()
+        raise error
+
+    async def waits() -> None:
+        try:
+            await anyio.sleep(60)
+        finally:
+            ended.append("cancelled")
+
+    async def together() -> None:
+        await gathered(waits(), gathered(fails(), waits()))
+
+    with pytest.raises(type(error)) as raised:
+        anyio.run(together)
+    assert raised.value is error
+    assert ended == ["cancelled", "cancelled"]
+
+
+def test_of_what_fails_at_one_moment_the_users_own_fault_counts() -> None:
+    async def fails(error: Exception) -> None:
+        raise error
+
+    async def together() -> None:
+        await gathered(fails(failed_pull()), fails(InputError("rebar.lock: wrong")))
+
+    with pytest.raises(InputError, match=r"^rebar\.lock: wrong$"):
+        anyio.run(together)
+
+
+def test_results_come_in_order() -> None:
+    async def value(number: int) -> int:
+        await anyio.sleep(0.01 * (3 - number))
+        return number
+
+    async def together() -> list[int]:
+        return await gathered(*map(value, range(3)))
+
+    assert anyio.run(together) == [0, 1, 2]
