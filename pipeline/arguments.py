@@ -1,11 +1,19 @@
 """What several functions have in common: arguments, each with one name and one help text, and how they are cached."""
 
 import enum
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import dagger
-from dagger import Doc, Name, enum_type, function
+from dagger import Doc, Name, dag, enum_type, function
+
+from pipeline.errors import InputError
+from pipeline.image.labels import parse_labels
+from pipeline.image.layout import parse_time
+from pipeline.image.platforms import parse_platforms
+from pipeline.project.project import Project
+from pipeline.registry.reference import parse_repository
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -47,3 +55,30 @@ Password = Annotated[dagger.Secret | None, Doc("Password or token of that user."
 Move = Annotated[bool, Doc("Let version tags that exist name another image from now on.")]
 PublicKey = Annotated[dagger.File | None, Name("key"), Doc("Public key (PEM) of who must have signed it.")]
 TransparencyLog = Annotated[bool, Doc("Use Sigstore's transparency log; private sites say --transparency-log=false.")]
+
+
+#: `NAME` or `NAME:TYPE`, as relx has them.
+_APP = re.compile(r"[a-z][A-Za-z0-9_@]*(:(permanent|transient|temporary|load|none))?")
+_URL = re.compile(r"https?://[^\s/]\S*")
+
+
+async def checked(project: Project) -> Project:
+    """Return the project, or raise `InputError` for an argument that is wrong: before anything is run.
+
+    What only a file of the project can tell, such as whether a release has the name given, is not known here.
+    """
+    parse_time(project.created)
+    parse_labels(project.labels)
+    if project.repository:
+        parse_repository(project.repository, "--repository")
+    if project.platforms:
+        parse_platforms(project.platforms, await dag.default_platform())
+    for app in project.apps:
+        if not _APP.fullmatch(app):
+            raise InputError(
+                f"--apps {app}: expected NAME or NAME:TYPE, TYPE one of permanent, transient, temporary, load and none"
+            )
+    for name, url in (("--hex-mirror", project.hex_mirror), ("--health-url", project.health_url)):
+        if url and not _URL.fullmatch(url):
+            raise InputError(f"{name} {url}: expected a URL that begins with http:// or https://")
+    return project

@@ -21,6 +21,7 @@ from pipeline.arguments import (
     TransparencyLog,
     User,
     Vex,
+    checked,
     fresh,
     once,
 )
@@ -32,7 +33,7 @@ from pipeline.project.images import Images
 from pipeline.project.project import Project
 from pipeline.registry import content, promote, publish, rescan, verify
 from pipeline.registry.provenance import Origin
-from pipeline.registry.publish import Request
+from pipeline.registry.publish import Assess, Request
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.rescan import SbomScan
 from pipeline.registry.signing import Signing
@@ -46,8 +47,8 @@ from pipeline.sbom.sbom import Image
 from pipeline.scan import policy
 from pipeline.scan.databases import Databases
 from pipeline.scan.policy import Criteria
-from pipeline.scan.scanners import Scanners
-from pipeline.scan.scout import Scout
+from pipeline.scan.scanners import Scanners, prepared
+from pipeline.scan.scout import scout_of
 
 
 @object_type
@@ -227,8 +228,8 @@ class Erlmcp:
         return images.images_in_use(given, own)
 
     async def project(self) -> Project:
-        """Return what is built."""
-        return Project(
+        """Return what is built; a wrong argument is told before anything is run."""
+        given = Project(
             source=await source.filtered(self.source),
             images=await self.table(),
             flavor=self.flavor.value,
@@ -250,13 +251,13 @@ class Erlmcp:
             repository=self.repository,
             registry_service=self.registry_service,
         )
+        return await checked(given)
 
-    def scanners(self, table: Images, time: dt.datetime) -> Scanners:
-        """Return what scans, with the databases of a day."""
+    async def scanners(self, table: Images, time: dt.datetime) -> Scanners:
+        """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""
         day = self.db_date or time.date().isoformat()
         databases = Databases(day, self.trivy_db, self.grype_db, self.trivy_db_repository, self.grype_db_url)
-        scout = Scout(self.scout_user, self.scout_token) if self.scout_token else None
-        return Scanners(table, databases, scout)
+        return await prepared(Scanners(table, databases, scout_of(self.scout_user, self.scout_token, table)))
 
 
 @object_type
@@ -324,16 +325,26 @@ class Assessment:
             move=move,
             dry_run=dry_run,
         )
-        return await publish.publish(await self.erlmcp.project(), request, self.assessed)
+        project = await self.erlmcp.project()
+        return await publish.publish(project, request, await self.judge(project))
 
-    async def assessed(self, project: Project | None = None, application: Application | None = None) -> Assessed:
-        """Return the image judged; the project and what was read of it, if they are at hand, are not read again."""
+    async def assessed(self) -> Assessed:
+        """Return the image judged."""
+        project = await self.erlmcp.project()
+        assess = await self.judge(project)
+        return await assess(await reader.read(project))
+
+    async def judge(self, project: Project) -> Assess:
+        """Return what builds, scans and judges; what is wrong with the policy is told before anything is run."""
         time = dt.datetime.fromisoformat(self.time)
         given = (self.fail_on, self.only_fixed, tuple(self.vex), self.otp_vex, self.accept, self.accept_old_db)
         rules = await policy.read_rules(Criteria(*given), self.erlmcp.source)
-        project = project or await self.erlmcp.project()
-        scanners = self.erlmcp.scanners(project.images, time)
-        return await assessment.assess(project, application or await reader.read(project), scanners, rules, time)
+        scanners = await self.erlmcp.scanners(project.images, time)
+
+        async def assess(application: Application) -> Assessed:
+            return await assessment.assess(project, application, scanners, rules, time)
+
+        return assess
 
 
 @object_type
@@ -461,6 +472,5 @@ class Verified:
         erlmcp, image, now = self.published.erlmcp, self.published.image, dt.datetime.now(dt.UTC)
         rules = await policy.read_rules(criteria, erlmcp.source)
         about = Image(image.repository, image.tag, image.digest, "")
-        return functools.partial(
-            assessment.assess_document, erlmcp.scanners(await erlmcp.table(), now), rules, about, now
-        )
+        scanners = await erlmcp.scanners(await erlmcp.table(), now)
+        return functools.partial(assessment.assess_document, scanners, rules, about, now)

@@ -1,6 +1,7 @@
 """The labels of the image."""
 
 import re
+from collections.abc import Iterable
 
 from pipeline.errors import InputError
 from pipeline.project.application import Application
@@ -35,10 +36,22 @@ def labels(project: Project, application: Application) -> dict[str, str]:
         f"{_OCI}.base.name": reference,
         f"{_OCI}.base.digest": digest,
     }
-    for label in project.labels:
+    # An empty label says less than none.
+    return {key: value for key, value in (known | parse_labels(project.labels)).items() if value}
+
+
+def parse_labels(given: Iterable[str]) -> dict[str, str]:
+    """Read `--labels`.
+
+    Raises
+    ------
+    InputError
+        If one of them is not `KEY=VALUE`.
+    """
+    result = {}
+    for label in given:
         key, equals, value = label.partition("=")
         if not equals or not re.fullmatch(r"[a-z0-9][a-z0-9._/-]*", key, re.IGNORECASE):
             raise InputError(f"--labels {label}: expected KEY=VALUE, such as org.opencontainers.image.vendor=Example")
-        known[key] = value
-    # An empty label says less than none.
-    return {key: value for key, value in known.items() if value}
+        result[key] = value
+    return result

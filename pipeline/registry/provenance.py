@@ -15,6 +15,8 @@ from pipeline.project.project import Project
 
 #: What kind of build it is: which names `externalParameters` and `internalParameters` have.
 BUILD_TYPE = "https://github.com/banyan-platform/erlmcp/pipeline/build/v1"
+#: Loosely RFC 3986: a scheme, and nothing that cannot stand in one.
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\s<>\"{}|\\^`]+")
 #: The builder of an image if nobody said who ran it: nothing can be concluded from it.
 UNNAMED_BUILDER = "https://github.com/banyan-platform/erlmcp/pipeline/unnamed-builder"
 
@@ -28,7 +30,7 @@ class Origin:
 
     def __post_init__(self) -> None:
         """Raise `InputError` if the builder is no URI."""
-        if self.builder and ":" not in self.builder:
+        if self.builder and not _URI.fullmatch(self.builder):
             raise InputError(f"--builder-id {self.builder}: expected a URI, such as the address of the workflow")
 
 

@@ -16,13 +16,13 @@ from pipeline.registry.provenance import Origin, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
 from pipeline.registry.tags import check_moves
-from pipeline.registry.tools import Login, Tools, ask, refusal, tools_for
+from pipeline.registry.tools import Login, Tools, ask, check_host, refusal, tools_for
 from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
 from pipeline.table import table
 
 #: Builds, scans and judges the image of a project, of which this was read.
-Assess = Callable[[Project, Application], Awaitable[Assessed]]
+Assess = Callable[[Application], Awaitable[Assessed]]
 
 _IMAGE, _PREDICATE = "/image", "/predicate.json"
 _MEGA = 1e6
@@ -69,9 +69,7 @@ class Request:
     dry_run: bool = False
 
 
-async def publish(
-    project: Project, request: Request, assess: Callable[[Project, Application], Awaitable[Assessed]]
-) -> str:
+async def publish(project: Project, request: Request, assess: Assess) -> str:
     """Push the image of a project, sign and attest it, then move its tags; return `repository@digest`.
 
     Parameters
@@ -94,12 +92,15 @@ async def publish(
     RegistryError
         If the registry, or a service of Sigstore, does not do what is asked.
     """
-    request.choose()  # before anything is asked, for its errors
+    # Before anything is asked, for their errors.
+    request.choose()
+    if project.repository:
+        check_host(parse_repository(project.repository, "--repository").host, project.registry_service)
     application = await read(project)
     repository = parse_repository(project.repository_of(application.name), "--repository")
     tools = await tools_for(project.images, {repository.host: request.login}, project.registry_service)
     existing = await existing_tags(tools, repository)
-    assessed = await assess(project, application)
+    assessed = await assess(application)
     conclude(assessed.report)
     tags, digest = request.choose(existing=existing), assessed.subject.image.digest
     standing = await digests_of(tools, repository, tags, existing)

@@ -81,7 +81,7 @@ async def tools_for(images: Images, logins: Mapping[str, Login], service: dagger
         If a host is this machine's own name but no service is given: a container has no such neighbour.
     """
     for host in logins:
-        _check_host(host, service)
+        check_host(host, service)
     entries = {
         host: {"auth": base64.b64encode(f"{login.user}:{await login.password.plaintext()}".encode()).decode()}
         for host, login in logins.items()
@@ -91,7 +91,8 @@ async def tools_for(images: Images, logins: Mapping[str, Login], service: dagger
     return Tools(images, config, service)
 
 
-def _check_host(host: str, service: dagger.Service | None) -> None:
+def check_host(host: str, service: dagger.Service | None) -> None:
+    """Raise `InputError` if a registry cannot be reached under its name from a container of the engine."""
     name, _, port = host.partition(":")
     if service and name != SERVICE_HOST:
         raise InputError(f"{host}: with --registry-service the registry is called {SERVICE_HOST}:PORT")

@@ -41,6 +41,12 @@ class Results:
     scout: str = ""
 
 
+async def prepared(scanners: Scanners) -> Scanners:
+    """Return them, or raise `InputError` if a directory that was given holds no database: before anything is built."""
+    await check(scanners.databases)
+    return scanners
+
+
 async def scan(
     scanners: Scanners,
     describe: Callable[[], Awaitable[tuple[str, Sbom]]],
@@ -82,7 +88,6 @@ async def scan(
         except dagger.QueryError as error:
             runs.append(ScannerRun("scout", "image", failure=last_words(error)))
 
-    await check(scanners.databases)
     scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
     await gathered(*map(ask, scouts), document(), look(layout))
     text, sbom = documents[0] if documents else ("", None)
@@ -93,7 +98,6 @@ async def scan(
 
 async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
     """Run Trivy and Grype over an SBOM that was published with an image; the image itself is not needed."""
-    await check(scanners.databases)
     return Results(tuple(await _vulnerabilities(scanners, _document(cyclonedx))))
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import dagger
 from dagger import dag
 
+from pipeline.errors import InputError
 from pipeline.project.images import Images
 from pipeline.sbom.containers import IMAGE, OUT
 
@@ -15,6 +16,22 @@ class Scout:
 
     user: str
     token: dagger.Secret
+
+
+def scout_of(user: str, token: dagger.Secret | None, images: Images) -> Scout | None:
+    """Return the login, or nothing if none was given.
+
+    Raises
+    ------
+    InputError
+        If half of it is missing, or the table has no image of Docker Scout.
+    """
+    if bool(user) != bool(token):
+        raise InputError("a login at Docker Hub is --scout-user and --scout-token: give both, or none")
+    if not token:
+        return None
+    images["scout"]  # for its error
+    return Scout(user, token)
 
 
 def scout(images: Images, layout: dagger.Directory, login: Scout) -> dagger.File:

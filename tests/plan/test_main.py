@@ -368,6 +368,7 @@ async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder)
         ({"version": "1.2.0"}, "give one of --cosign-key and --identity-token, or say --unsigned"),
         ({"version": "1.2.0", "unsigned": True, "user": "robot"}, "a login is --user and --password"),
         ({"version": "1.2.0", "unsigned": True, "builder_id": "jenkins"}, "--builder-id jenkins: expected a URI"),
+        ({"version": "1.2.0", "unsigned": True, "builder_id": "ci: me"}, "--builder-id ci: me: expected a URI"),
     ],
 )
 async def test_publish_refuses_what_is_wrong_before_it_builds(
@@ -376,6 +377,81 @@ async def test_publish_refuses_what_is_wrong_before_it_builds(
     with pytest.raises(InputError) as raised:
         await assessment(recorder).publish(**arguments)
     assert str(raised.value).startswith(message)
+    assert recorder.execs() == []
+
+
+WRONG: list[tuple[dict[str, object], str]] = [
+    ({"created": "yesterday"}, "--created yesterday: not a time with a zone"),
+    ({"labels": ["oops"]}, "--labels oops: expected KEY=VALUE"),
+    ({"platforms": ["linux/amd64", "linux/arm"]}, "--platforms linux/arm: not a platform that the pipeline knows"),
+    ({"repository": "ghcr.io/A"}, "--repository ghcr.io/A: 'A' is no name of a repository"),
+    ({"repository": "ghcr.io/a/b:1"}, "--repository ghcr.io/a/b:1: only the repository belongs here"),
+    ({"apps": ["greeter_core", "sasl:loaded"]}, "--apps sasl:loaded: expected NAME or NAME:TYPE"),
+    ({"hex_mirror": "hex.example.org"}, "--hex-mirror hex.example.org: expected a URL"),
+    ({"health_url": "/health"}, "--health-url /health: expected a URL"),
+    ({"builder_image": "a b"}, "--builder-image: 'a b' is no image reference"),
+]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda module: module.build_runtime(),
+        lambda module: module.image_tarball(),
+        lambda module: module.sbom(),
+        lambda module: module.scan(),
+        lambda module: module.assess().publish(version="1.2.0", unsigned=True),
+    ],
+)
+async def test_a_wrong_argument_is_told_before_anything_is_run(
+    recorder: Recorder, call: Callable[[Erlmcp], Awaitable[object]]
+) -> None:
+    for arguments, message in WRONG:
+        with pytest.raises(InputError) as raised:
+            await call(erlmcp(recorder, **arguments))
+        assert str(raised.value).startswith(message)
+    assert recorder.execs() == []
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "message"),
+    [
+        ({}, {"db_date": "today"}, "--db-date today: not a day"),
+        ({}, {"scout_user": "me"}, "a login at Docker Hub is --scout-user and --scout-token"),
+        ({}, {"scout_user": "me", "scout_token": "token"}, 'no image "scout"; give one'),
+        ({}, {"trivy_db": ""}, "--trivy-db: no trivy.db in it"),
+        ({"accept.toml": "x"}, {}, "accept.toml: not TOML"),
+        ({"erlmcp.toml": "[policy]\nvex = ['vex/gone.json']\n"}, {}, "erlmcp.toml: policy.vex names vex/gone.json"),
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda module: module.scan(),
+        lambda module: module.assess().reports(),
+        lambda module: module.assess().publish(version="1.2.0", unsigned=True),
+    ],
+)
+async def test_what_is_wrong_with_a_policy_is_told_before_anything_is_run(
+    recorder: Recorder,
+    call: Callable[[Erlmcp], Awaitable[object]],
+    files: dict[str, str],
+    arguments: dict[str, object],
+    message: str,
+) -> None:
+    if "scout_token" in arguments:
+        arguments = arguments | {"scout_token": secret("token")}
+    if "trivy_db" in arguments:
+        arguments = arguments | {"trivy_db": recorder.host_directory({"db/metadata.json": "{}"})}
+    with pytest.raises(InputError) as raised:
+        await call(erlmcp(recorder, files, **arguments))
+    assert str(raised.value).startswith(message)
+    assert recorder.execs() == []
+
+
+async def test_a_registry_that_no_container_sees_is_told_before_anything_is_run(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match=r"^localhost:5000: the engine's containers do not see this machine"):
+        await assessment(recorder, repository="localhost:5000/a").publish(version="1.2.0", unsigned=True)
     assert recorder.execs() == []
 
 
