@@ -1,7 +1,7 @@
 """The labels of the image."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.errors import InputError
 from pipeline.project.application import Application
@@ -28,7 +28,7 @@ def labels(project: Project, application: Application) -> dict[str, str]:
         f"{_OCI}.title": application.name,
         f"{_OCI}.description": application.description,
         f"{_OCI}.vendor": application.name,
-        f"{_OCI}.licenses": " AND ".join(application.licenses),
+        f"{_OCI}.licenses": _licenses(application.licenses),
         SOURCE: source,
         f"{_OCI}.version": application.version,
         f"{_OCI}.revision": project.revision,
@@ -38,6 +38,13 @@ def labels(project: Project, application: Application) -> dict[str, str]:
     }
     # An empty label says less than none.
     return {key: value for key, value in (known | parse_labels(project.labels)).items() if value}
+
+
+def _licenses(given: Sequence[str]) -> str:
+    """Return licences as one expression; one that is an expression itself stays a whole."""
+    if len(given) == 1:
+        return given[0]
+    return " AND ".join(f"({licence})" if " OR " in licence else licence for licence in given)
 
 
 def parse_labels(given: Iterable[str]) -> dict[str, str]:

@@ -92,7 +92,8 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None) -> Comp
             supplier=_OTP,
         )
     if lock is None:
-        return dataclasses.replace(component, notes=(("origin", "not in rebar.lock"),))
+        origin = "_checkouts, not in rebar.lock" if app["checkout"] else "not in rebar.lock"
+        return dataclasses.replace(component, notes=(("origin", origin),))
     if app["checkout"]:
         return _checkout(component, lock)
     return _from_lock(component, lock, app)
@@ -103,13 +104,14 @@ def _checkout(component: Component, lock: Mapping[str, Any]) -> Component:
     notes = (("application", component.name), ("origin", "_checkouts"))
     if lock["kind"] != "hex":
         return dataclasses.replace(component, notes=notes)
-    package = lock["package"]
+    package, repository = lock["package"], lock.get("repository", "hexpm")
+    named = purl.of_hex(package, component.version, repository, lock.get("repository_url", ""))
     return dataclasses.replace(
         component,
-        kind=Kind.HEX,
+        kind=Kind.HEX if named.startswith("pkg:hex/") else Kind.OTHER,
         name=package,
-        purl=purl.make("hex", package.lower(), version=component.version),
-        notes=notes,
+        purl=named,
+        notes=(*notes, *_of_repository(repository)),
     )
 
 
@@ -117,8 +119,9 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
     """Return a dependency with the lock's identity; what the application says of itself stays as a note."""
     notes = [("application", component.name)]
     locked = _locked(lock)
-    version = locked.version
-    if locked.kind is Kind.HEX and app["hex"] and app["hex"]["version"] != version:
+    # A plugin's source may name no revision.
+    version = locked.version or component.version
+    if lock["kind"] == "hex" and app["hex"] and app["hex"]["version"] != version:
         raise InputError(
             f"rebar.lock: it locks {locked.name} {version}, but the release was built with {app['hex']['version']}; "
             "build it anew"
@@ -128,44 +131,83 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
         notes.append(("application-version", component.version))
     return dataclasses.replace(
         locked,
+        version=version,
+        purl=locked.purl if locked.version else component.purl,
         description=component.description,
         licenses=component.licenses,
         links=component.links or locked.links,
         shipped=True,
-        notes=tuple(notes),
+        notes=(*notes, *(note for note in locked.notes if note[0] != "application")),
     )
 
 
 def _locked(lock: Mapping[str, Any]) -> Component:
     """Return what the lock says of a dependency."""
-    if lock["kind"] == "hex":
-        name, version = lock["package"], lock["version"]
-        return Component(
-            kind=Kind.HEX,
-            name=name,
-            version=version,
-            purl=purl.make("hex", name.lower(), version=version),
-            supplier="Hex",
-            # The outer checksum is that of the archive; the inner one is of its parts and deprecated.
-            sha256=lock["outer"].lower(),
-            download=f"https://repo.hex.pm/tarballs/{name}-{version}.tar",
-            links=(f"https://hex.pm/packages/{name}",),
-            shipped=False,
-            notes=(("application", lock["name"]),),
-        )
+    return {"hex": _locked_hex, "git": _locked_git}.get(lock["kind"], _locked_other)(lock)
+
+
+def _locked_hex(lock: Mapping[str, Any]) -> Component:
+    name, version = lock["package"], lock["version"]
+    repository, url = lock.get("repository", "hexpm"), purl.plain_url(lock.get("repository_url", ""))
+    main, _, organisation = repository.partition(":")
+    # Of hexpm's own packages the address is known, whatever mirror they came by.
+    root = purl.HEX if repository == "hexpm" else url or (purl.HEX if main == "hexpm" else "")
+    folder = f"{root}/repos/{organisation}" if organisation else root
+    page = "/".join(filter(None, ("https://hex.pm/packages", organisation, name)))
+    named = purl.of_hex(name, version, repository, url)
+    return Component(
+        kind=Kind.HEX if named.startswith("pkg:hex/") else Kind.OTHER,
+        name=name,
+        version=version,
+        purl=named,
+        supplier="Hex" if repository == "hexpm" else organisation or repository,
+        # The outer checksum is that of the archive; the inner one is of its parts and deprecated.
+        sha256=lock["outer"].lower(),
+        download=f"{folder}/tarballs/{name}-{version}.tar" if root else "",
+        links=(page,) if main == "hexpm" else (),
+        shipped=False,
+        notes=(("application", lock["name"]), *_of_repository(repository)),
+    )
+
+
+def _of_repository(repository: str) -> tuple[tuple[str, str], ...]:
+    return () if repository == "hexpm" else (("repository", repository),)
+
+
+def _locked_git(lock: Mapping[str, Any]) -> Component:
     name, ref = lock["name"], lock["ref"]
     host, path, clean = purl.repository(lock["url"])
-    scheme = lock["kind"] if lock["kind"] == "git" else "generic"
     return Component(
-        kind=Kind.GIT if scheme == "git" else Kind.OTHER,
+        kind=Kind.GIT,
         name=name,
         version=ref,
-        purl=purl.of_git(lock["url"], ref, name, lock.get("subdir", ""))
-        if scheme == "git"
-        else purl.make("generic", name, version=ref),
-        supplier=f"{host}/{path.split('/')[0]}",
-        download=f"git+{clean}@{ref}" if scheme == "git" else "",
-        links=(f"https://{host}/{path}",) if host in {"github.com", "gitlab.com", "bitbucket.org"} else (),
+        purl=purl.of_git(lock["url"], ref, name, lock.get("subdir", "")),
+        supplier=f"{host}/{path.split('/')[0]}" if host else "",
+        download=f"git+{clean}@{ref}",
+        links=_page(host, path),
         shipped=False,
         notes=(("application", name),),
     )
+
+
+def _locked_other(lock: Mapping[str, Any]) -> Component:
+    """Return what is known of a dependency of a source type of its own: perhaps its address, perhaps a revision."""
+    name, ref, url = lock["name"], lock["ref"], lock["url"]
+    host, path, clean = purl.repository(url)
+    # An address may hold a token; a path of the developer's machine says nothing.
+    where = (purl.plain_url(url) if "://" in url else clean) if host else ""
+    known = (("application", name), ("source-type", lock.get("type", "")), ("source", where))
+    return Component(
+        kind=Kind.OTHER,
+        name=name,
+        version=ref,
+        purl=purl.make("generic", name, version=ref),
+        supplier=f"{host}/{path.split('/')[0]}" if host else "",
+        links=_page(host, path),
+        shipped=False,
+        notes=tuple(note for note in known if note[1]),
+    )
+
+
+def _page(host: str, path: str) -> tuple[str, ...]:
+    return (f"https://{host}/{path}",) if host in {"github.com", "gitlab.com", "bitbucket.org"} else ()

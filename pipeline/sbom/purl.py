@@ -41,6 +41,37 @@ def repository(url: str) -> tuple[str, str, str]:
     return host.lower(), path, f"{scheme}://{host}{f':{port}' if port else ''}/{path}.git"
 
 
+#: Where Hex packages come from if nothing else is said (purl-spec, types/hex-definition.json).
+HEX = "https://repo.hex.pm"
+
+
+def of_hex(name: str, version: str, repository: str = "hexpm", url: str = "") -> str:
+    """Return the package URL of a Hex package.
+
+    Parameters
+    ----------
+    name, version
+        Of the package.
+    repository
+        As rebar3 calls it: `hexpm`, `hexpm:ORGANISATION` for that organisation's own packages, or another one's name.
+    url
+        Of that repository, if it is not hexpm's own.
+    """
+    main, _, organisation = repository.partition(":")
+    if repository == "hexpm":
+        return make("hex", name.lower(), version=version)
+    if main != "hexpm" and not url:
+        # Of an unknown place: under `pkg:hex/NAME` it would be hexpm's.
+        return make("generic", name, version=version)
+    path = [organisation.lower(), name.lower()] if organisation else [name.lower()]
+    return make("hex", *path, version=version, qualifiers={"repository_url": plain_url(url) or HEX})
+
+
+def plain_url(url: str) -> str:
+    """Return a URL without what may be secret in it (login, query), and without a slash at its end."""
+    return re.sub(r"(?<=://)[^/]*@", "", re.split(r"[?#]", url)[0]).rstrip("/")
+
+
 def of_git(url: str, ref: str, name: str, subdir: str = "") -> str:
     """Return the package URL of a revision of a git repository."""
     host, path, clean = repository(url)

@@ -206,6 +206,19 @@ async def test_a_label_that_is_none_is_named(recorder: Recorder, label: str) -> 
         labels(project(recorder, labels=(label,)), APPLICATION)
 
 
+@pytest.mark.parametrize(
+    ("licenses", "expression"),
+    [
+        (("MIT OR Apache-2.0",), "MIT OR Apache-2.0"),
+        (("MIT", "Apache-2.0"), "MIT AND Apache-2.0"),
+        (("MIT OR Apache-2.0", "ISC"), "(MIT OR Apache-2.0) AND ISC"),
+    ],
+)
+async def test_licences_become_one_expression(recorder: Recorder, licenses: tuple[str, ...], expression: str) -> None:
+    made = labels(project(recorder), dataclasses.replace(APPLICATION, licenses=licenses))
+    assert made["org.opencontainers.image.licenses"] == expression
+
+
 async def test_two_builds_at_a_time_do_not_write_into_one_cache(recorder: Recorder) -> None:
     await fetched(project(recorder), APPLICATION)
     [fetch] = execs(recorder, "--deps_only")

@@ -24,7 +24,7 @@ from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.licence import License, license_of
-from pipeline.sbom.purl import of_git, of_image
+from pipeline.sbom.purl import of_git, of_hex, of_image, plain_url
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
 from pipeline.scripts import script
@@ -192,6 +192,74 @@ def test_a_checkout_is_not_what_the_lock_says() -> None:
     assert ("origin", "_checkouts") in part.notes
     git = component(with_app("gen_pnet", checkout=True, vsn="0.2.0"), "gen_pnet")
     assert (git.kind, git.purl) == (Kind.OTHER, "pkg:generic/gen_pnet@0.2.0")
+
+
+def test_a_checkout_that_no_lock_names_is_called_one() -> None:
+    part = component(with_app("sneaky", vsn="1.0", checkout=True), "sneaky")
+    assert (part.kind, part.purl) == (Kind.OTHER, "pkg:generic/sneaky@1.0")
+    assert part.notes == (("origin", "_checkouts, not in rebar.lock"),)
+
+
+ACME = {"name": "acme_lib", "kind": "hex", "package": "acme_lib", "version": "1.0.0", "inner": "", "outer": "AB"}
+
+
+@pytest.mark.parametrize(
+    ("repository", "url", "purl", "download", "notes"),
+    [
+        ("hexpm", "", "pkg:hex/acme_lib@1.0.0", "https://repo.hex.pm/tarballs/acme_lib-1.0.0.tar", ()),
+        (
+            "hexpm",
+            "https://mirror.example.org",
+            "pkg:hex/acme_lib@1.0.0",
+            "https://repo.hex.pm/tarballs/acme_lib-1.0.0.tar",
+            (),
+        ),
+        (
+            "hexpm:Acme",
+            "",
+            "pkg:hex/acme/acme_lib@1.0.0?repository_url=https://repo.hex.pm",
+            "https://repo.hex.pm/repos/Acme/tarballs/acme_lib-1.0.0.tar",
+            (("repository", "hexpm:Acme"),),
+        ),
+        (
+            "own",
+            "https://robot:p@ss@hex.example.org/",
+            "pkg:hex/acme_lib@1.0.0?repository_url=https://hex.example.org",
+            "https://hex.example.org/tarballs/acme_lib-1.0.0.tar",
+            (("repository", "own"),),
+        ),
+        ("own", "", "pkg:generic/acme_lib@1.0.0", "", (("repository", "own"),)),
+    ],
+)
+def test_a_package_is_of_its_repository(
+    repository: str, url: str, purl: str, download: str, notes: tuple[tuple[str, str], ...]
+) -> None:
+    lock = ACME | {"repository": repository, "repository_url": url}
+    kind = Kind.HEX if purl.startswith("pkg:hex/") else Kind.OTHER
+    hex_metadata = {"name": "acme_lib", "version": "1.0.0"}
+    part = component(with_app("acme_lib", [lock], vsn="1.0.0", hex=hex_metadata), "acme_lib")
+    assert (part.kind, part.purl, part.download, part.sha256) == (kind, purl, download, "ab")
+    assert part.notes == (("application", "acme_lib"), *notes)
+    # As a checkout it has the name, and neither checksum nor address.
+    part = component(with_app("acme_lib", [lock], vsn="1.0.0", checkout=True), "acme_lib")
+    assert (part.kind, part.purl, part.download, part.sha256) == (kind, purl, "", "")
+    text = cyclonedx(with_app("acme_lib", [lock], vsn="1.0.0", hex=hex_metadata))
+    assert "p@ss" not in text
+    assert "ss@hex" not in text
+
+
+def test_a_release_of_another_version_than_locked_is_refused_whatever_the_repository() -> None:
+    lock = ACME | {"repository": "own", "repository_url": ""}
+    with pytest.raises(InputError, match=r"rebar\.lock: it locks acme_lib 1\.0\.0"):
+        with_app("acme_lib", [lock], hex={"name": "acme_lib", "version": "1.1.0"})
+
+
+def test_an_address_is_published_without_its_secrets() -> None:
+    assert plain_url("https://u:p/a@hex.example.org/a/?token=t#x") == "https://u:p/a@hex.example.org/a"
+    assert plain_url("https://u:p@ss@hex.example.org/a/?token=t") == "https://hex.example.org/a"
+    assert of_hex("A", "1", "hexpm:B", "https://t@hex.example.org") == (
+        "pkg:hex/b/a@1?repository_url=https://hex.example.org"
+    )
 
 
 def test_a_dependency_that_no_lock_names() -> None:
@@ -470,7 +538,16 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
     assert own["optional_applications"] == ["gone"]
     assert own["links"] == [{"name": "GitHub", "url": "https://github.com/o/own"}]
     assert read["locks"] == [
-        {"name": "hpack", "kind": "hex", "package": "hpack_erl", "version": "0.3.0", "inner": "AA", "outer": "BB"},
+        {
+            "name": "hpack",
+            "kind": "hex",
+            "package": "hpack_erl",
+            "version": "0.3.0",
+            "inner": "AA",
+            "outer": "BB",
+            "repository": "hexpm",
+            "repository_url": "",
+        },
         {"name": "pnet", "kind": "git", "url": "https://github.com/o/pnet.git", "ref": "f7f9", "subdir": ""},
         {"name": "part", "kind": "git", "url": "https://github.com/o/many.git", "ref": "aa", "subdir": "apps/part"},
     ]
@@ -493,6 +570,7 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
         ("{application, x", LOCK, "x.app: "),
         ("{nothing}.", LOCK, "x.app: not an application resource file"),
         ('{application, x, [{vsn, "1"}]}.', "{[", "rebar.lock: "),
+        ('{application, x, [{vsn, "1"}]}.', '{"1.2.0", [{<<"y">>, oops}]}.', 'rebar.lock: {<<"y">>,oops} is no entry'),
     ],
 )
 def test_the_script_says_what_it_cannot_read(tmp_path: Path, text: str | None, lock: str, message: str) -> None:
@@ -504,3 +582,97 @@ def test_the_script_says_what_it_cannot_read(tmp_path: Path, text: str | None, l
     read = inventory_of(release, "--lock", str(tmp_path / "rebar.lock"))
     with pytest.raises(InputError, match=re.escape(message)):
         parse(inventory=read)
+
+
+@needs_erlang
+def test_the_script_reads_sources_of_any_shape(tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    names = ["a", "b", "c", "d", "e", "f", "g"]
+    for name in names:
+        add_app(release, name, "1.0", f'{{application, {name}, [{{vsn, "1.0"}}]}}.')
+    lock = tmp_path / "rebar.lock"
+    lock.write_text(
+        """{"1.2.0",
+[{<<"a">>,{x_from_git,{git,"https://ci:t0ken@git.example.org/x.git",{ref,"aaaa"}}},0},
+ {<<"b">>,{path,"../b",[{mtime,<<"1">>}]},0},
+ {<<"c">>,{raw,#{url => <<"https://files.example.org/c.tgz">>, sha => 5}},0},
+ {<<"d">>,{hg,"https://hg.example.org/o/d",{ref,"dddd"}},0},
+ {<<"e">>,{hex_core},0},
+ {<<"f">>,{git,"https://git.example.org/f.git"},0},
+ {<<"g">>,odd,0}]}."""
+    )
+    read = inventory_of(release, "--lock", str(lock))
+    assert {entry["name"]: (entry["type"], entry["url"], entry["ref"]) for entry in read["locks"]} == {
+        "a": ("x_from_git", "https://ci:t0ken@git.example.org/x.git", "aaaa"),
+        "b": ("path", "../b", ""),
+        "c": ("raw", "https://files.example.org/c.tgz", ""),
+        "d": ("hg", "https://hg.example.org/o/d", "dddd"),
+        "e": ("hex_core", "", ""),
+        "f": ("git", "https://git.example.org/f.git", ""),
+        "g": ("", "", ""),
+    }
+    sbom = parse(inventory=read)
+    assert {part.name: part.purl for part in sbom.components if part.name in names} == {
+        "a": "pkg:generic/a@aaaa",
+        "d": "pkg:generic/d@dddd",
+        **{name: f"pkg:generic/{name}@1.0" for name in ("b", "c", "e", "f", "g")},
+    }
+    assert all(part.kind is Kind.OTHER and part.version for part in sbom.components if part.name in names)
+    assert component(sbom, "a").notes == (
+        ("application", "a"),
+        ("application-version", "1.0"),
+        ("source-type", "x_from_git"),
+        ("source", "https://git.example.org/x.git"),
+    )
+    assert component(sbom, "b").notes == (("application", "b"), ("source-type", "path"))
+    assert "t0ken" not in cyclonedx(sbom) + spdx(sbom)
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(cyclonedx(sbom)) is None
+    assert validate_full_spdx_document(JsonLikeDictParser().parse(json.loads(spdx(sbom)))) == []
+
+
+@needs_erlang
+def test_the_script_reads_licences_repositories_and_checkouts(tmp_path: Path) -> None:
+    release, libs = tmp_path / "release", tmp_path / "libs"
+    licences = {
+        "hpack": '"MIT"',
+        "binary": '<<"MIT">>',
+        "atom": "mit",
+        "list": '["MIT", <<"ISC">>]',
+        "none": "[]",
+        "blank": '""',
+    }
+    for name, licence in licences.items():
+        add_app(release, name, "0.4.0", f'{{application, {name}, [{{vsn, "0.4.0"}}, {{licenses, {licence}}}]}}.')
+    # As the archive of Hex had it, before somebody changed the checkout.
+    (libs / "hpack").mkdir(parents=True)
+    (libs / "hpack" / "hex_metadata.config").write_text('{<<"name">>,<<"hpack_erl">>}.\n{<<"version">>,<<"0.3.0">>}.\n')
+    lock, repositories = tmp_path / "rebar.lock", tmp_path / "repositories"
+    lock.write_text(LOCK)
+    repositories.write_text("hpack_erl 0.3.0 hexpm:acme\n\nhpack_erl 0.2.0 own https://hex.example.org\n")
+    options = ["--libs", str(libs), "--lock", str(lock), "--repositories", str(repositories)]
+    read = inventory_of(release, *options, "--checkouts", "hpack,none")
+    assert {app["name"]: app["licenses"] for app in read["applications"]} == {
+        "hpack": ["MIT"],
+        "binary": ["MIT"],
+        "atom": ["mit"],
+        "list": ["MIT", "ISC"],
+        "none": [],
+        "blank": [],
+    }
+    assert {lock.get("package"): lock.get("repository") for lock in read["locks"]} == {
+        "hpack_erl": "hexpm:acme",
+        None: None,
+    }
+    parts = {part.name: part for part in parse(inventory=read).components}
+    # What was compiled is not what Hex serves: no checksum and no address of it.
+    checkout = parts["hpack_erl"]
+    assert (checkout.purl, checkout.sha256, checkout.download) == (
+        "pkg:hex/acme/hpack_erl@0.4.0?repository_url=https://repo.hex.pm",
+        "",
+        "",
+    )
+    assert ("origin", "_checkouts") in checkout.notes
+    assert parts["none"].notes == (("origin", "_checkouts, not in rebar.lock"),)
+    repositories.write_text("hpack_erl 0.3.0\n")
+    with pytest.raises(InputError, match=r"repositories: hpack_erl 0\.3\.0 is no line NAME VERSION REPOSITORY"):
+        parse(inventory=inventory_of(release, *options))

@@ -4,10 +4,13 @@
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
 %%   locks                             one entry for each dependency of rebar.lock, shipped or not
-%% Usage: inventory.escript RELEASE OUT [--libs DIR] [--lock FILE] [--own A,B] [--checkouts A,B]
+%% Usage: inventory.escript RELEASE OUT [--libs DIR] [--lock FILE] [--own A,B] [--checkouts A,B] [--repositories FILE]
 %%   --libs DIR        where DIR/NAME/hex_metadata.config of a dependency may lie
 %%   --own A,B         applications of the project itself
 %%   --checkouts A,B   dependencies that come from _checkouts: what the lock says of them does not hold
+%%   --repositories F  from which repository each package of Hex was fetched: lines NAME VERSION REPOSITORY [URL], name and
+%%                     version as the lock has them, REPOSITORY as rebar3 calls it (hexpm, hexpm:ORGANISATION, another);
+%%                     what has no line is hexpm's
 -mode(compile).
 -include("common.hrl").
 
@@ -22,7 +25,8 @@ main([Release, Out | Options]) ->
 names(Key, Options) -> string:lexemes(maps:get(Key, Options, ""), ",").
 
 inventory(Release, Options) ->
-    Locks = locks(maps:get("lock", Options, undefined)),
+    Repositories = repositories(maps:get("repositories", Options, undefined)),
+    Locks = [repository(Lock, Repositories) || Lock <- locks(maps:get("lock", Options, undefined))],
     Files = filelib:wildcard(filename:join(Release, "lib/*/ebin/*.app")),
     Files =:= [] andalso bad("~ts: no application in it (lib/*/ebin/*.app); is it a release?", [Release]),
     #{erts => erts(Release),
@@ -60,7 +64,7 @@ application(File, Locks, Options) ->
               applications => atoms(value(applications, Properties, [])),
               included_applications => atoms(value(included_applications, Properties, [])),
               optional_applications => atoms(value(optional_applications, Properties, [])),
-              licenses => texts(first([value(<<"licenses">>, Hex, []), value(licenses, Properties, [])])),
+              licenses => first([texts(value(<<"licenses">>, Hex, [])), texts(value(licenses, Properties, []))]),
               links => links(first([value(<<"links">>, Hex, []), value(links, Properties, [])])),
               hex => case Hex of
                          [] -> null;
@@ -104,9 +108,10 @@ first([]) -> [].
 atoms(List) when is_list(List) -> [A || A <- List, is_atom(A)];
 atoms(_) -> [].
 
-%% A list of texts; what is not one ({licenses, "MIT"}) is taken as a single text.
+%% A list of texts; a text, a binary or an atom instead of a list ({licenses, "MIT"}) is a single one.
 texts([C | _] = Text) when is_integer(C) -> [text(Text)];
-texts(List) when is_list(List) -> [text(T) || T <- List];
+texts(List) when is_list(List) -> [text(T) || T <- List, T =/= [], T =/= <<>>];
+texts(<<>>) -> [];
 texts(Text) -> [text(Text)].
 
 links(List) when is_list(List) -> [#{name => text(N), url => text(U)} || {N, U} <- List];
@@ -127,23 +132,72 @@ locks(File) ->
 
 locks(Entries, Rest) ->
     Hashes = lists:append([H || H <- Rest, is_list(H)]),
-    [lock(Name, Source, Hashes) || {Name, Source, _Level} <- Entries].
+    [case Entry of
+         {Name, Source, Level} when is_integer(Level) -> lock(Name, Source, Hashes);
+         _ -> bad("rebar.lock: ~tp is no entry ({Name, Source, Level})", [Entry])
+     end || Entry <- Entries].
 
 %% Of a Hex package, pkg_hash is the inner checksum (of the files within, deprecated), pkg_hash_ext the outer one: the
 %% SHA-256 of the tarball.
-lock(Name, Source, Hashes) when element(1, Source) =:= pkg ->
+lock(Name, Source, Hashes) when element(1, Source) =:= pkg, tuple_size(Source) >= 3 ->
     #{name => text(Name), kind => hex, package => text(element(2, Source)), version => text(element(3, Source)),
       inner => hash(Name, pkg_hash, Hashes), outer => hash(Name, pkg_hash_ext, Hashes)};
-lock(Name, Source, _) when element(1, Source) =:= git; element(1, Source) =:= git_subdir ->
-    #{name => text(Name), kind => git, url => text(element(2, Source)), ref => ref(element(3, Source)),
-      subdir => case Source of {git_subdir, _, _, Dir} -> text(Dir); _ -> <<>> end};
+lock(Name, {git, Url, Ref}, _) ->
+    #{name => text(Name), kind => git, url => text(Url), ref => ref(Ref), subdir => <<>>};
+lock(Name, {git_subdir, Url, Ref, Dir}, _) ->
+    #{name => text(Name), kind => git, url => text(Url), ref => ref(Ref), subdir => text(Dir)};
+%% Mercurial, or a source type of a plugin, of any shape: what can be found in it.
 lock(Name, Source, _) ->
-    #{name => text(Name), kind => other, url => text(element(2, Source)), ref => ref(element(3, Source))}.
+    {Url, Ref} = found_in(Source),
+    #{name => text(Name), kind => other, type => type(Source), url => Url, ref => Ref}.
+
+type(Source) when is_tuple(Source), tuple_size(Source) > 0, is_atom(element(1, Source)) -> text(element(1, Source));
+type(_) -> <<>>.
+
+%% The first address or path, and the first revision, in the term; both may be missing.
+found_in(Source) ->
+    Leaves = leaves(Source),
+    {first_of([U || {text, U} <- Leaves, is_address(U)]), first_of([R || {ref, R} <- Leaves])}.
+
+leaves({Kind, Ref}) when (Kind =:= ref orelse Kind =:= tag orelse Kind =:= branch), not is_tuple(Ref) ->
+    [{ref, text(Ref)}];
+leaves(T) when is_tuple(T) -> lists:append([leaves(E) || E <- tuple_to_list(T)]);
+leaves(M) when is_map(M) -> lists:append([leaves({K, V}) || {K, V} <- lists:sort(maps:to_list(M))]);
+leaves([C | _] = Text) when is_integer(C) -> [{text, text(Text)}];
+leaves([E | Rest]) -> leaves(E) ++ leaves(Rest);
+leaves(B) when is_binary(B) -> [{text, text(B)}];
+leaves(_) -> [].
+
+is_address(Text) -> re:run(Text, "^[a-z][a-z0-9+.-]*://|^[^/:@ ]+@[^/:@ ]+:|^[.]{0,2}/", [caseless]) =/= nomatch.
+
+first_of([First | _]) -> First;
+first_of([]) -> <<>>.
 
 hash(Name, Key, Hashes) -> text(value(Name, value(Key, Hashes, []), <<>>)).
 
 ref({_, Ref}) -> text(Ref);
 ref(Ref) -> text(Ref).
+
+%% The repositories ---------------------------------------------------------------------------------
+
+repositories(undefined) -> #{};
+repositories(File) ->
+    case file:read_file(File) of
+        {ok, Text} ->
+            Lines = binary:split(Text, <<"\n">>, [global]),
+            maps:from_list([repository_line(File, string:lexemes(Line, " \t\r"), Line)
+                            || Line <- Lines, string:trim(Line) =/= <<>>]);
+        {error, Reason} -> bad("~ts: ~ts", [File, file:format_error(Reason)])
+    end.
+
+repository_line(_, [Name, Version, Repository], _) -> {{Name, Version}, {Repository, <<>>}};
+repository_line(_, [Name, Version, Repository, Url], _) -> {{Name, Version}, {Repository, Url}};
+repository_line(File, _, Line) -> bad("~ts: ~ts is no line NAME VERSION REPOSITORY [URL]", [File, Line]).
+
+repository(#{kind := hex, package := Package, version := Version} = Lock, Repositories) ->
+    {Repository, Url} = maps:get({Package, Version}, Repositories, {<<"hexpm">>, <<>>}),
+    Lock#{repository => Repository, repository_url => Url};
+repository(Lock, _) -> Lock.
 
 %% Texts --------------------------------------------------------------------------------------------
 
