@@ -69,6 +69,7 @@ class Erlmcp:
     ] = None
     builder_image: Annotated[str, Doc("Image with Erlang/OTP and rebar3, instead of the table's.")] = ""
     runtime_image: Annotated[str, Doc("Base of the runtime image, instead of the table's.")] = ""
+    profile: Annotated[str, Doc("Profile of rebar3 that the release is built under.")] = "prod"
     release_name: Annotated[
         str, Name("release"), Doc("Which release of rebar.config; needed only if it has several.")
     ] = ""
@@ -84,6 +85,12 @@ class Erlmcp:
     hex_mirror: Annotated[str, Doc("URL of a Hex repository instead of https://repo.hex.pm.")] = ""
     hex_mirror_key: Annotated[
         dagger.File | None, Doc("Public key (PEM) of that repository, if it signs with one of its own.")
+    ] = None
+    hex_key: Annotated[
+        dagger.Secret | None, Doc("Key of the private Hex organisations that rebar.config names; nothing of it lasts.")
+    ] = None
+    git: Annotated[
+        dagger.Directory | None, Doc("The checkout's git folder (--git=.git), for versions and scripts that ask it.")
     ] = None
     git_config: Annotated[
         dagger.File | None, Doc("git configuration for git dependencies, such as url.MIRROR.insteadOf.")
@@ -125,7 +132,8 @@ class Erlmcp:
     @function
     async def application(self) -> str:
         """Show what was read from rebar.config, rebar.lock and the applications."""
-        return (await reader.read(await self.project())).summary()
+        project = await self.project()
+        return (await reader.read(project)).summary()
 
     @function
     async def images(self) -> str:
@@ -134,15 +142,15 @@ class Erlmcp:
 
     @function
     async def deps(self) -> dagger.Container:
-        """Fetch and compile the locked dependencies; they lie in /build/lib."""
+        """Fetch and compile the locked dependencies; they lie in /build/_build."""
         project = await self.project()
         return await dependencies.fetched(project, await reader.read(project))
 
     @function
     async def compile(self) -> dagger.Container:
-        """Compile the applications of the project that the release needs; they lie in /build/lib."""
+        """Compile the applications of the project that the release needs; they lie in /build/_build."""
         project = await self.project()
-        return await applications.stage(project, await reader.read(project))
+        return await applications.compiled(project, await reader.read(project))
 
     @function
     async def release(self) -> dagger.Container:
@@ -233,6 +241,8 @@ class Erlmcp:
             source=await source.filtered(self.source),
             images=await self.table(),
             flavor=self.flavor.value,
+            profile=self.profile,
+            git=self.git,
             release=self.release_name,
             release_version=self.release_version,
             apps=tuple(self.apps),
@@ -241,6 +251,7 @@ class Erlmcp:
             vm_args=self.vm_args,
             hex_mirror=self.hex_mirror,
             hex_mirror_key=self.hex_mirror_key,
+            hex_key=self.hex_key,
             git_config=self.git_config,
             mirror=self.mirror,
             health_url=self.health_url,

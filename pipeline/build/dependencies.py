@@ -1,59 +1,90 @@
-"""The stage of the locked dependencies."""
+"""The stage of the dependencies."""
+
+import re
 
 import dagger
 from dagger import dag
 
 from pipeline.errors import guard
-from pipeline.project.application import Application
+from pipeline.project.application import Application, OwnApplication
 from pipeline.project.project import BUILD, Project, builder
 from pipeline.scripts import script
 
-#: Where every compiled application lies, by name: dependencies and the project's own.
-LIB = f"{BUILD}/lib"
 #: The host name under which `--mirror` is known to the stages that fetch.
 MIRROR_HOST = "mirror"
+#: A line for each package that was fetched: NAME-VERSION REPOSITORY.
+PACKAGES = "/pipeline/packages"
+_CACHE = "/root/.cache/rebar3"
+_STAND_IN = (
+    '{application, %s, [{description, ""}, {vsn, "0"}, {registered, []}, {applications, [kernel, stdlib]}, '
+    "{modules, []}]}.\n"
+)
+
+
+def libraries(project: Project) -> str:
+    """Return the folder that has every compiled application by name: dependencies and the project's own."""
+    return f"{BUILD}/_build/{project.profile}/lib"
+
+
+def configured(container: dagger.Container, application: Application, name: str = "rebar.config") -> dagger.Container:
+    """Put the project's configurations in place; `name` is that of the root's."""
+    container = container.with_new_file(f"{BUILD}/rebar.config", application.configs[name])
+    for path, text in application.configs.items():
+        if "/" in path:
+            container = container.with_new_file(f"{BUILD}/{path}", text)
+    return container
 
 
 async def fetched(project: Project, application: Application) -> dagger.Container:
-    """Fetch and compile the locked dependencies; nothing of the project's code is in its key."""
-    container = (
-        builder(project)
-        .with_new_file(f"{BUILD}/rebar.config", application.configs["rebar.deps.config"])
-        .with_new_file("/pipeline/collect.sh", script("build/resources/collect.sh"))
+    """Fetch and compile the dependencies, as the lock has them; nothing of the project's code is in its key."""
+    container = configured(await _locked(builder(project), project, application), application)
+    for app in application.apps:
+        container = container.with_new_file(f"{BUILD}/{app.app_file.removesuffix('.script')}", _stand_in(app))
+    filled = (
+        container.with_new_file("/pipeline/fetch.sh", script("build/resources/fetch.sh"))
+        .with_(lambda ctr: _fetching(ctr, project, application))
+        .with_mounted_cache(_CACHE, dag.cache_volume("erlmcp-rebar3"), sharing=dagger.CacheSharingMode.LOCKED)
+        .with_exec(["sh", "/pipeline/fetch.sh", project.profile])
     )
+    # A fresh container: mirrors, secrets and caches of the fetching stay out of every later key.
+    stage = (
+        (await _locked(builder(project), project, application))
+        .with_directory(f"{BUILD}/_build", filled.directory("/fetched/_build"))
+        .with_directory(f"{_CACHE}/hex", filled.directory("/fetched/hex"))
+        .with_file(PACKAGES, filled.file("/fetched/packages"))
+        .with_env_variable("REBAR_OFFLINE", "1")
+        .with_label("stage", "deps")
+    )
+    return await guard(stage.sync(), "fetching and compiling the dependencies")
+
+
+def _stand_in(app: OwnApplication) -> str:
+    """Return what rebar3 needs of an application to see that it is there."""
+    return _STAND_IN % app.name
+
+
+async def _locked(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
+    """Put the lock and the checkouts in place."""
     if application.locked:
         container = container.with_new_file(f"{BUILD}/rebar.lock", await project.source.file("rebar.lock").contents())
     if application.checkouts:
         container = container.with_directory(f"{BUILD}/_checkouts", project.source.directory("_checkouts"))
-    cache = "/root/.cache/rebar3"
-    filled = (
-        container.with_(lambda ctr: _fetching(ctr, project))
-        .with_mounted_cache(cache, dag.cache_volume("erlmcp-rebar3"), sharing=dagger.CacheSharingMode.LOCKED)
-        .with_exec(["rebar3", "as", "prod", "compile", "--deps_only"])
-        .with_exec(["sh", "/pipeline/collect.sh", LIB, *_DEPENDENCY_DIRS])
-    )
-    # A fresh container: mirrors, sources and caches of the fetching stay out of every later key.
-    stage = builder(project).with_directory(LIB, filled.directory(LIB)).with_label("stage", "deps")
-    if application.plugins:
-        plugins = "_build/default/plugins"
-        stage = stage.with_directory(f"{BUILD}/{plugins}", filled.directory(plugins))
-    return await guard(stage.sync(), "fetching and compiling the dependencies")
+    return container
 
 
-#: Where rebar3 builds dependencies: default for what is locked, prod for the profile's own.
-_DEPENDENCY_DIRS = [f"_build/{profile}/{kind}" for profile in ("default", "prod") for kind in ("lib", "checkouts")]
-
-
-def _fetching(container: dagger.Container, project: Project) -> dagger.Container:
+def _fetching(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
     """Say where packages and repositories come from."""
     if project.mirror:
         container = container.with_service_binding(MIRROR_HOST, project.mirror)
     if project.hex_mirror:
         container = container.with_env_variable("HEX_CDN", project.hex_mirror)
     if project.hex_mirror_key:
-        # rebar3 takes the key of a repository that signs with its own from its global configuration only.
-        container = container.with_mounted_file("/run/hex-mirror.pem", project.hex_mirror_key).with_exec(
-            ["sh", "-ec", _HEX_CONFIG]
+        container = container.with_mounted_file("/run/hex-mirror.pem", project.hex_mirror_key)
+    if project.hex_key:
+        container = (
+            container.with_mounted_temp("/root/.config/rebar3")
+            .with_mounted_secret("/run/hex.key", project.hex_key)
+            .with_new_file("/pipeline/repositories", "".join(f"{name}\n" for name in private_repositories(application)))
         )
     if project.git_config:
         container = container.with_mounted_file("/run/gitconfig", project.git_config).with_env_variable(
@@ -62,11 +93,7 @@ def _fetching(container: dagger.Container, project: Project) -> dagger.Container
     return container
 
 
-_HEX_CONFIG = """
-mkdir -p /root/.config/rebar3
-cat >/root/.config/rebar3/rebar.config <<END
-{hex, [{repos, [#{name => <<"hexpm">>, repo_public_key => <<"
-$(cat /run/hex-mirror.pem)
-">>}]}]}.
-END
-"""
+def private_repositories(application: Application) -> list[str]:
+    """Return the names of the Hex repositories that rebar.config names, but for the public one."""
+    names = re.findall(r"name\s*=>\s*<<\"([\w:.-]+)\">>", application.configs["rebar.config"])
+    return [name for name in dict.fromkeys(names) if name != "hexpm"]

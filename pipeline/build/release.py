@@ -2,10 +2,10 @@
 
 import dagger
 
-from pipeline.build.applications import compiled
-from pipeline.build.configuration import configuration
-from pipeline.build.dependencies import LIB
-from pipeline.errors import InputError, guard
+from pipeline.build.applications import aside, compiled
+from pipeline.build.configuration import checked, made
+from pipeline.build.dependencies import libraries
+from pipeline.errors import guard
 from pipeline.project.application import Application
 from pipeline.project.project import BUILD, Project
 from pipeline.scripts import script
@@ -16,37 +16,22 @@ FILE_TIME = 315532800  # 1980-01-01, the earliest that zip archives can hold
 
 async def assembled(project: Project, application: Application) -> dagger.Container:
     """Assemble the release out of what is compiled; it lies in `/opt/NAME` and, sorted, in `/layers`."""
-    base, built = await compiled(project, application)
-    container = (
-        base.with_new_file(f"{BUILD}/rebar.config", application.configs["rebar.release.config"])
-        .with_new_file("/pipeline/layers.sh", script("build/resources/layers.sh"))
-        .with_new_file(f"{BUILD}/sys.config.src", await configuration(project, application, "sys.config"))
-        .with_new_file(f"{BUILD}/vm.args.src", await configuration(project, application, "vm.args"))
+    replaced = await checked(project, application)
+    container = await compiled(project, application)
+    container = container.with_directory(BUILD, project.source.filter(include=aside(application))).with_new_file(
+        f"{BUILD}/rebar.config", application.configs["rebar.release.config"]
     )
-    if application.overlay:
-        container = container.with_directory(BUILD, await _overlay(project, application))
-    for name, directory in built.items():
-        container = container.with_directory(f"{LIB}/{name}", directory)
+    for path, text in replaced.items():
+        container = container.with_new_file(f"{BUILD}/{path}", text)
+    for name, text in (await made(project, application)).items():
+        container = container.with_new_file(f"/pipeline/{name}", text)
+    command = ["sh", "/pipeline/rebar3.sh", project.profile, "", "release", "--relname", application.name]
+    own = [app.name for app in application.apps]
     container = (
-        container.with_env_variable("ERL_LIBS", LIB)
-        .with_env_variable("REBAR_OFFLINE", "1")
-        .with_exec(["rebar3", "as", "prod", "release", "--relname", application.name])
-        .with_exec(
-            ["sh", "/pipeline/layers.sh", str(FILE_TIME), application.name, *(app.name for app in application.apps)]
-        )
+        container.with_new_file("/pipeline/layers.sh", script("build/resources/layers.sh"))
+        .with_exec(command)
+        .with_exec(["sh", "/pipeline/layers.sh", str(FILE_TIME), application.name, libraries(project), *own])
         .with_workdir(f"/opt/{application.name}")
         .with_label("stage", "release")
     )
     return await guard(container.sync(), f"assembling the release {application.name}")
-
-
-async def _overlay(project: Project, application: Application) -> dagger.Directory:
-    """Return the files that relx copies into the release, or say which is missing."""
-    # "{{name}}" is relx's own template language: only relx knows such a path.
-    known = [path for path in application.overlay if "{{" not in path]
-    templated = ["config/**", "priv/**", "rel/**"] if len(known) < len(application.overlay) else []
-    files = project.source.filter(include=[*known, *templated])
-    for path in known:
-        if not await files.glob(path):
-            raise InputError(f"rebar.config: the overlay of relx copies {path}, which is not in --source")
-    return files

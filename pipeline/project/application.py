@@ -1,4 +1,4 @@
-"""What the pipeline knows of the application: read by Erlang out of `rebar.config`, `rebar.lock` and `*.app.src`."""
+"""What the pipeline knows of the application: what rebar3 itself says of it."""
 
 import dataclasses
 import json
@@ -6,37 +6,32 @@ from typing import Any, Self
 
 from pipeline.errors import InputError
 
-#: Plugins for developers, which no release needs: dropped, so that a build does not fetch them.
-#: Any other plugin stays (a port compiler or a code generator is part of the build).
-DEVELOPMENT_PLUGINS = (
-    "covertool",
-    "coveralls",
-    "erlfmt",
-    "rebar3_appup_plugin",
-    "rebar3_auto",
-    "rebar3_bench",
-    "rebar3_depup",
-    "rebar3_edoc_extensions",
-    "rebar3_ex_doc",
-    "rebar3_format",
-    "rebar3_hank",
-    "rebar3_hex",
-    "rebar3_lint",
-    "rebar3_proper",
-    "rebar3_sheldon",
-    "rebar_covertool",
-)
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class OwnApplication:
-    """An application of the project that the release needs."""
+    """An application of the project."""
 
     name: str
     dir: str
+    #: Path of its `.app.src`, `.app.src.script` or `.app`.
+    app_file: str
     vsn: str
     #: Applications of the project that it needs itself, directly.
     needs: tuple[str, ...]
+    #: Whether a command, a file or a script gives its version.
+    computed: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A `sys.config` or a `vm.args` of the project, as relx chooses it."""
+
+    #: Empty if the project says that the release has none.
+    path: str
+    #: Whether `${VAR:-default}` in it is replaced at start.
+    src: bool
+    #: Whether the project names it; else relx takes it since it lies where it does.
+    named: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,29 +42,40 @@ class Application:
     version: str
     #: In the order of the release.
     release_apps: tuple[str, ...]
-    #: The project's own, each after those that it needs.
+    #: The project's own that the release needs, in the order in which rebar3 compiles them.
     apps: tuple[OwnApplication, ...]
     #: Applications of the project that the release does not need: never compiled.
-    other_apps: tuple[str, ...]
+    other_apps: tuple[OwnApplication, ...]
     locked: tuple[str, ...]
+    #: Dependencies that are asked for, and not in the lock: their versions may change.
+    unlocked: tuple[str, ...]
     checkouts: tuple[str, ...]
     #: Plugins that stay, and whether each has a version.
     plugins: dict[str, bool]
     dropped_plugins: tuple[str, ...]
-    #: Paths that relx names, whether they exist or not.
-    sys_config: str | None
-    vm_args: str | None
-    #: Files that relx copies into the release besides.
-    overlay: tuple[str, ...]
+    sys_config: ConfigFile | None
+    vm_args: ConfigFile | None
+    #: Paths that relx copies into the release besides, in its own notation.
+    relx_files: tuple[str, ...]
     description: str
     licenses: tuple[str, ...]
     links: dict[str, str]
-    #: Generated configurations, by path (`rebar.deps.config`, `apps/x/rebar.config`, …).
+    #: Configurations of the stages, by path: of the project (`rebar.config`), of the release
+    #: (`rebar.release.config`), of applications (`apps/x/rebar.config`).
     configs: dict[str, str]
+    #: What the project asks of its git repository when it is read.
+    asked: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, text: str, configs: dict[str, str]) -> Self:
+    def parse(cls, text: str, asked: str = "") -> Self:
         """Make one of the reader's JSON.
+
+        Parameters
+        ----------
+        text
+            What `pipeline_reader.erl` wrote.
+        asked
+            What was asked of git meanwhile, a command a line.
 
         Raises
         ------
@@ -79,43 +85,66 @@ class Application:
         raw: dict[str, Any] = json.loads(text)
         if "error" in raw:
             raise InputError(raw["error"])
-        apps = tuple(
-            OwnApplication(app["name"], app["dir"], app["vsn"], tuple(app["needs"])) for app in raw.pop("apps")
-        )
         return cls(
-            apps=apps,
-            configs=configs,
+            apps=tuple(_own(app) for app in raw.pop("apps")),
+            other_apps=tuple(_own(app) for app in raw.pop("other_apps")),
             plugins={plugin["name"]: plugin["pinned"] for plugin in raw.pop("plugins")},
             links={link["name"]: link["url"] for link in raw.pop("links")},
-            **{key: _frozen(value) for key, value in raw.items()},
+            sys_config=_config_file(raw.pop("sys_config")),
+            vm_args=_config_file(raw.pop("vm_args")),
+            asked=tuple(dict.fromkeys(asked.splitlines())),
+            **_frozen(raw),
         )
 
-    def closure(self, app: OwnApplication) -> tuple[str, ...]:
-        """Return the project's applications that `app` needs, directly or not, in dependency order."""
-        needed: set[str] = set(app.needs)
-        for other in reversed(self.apps):
-            if other.name in needed:
-                needed.update(other.needs)
-        return tuple(other.name for other in self.apps if other.name in needed)
+    @property
+    def asks_git(self) -> bool:
+        """Whether compiling asks git too: for a version that is none yet in the sources."""
+        return bool(self.asked) and any(app.computed for app in self.apps)
+
+    @property
+    def one_stage(self) -> str:
+        """Why everything is compiled in one stage; empty if each application has one of its own."""
+        if len(self.apps) < 2:  # noqa: PLR2004 # one
+            return "there is one application"
+        if any(app.dir == "." for app in self.apps):
+            return "the project's root is an application beside others"
+        return ""
 
     def summary(self) -> str:
         """Return what was read, for people."""
+        ways = f"in one stage: {self.one_stage}" if self.one_stage else "each application in a stage of its own"
         rows = {
             "release": f"{self.name} {self.version}",
             "applications": ", ".join(f"{app.name} {app.vsn}" for app in self.apps),
-            "not in the release": ", ".join(self.other_apps),
+            "compiled": ways,
+            "not in the release": ", ".join(app.name for app in self.other_apps),
             "locked": ", ".join(self.locked),
+            "not locked": ", ".join(f"{name} (another version may come)" for name in self.unlocked),
             "checkouts": ", ".join(self.checkouts),
             "plugins kept": ", ".join(
                 name if pinned else f"{name} (no version: fetched anew)" for name, pinned in self.plugins.items()
             ),
             "plugins dropped": ", ".join(self.dropped_plugins),
-            "sys.config": self.sys_config or "made by the pipeline",
-            "vm.args": self.vm_args or "made by the pipeline",
+            "sys.config": _origin(self.sys_config),
+            "vm.args": _origin(self.vm_args),
         }
         width = max(map(len, rows))
         return "\n".join(f"{key:<{width}}  {value or '-'}" for key, value in rows.items())
 
 
-def _frozen(value: Any) -> Any:  # noqa: ANN401 # JSON
-    return tuple(value) if isinstance(value, list) else value
+def _frozen(raw: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+
+
+def _own(raw: dict[str, Any]) -> OwnApplication:
+    return OwnApplication(**{**raw, "needs": tuple(raw["needs"])})
+
+
+def _config_file(raw: dict[str, Any] | None) -> ConfigFile | None:
+    return ConfigFile(**raw) if raw else None
+
+
+def _origin(file: ConfigFile | None) -> str:
+    if file is None:
+        return "made by the pipeline"
+    return file.path or "none, as rebar.config says"

@@ -6,6 +6,7 @@ import dagger
 from dagger import dag
 
 from pipeline.project.images import Images
+from pipeline.scripts import script
 
 BUILD = "/build"
 
@@ -18,6 +19,10 @@ class Project:
     images: Images
     #: Which pair of the table builds and carries the release.
     flavor: str = "alpine"
+    #: The profile of rebar3 that the release is built under.
+    profile: str = "prod"
+    #: The git folder of the checkout, for what asks it.
+    git: dagger.Directory | None = None
     release: str = ""
     release_version: str = ""
     apps: tuple[str, ...] = ()
@@ -26,6 +31,7 @@ class Project:
     vm_args: dagger.File | None = None
     hex_mirror: str = ""
     hex_mirror_key: dagger.File | None = None
+    hex_key: dagger.Secret | None = None
     git_config: dagger.File | None = None
     mirror: dagger.Service | None = None
     health_url: str = ""
@@ -52,6 +58,19 @@ class Project:
     def repository_of(self, release: str) -> str:
         """Return the repository of a release's image."""
         return self.repository or f"ghcr.io/banyan-platform/{release}"
+
+
+def asking(container: dagger.Container, git: dagger.Directory | None) -> dagger.Container:
+    """Note in `/pipeline/asked` what a command asks of the project's own repository, and let that repository answer."""
+    container = container.with_new_file("/pipeline/bin/git", script("project/resources/git.sh"), permissions=0o755)
+    container = container.with_env_variable("PATH", "/pipeline/bin:${PATH}", expand=True)
+    if git:
+        # git refuses a repository that belongs to somebody else, which the files of an upload do.
+        settings = {"COUNT": "1", "KEY_0": "safe.directory", "VALUE_0": "*"}
+        for name, value in settings.items():
+            container = container.with_env_variable(f"GIT_CONFIG_{name}", value)
+        container = container.with_directory(f"{BUILD}/.git", git)
+    return container
 
 
 def builder(project: Project) -> dagger.Container:

@@ -1,52 +1,91 @@
-"""Reads the project in its own builder: Erlang parses Erlang."""
+"""Asks rebar3, in the project's own builder, what it knows of the project."""
 
+import dataclasses
 import json
 
-from pipeline.errors import guard
-from pipeline.project.application import DEVELOPMENT_PLUGINS, Application
-from pipeline.project.project import Project, builder
+import dagger
+
+from pipeline.errors import InputError, guard
+from pipeline.project.application import Application
+from pipeline.project.project import BUILD, Project, asking, builder
 from pipeline.scripts import script
 
-#: What the reader needs to see: its key changes with the project's shape, not with its code.
-_SHAPE = [
-    "rebar.config",
-    "rebar.config.script",
-    "rebar.lock",
-    "**/rebar.config",
-    "**/rebar.config.script",
-    "**/src/*.app.src",
-    "**/src/*.app.src.script",
-]
+#: What rebar3 must see to tell the shape of most projects: the key changes with that, not with the code.
+_SHAPE = ["rebar.config", "rebar.lock", "relx.config", "**/rebar.config", "**/*.app.src", "**/ebin/*.app", "**/mix.exs"]
+#: Their being there counts, not what is in them.
+_FOUND_BY_RELX = {f"config/{name}{src}" for name in ("sys.config", "vm.args") for src in ("", ".src")}
+_PLUGIN = f"{BUILD}/_checkouts/pipeline_reader"
+_PLUGIN_APP = (
+    '{application, pipeline_reader, [{description, "reader"}, {vsn, "1"}, {registered, []}, '
+    "{applications, [kernel, stdlib]}]}.\n"
+)
+_OUT = "/out"
 
 
 async def read(project: Project) -> Application:
-    """Read the project: Erlang parses Erlang.
+    """Ask rebar3 what it knows of the project.
+
+    Most projects tell it by their configuration alone. Where a script, a command or a file has its say, rebar3 sees
+    the whole source, and git answers if its folder was given.
 
     Raises
     ------
     InputError
-        If there is no release to build in it, or files disagree.
+        If there is no release to build in it, files disagree, or git is asked and is not there.
     """
-    shape = project.source.filter(include=_SHAPE)
+    if project.git and "HEAD" not in await project.git.entries():
+        raise InputError("--git: no git folder (there is no HEAD in it); give the checkout's own, --git=.git")
+    source = project.source
     if project.rebar_config:
-        shape = shape.with_file("rebar.config", project.rebar_config).without_file("rebar.config.script")
-    options = {
-        "--release": project.release,
-        "--release-version": project.release_version,
-        "--apps": ",".join(project.apps),
-        "--development-plugins": ",".join(DEVELOPMENT_PLUGINS),
+        source = source.with_file("rebar.config", project.rebar_config).without_file("rebar.config.script")
+    project = dataclasses.replace(project, source=source)
+    if not await source.glob("rebar.config*"):
+        raise InputError("rebar.config: not found; --source must be the root of a rebar3 project")
+    if not await source.glob("**/*.script"):
+        text, asked = await _ask(project, await _shape(source), whole=False)
+        if "again" not in json.loads(text):
+            return Application.parse(text, asked)
+    text, asked = await _ask(project, source, whole=True)
+    if asked and not project.git:
+        raise InputError(
+            f"rebar.config, its script, or an application's version asks git ({asked.splitlines()[0]}), and sources "
+            "come without their repository; give the checkout's git folder with --git=.git"
+        )
+    return Application.parse(text, asked)
+
+
+async def _shape(source: dagger.Directory) -> dagger.Directory:
+    shape = source.filter(include=_SHAPE)
+    for name in sorted(_FOUND_BY_RELX & set(await source.glob("config/*"))):
+        shape = shape.with_new_file(name, "")
+    return shape
+
+
+async def _ask(project: Project, source: dagger.Directory, *, whole: bool) -> tuple[str, str]:
+    """Return the answer of `pipeline_reader.erl`, and what was asked of git meanwhile."""
+    settings = {
+        "OUT": f"{_OUT}/project.json",
+        "WHOLE": "yes" if whole else "",
+        "RELEASE": project.release,
+        "RELEASE_VERSION": project.release_version,
+        "APPS": ",".join(project.apps),
+        "SYS_CONFIG": "given" if project.sys_config else "",
+        "VM_ARGS": "given" if project.vm_args else "",
     }
-    arguments = [word for option, value in options.items() if value for word in (option, value)]
-    out = (
-        builder(project)
-        .with_new_file("/pipeline/application.escript", script("project/resources/application.escript"))
-        .with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
-        .with_directory("/source", shape)
-        .with_exec(["escript", "/pipeline/application.escript", "/source", "/out", *arguments])
-        .directory("/out")
+    container = (
+        asking(builder(project).with_directory(BUILD, source), project.git if whole else None)
+        .with_new_file("/pipeline/reader.sh", script("project/resources/reader.sh"))
+        # The project's own files stay as they are: rebar3's global configuration names the plugin.
+        .with_new_file("/root/.config/rebar3/rebar.config", "{plugins, [pipeline_reader]}.\n")
+        .with_new_file(f"{_PLUGIN}/src/pipeline_reader.app.src", _PLUGIN_APP)
+        .with_new_file(f"{_PLUGIN}/src/pipeline_reader.erl", script("project/resources/pipeline_reader.erl"))
+        .with_new_file(f"{_PLUGIN}/src/common.hrl", script("project/resources/common.hrl"))
+        # Plugins of the project are not there yet, and nothing is fetched for them: rebar3 warns and goes on.
+        .with_env_variable("REBAR_OFFLINE", "1")
     )
-    text = await guard(out.file("application.json").contents(), "reading rebar.config")
-    if "error" in json.loads(text):
-        return Application.parse(text, {})
-    names = [name for name in await out.glob("**/*.config") if not name.endswith("/")]
-    return Application.parse(text, {name: await out.file(name).contents() for name in names})
+    for name, value in settings.items():
+        if value:
+            container = container.with_env_variable(f"READER_{name}", value)
+    out = container.with_exec(["sh", "/pipeline/reader.sh", project.profile]).directory(_OUT)
+    text = await guard(out.file("project.json").contents(), "reading the project with rebar3")
+    return text, await out.file("asked").contents()

@@ -1,4 +1,4 @@
-"""Which files of the user's repository the pipeline takes: an allow-list, then the user's `.dockerignore`."""
+"""Which files of the user's repository the pipeline takes: those of git, less what `.dockerignore` excludes."""
 
 import posixpath
 
@@ -6,53 +6,23 @@ import dagger
 
 from pipeline.errors import InputError
 
-#: What a build of a rebar3 release can need; everything else is never uploaded.
-#: Patterns are read in order, the last that matches decides (Dagger's `Ignore`).
+#: Never part of a build: what version control, rebar3 and editors keep beside the sources (Dagger's `Ignore`).
 SOURCE_IGNORE = (
-    "**",
-    "!.dockerignore",
-    "!accept.toml",
-    "!erlmcp.toml",
-    "!rebar.config",
-    "!rebar.config.script",
-    "!rebar.lock",
-    "!sys.config*",
-    "!vm.args*",
-    "!_checkouts/**",
-    "!apps/**",
-    "!c_src/**",
-    "!config/**",
-    "!include/**",
-    "!lib/**",
-    "!priv/**",
-    "!rel/**",
-    "!src/**",
-    "!vex/**",
-    # Built, tested, documented or left behind there: never part of a release.
     "**/.git",
-    "**/.rebar3",
+    "**/.hg",
+    "**/.svn",
     "**/_build",
+    "**/.rebar3",
     "**/erl_crash.dump",
     "**/rebar3.crashdump",
-    "**/*.md",
-    "_checkouts/*/doc",
-    "_checkouts/*/test",
-    "apps/*.*",
-    "apps/*/doc",
-    "apps/*/docs",
-    "apps/*/ebin",
-    "apps/*/log",
-    "apps/*/test",
-    "lib/*/doc",
-    "lib/*/ebin",
-    "lib/*/test",
-    # Where the old context had real keys and passwords.
-    "**/.env",
-    "**/.env.*",
-    "config/**/*.env",
-    "config/**/*.key",
-    "config/**/*.pem",
+    "**/.idea",
+    "**/.vscode",
+    "**/.DS_Store",
+    "**/*.swp",
+    "**/*~",
 )
+#: Names of files that often hold keys or passwords: they are told of, not dropped.
+SECRETS = ("**/.env", "**/.env.*", "**/*.key", "**/*.pem", "**/*.p12", "**/.netrc", "**/.erlang.cookie")
 
 
 def parse_dockerignore(text: str) -> list[str]:
@@ -131,9 +101,15 @@ def _class_end(pattern: str, index: int) -> int:
 
 
 async def filtered(source: dagger.Directory) -> dagger.Directory:
-    """Return the source without what its `.dockerignore` excludes."""
+    """Return the source as git sees it, without what its `.gitignore` files and its `.dockerignore` exclude."""
+    seen = source.filter(gitignore=True)
     if ".dockerignore" not in await source.entries():
-        return source
+        return seen
     patterns = parse_dockerignore(await source.file(".dockerignore").contents())
     # The engine's own reading of an empty list would be the same; an extra node is not needed.
-    return source.filter(exclude=patterns) if patterns else source
+    return seen.filter(exclude=patterns) if patterns else seen
+
+
+async def secrets(source: dagger.Directory) -> list[str]:
+    """Return the paths whose names say that they may hold keys or passwords."""
+    return sorted({path for pattern in SECRETS for path in await source.glob(pattern)})

@@ -5,7 +5,7 @@ import dataclasses
 import dagger
 from dagger import dag
 
-from pipeline.build.dependencies import LIB
+from pipeline.build.dependencies import libraries
 from pipeline.build.release import assembled
 from pipeline.errors import gathered, guard
 from pipeline.image import export
@@ -106,7 +106,7 @@ async def inventory(subject: Subject) -> str:
     """Return what the release is made of: JSON of `inventory.escript`."""
     project, application = subject.project, subject.application
     options = {
-        "--libs": LIB,
+        "--libs": libraries(project),
         "--own": ",".join(app.name for app in application.apps),
         "--checkouts": ",".join(application.checkouts),
     }

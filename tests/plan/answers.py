@@ -22,28 +22,35 @@ DATA = Path(__file__).parents[1] / "unit" / "data"
 NOW = dt.datetime.now(dt.UTC)
 #: The digest that an image without one is found to have.
 FOUND_DIGEST = "sha256:" + "d" * 64
-CONFIGS = {"rebar.deps.config": "deps.", "rebar.compile.config": "compile.", "rebar.release.config": "release."}
 #: What the reader says of the fixture of these tests.
 READ = {
     "name": "greeter",
     "version": "1.2.0",
     "release_apps": ["core", "web", "alone"],
     "apps": [
-        {"name": "core", "dir": "apps/core", "vsn": "1", "needs": []},
-        {"name": "web", "dir": "apps/web", "vsn": "1", "needs": ["core"]},
-        {"name": "alone", "dir": "apps/alone", "vsn": "1", "needs": []},
+        {
+            "name": name,
+            "dir": f"apps/{name}",
+            "app_file": f"apps/{name}/src/{name}.app.src",
+            "vsn": "1",
+            "needs": needs,
+            "computed": False,
+        }
+        for name, needs in (("core", []), ("web", ["core"]), ("alone", []))
     ],
     "other_apps": [],
     "locked": ["cowboy"],
+    "unlocked": [],
     "checkouts": [],
     "plugins": [],
     "dropped_plugins": [],
     "sys_config": None,
     "vm_args": None,
-    "overlay": [],
+    "relx_files": ["config/motd.txt"],
     "description": "d",
     "licenses": ["Apache-2.0"],
     "links": [],
+    "configs": {"rebar.config": "{deps, [cowboy]}.", "rebar.release.config": "{relx, []}."},
 }
 FILES = {
     "rebar.config": "{deps, []}.",
@@ -59,7 +66,7 @@ FILES = {
 }
 
 
-APPLICATION = Application.parse(json.dumps(READ), CONFIGS)
+APPLICATION = Application.parse(json.dumps(READ))
 
 
 def project(recorder: Recorder, files: dict[str, str] | None = None, **changes: object) -> Project:
@@ -87,11 +94,9 @@ def reads(*names: str) -> Callable[[Chain], bool]:
 
 
 def of_reading(recorder: Recorder, read: dict | None = None) -> None:
-    """Let the reader of the project have read it."""
-    recorder.answer("Directory.glob", list(CONFIGS), when=lambda chain: chain.call.args["pattern"] == "**/*.config")
-    recorder.answer("File.contents", json.dumps(read or READ), when=reads("application.json"))
-    for name, text in CONFIGS.items():
-        recorder.answer("File.contents", text, when=reads(name))
+    """Let rebar3 have read the project; it needed no more than the configuration."""
+    recorder.answer("File.contents", json.dumps(read or READ), when=reads("project.json"))
+    recorder.answer("File.contents", "", when=reads("/out/asked", "asked"))
 
 
 def of_images(recorder: Recorder) -> None:

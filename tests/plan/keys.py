@@ -13,6 +13,7 @@ FILES = ("a/x", "b/y")
 KEYS: list[tuple[Made, bool]] = [
     (lambda d, _: d.filter(include=["a"]), True),
     (lambda d, _: d.filter(include=["**/x"]), True),
+    (lambda d, _: d.filter(gitignore=True).filter(include=["a"]), True),
     (lambda d, _: d.directory("a"), True),
     (lambda d, _: d.filter(include=["a"]).directory("a"), True),
     (lambda d, _: d.filter(exclude=["b"]).filter(include=["a"]), True),

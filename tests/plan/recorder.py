@@ -482,7 +482,11 @@ def _apply(tree: Tree | None, call: Call) -> Tree | None:
         return {}
     if call.type == "Query" and call.field == "file":
         return {args["name"]: (args["contents"], args.get("permissions", 0o644))}
-    if tree is None or args.get("gitignore") or any(needed.tree is None for needed in call.objects()):
+    if (
+        tree is None
+        or (args.get("gitignore") and _has_gitignore(tree))
+        or any(needed.tree is None for needed in call.objects())
+    ):
         return None
     match call.field:
         case "withTimestamps" | "chown":
@@ -515,6 +519,11 @@ def _apply(tree: Tree | None, call: Call) -> Tree | None:
             gone = [_pattern(path.replace("**", "*")) for path in args.get("paths", [at])]
             return {path: file for path, file in tree.items() if not _any_match(gone, path)}
     return None
+
+
+def _has_gitignore(tree: Tree) -> bool:
+    """Tell whether git's own rules have a say, which only an engine knows."""
+    return any(posixpath.basename(path) == ".gitignore" for path in tree)
 
 
 def _on_disk(path: pathlib.Path) -> Tree:

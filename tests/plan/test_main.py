@@ -87,7 +87,7 @@ def tool_runs(recorder: Recorder) -> list[str]:
 async def test_application_reads_and_compiles_nothing(recorder: Recorder) -> None:
     said = await erlmcp(recorder).application()
     assert said.splitlines()[0].split() == ["release", "greeter", "1.2.0"]
-    assert [words(chain)[1] for chain in recorder.execs()] == ["/pipeline/application.escript"]
+    assert [words(chain)[1] for chain in recorder.execs()] == ["/pipeline/reader.sh"]
 
 
 async def test_images_shows_what_the_arguments_replace(recorder: Recorder) -> None:
@@ -107,8 +107,8 @@ async def test_a_reference_that_is_none_is_named_by_its_argument(recorder: Recor
 async def test_each_stage_stops_where_it_ends(recorder: Recorder) -> None:
     module = erlmcp(recorder)
     for stage, last, label in (
-        (module.deps, "--deps_only", "deps"),
-        (module.compile, "/pipeline/compile.sh", "compile"),
+        (module.deps, "/pipeline/fetch.sh", "deps"),
+        (module.compile, "compile", "compile"),
         (module.release, "release", "release"),
     ):
         container = await stage()

@@ -511,6 +511,7 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
     provenance = await provenance_of(made, Origin("https://ci", "7"), source="https://example.org/erlmcp")
     assert dict(provenance.parameters) == {
         "flavor": "debian",
+        "profile": "prod",
         "release": "erlmcp",
         "apps": ["core", "web"],
         "platforms": ["linux/amd64"],

@@ -1,11 +1,12 @@
 """What the stages ask the engine for: their order, their keys, what is pinned, where secrets would go."""
 
 import dataclasses
+import json
 
 import answers
 import dagger
 import pytest
-from answers import APPLICATION, FILES, execs, project
+from answers import APPLICATION, FILES, READ, execs, project, words
 from recorder import Chain, Recorder, exec_error
 
 from pipeline.build.configuration import check_cookie
@@ -15,6 +16,7 @@ from pipeline.errors import BuildError, InputError
 from pipeline.image.distribution import check_distributions
 from pipeline.image.labels import labels
 from pipeline.image.runtime import metadata, runtime
+from pipeline.project.application import Application
 from pipeline.project.project import Project
 from pipeline.project.reader import read
 
@@ -30,62 +32,121 @@ async def recorder(recorder: Recorder) -> Recorder:
 async def keys(recorder: Recorder, made: Project) -> dict[str, str]:
     """Build the release; return the key of each stage's command."""
     await assembled(made, APPLICATION)
+    runs = {" ".join(chain.call.args["args"][1:]): chain.content_key for chain in recorder.execs()}
     stages = {
-        "deps": "--deps_only",
-        "core": "apps/core",
-        "web": "apps/web",
-        "alone": "apps/alone",
-        "release": "release",
+        "deps": "/pipeline/fetch.sh prod",
+        "core": "/pipeline/rebar3.sh prod apps/core compile",
+        "web": "/pipeline/rebar3.sh prod apps/web compile",
+        "alone": "/pipeline/rebar3.sh prod apps/alone compile",
+        "release": "/pipeline/rebar3.sh prod  release --relname greeter",
     }
-    found = {}
-    for stage, word in stages.items():
-        chains = [
-            chain
-            for chain in recorder.execs()
-            if word in chain.call.args["args"] and (stage in ("deps", "release") or chain.call.args["args"][3] == word)
-        ]
-        found[stage] = chains[-1].content_key
-    return found
+    return {stage: runs[command] for stage, command in stages.items()}
 
 
 @pytest.mark.parametrize(
     ("path", "changed"),
     [
-        ("apps/core/src/core.erl", {"core", "web", "release"}),
-        ("apps/web/src/web.erl", {"web", "release"}),
+        # A stage is the one before and the files of one application.
+        ("apps/core/src/core.erl", {"core", "web", "alone", "release"}),
+        ("apps/web/src/web.erl", {"web", "alone", "release"}),
         ("apps/alone/src/alone.erl", {"alone", "release"}),
         # Siblings include headers without naming each other: a header is everybody's.
         ("include/greeter.hrl", {"core", "web", "alone", "release"}),
+        ("apps/core/include/core.hrl", {"core", "web", "alone", "release"}),
         ("rebar.lock", {"deps", "core", "web", "alone", "release"}),
+        # What only relx copies, and what people read, compiles nothing.
+        ("config/motd.txt", {"release"}),
+        ("README.md", {"release"}),
+        ("apps/core/test/core_SUITE.erl", {"release"}),
+        # Anything else may be a hook's.
+        ("scripts/generate.sh", {"core", "web", "alone", "release"}),
     ],
 )
 async def test_an_edit_reruns_what_depends_on_it_alone(path: str, changed: set[str], anyio_backend: str) -> None:  # noqa: ARG001 # as above
+    files = {**FILES, path: FILES.get(path, "")}
     async with Recorder() as before:
-        first = await keys(before, project(before))
+        first = await keys(before, project(before, files))
     async with Recorder() as after:
-        second = await keys(after, project(after, {**FILES, path: FILES[path] + " "}))
+        second = await keys(after, project(after, {**files, path: files[path] + " "}))
     assert {stage for stage in first if first[stage] != second[stage]} == changed
 
 
 async def test_the_reader_sees_the_projects_shape_and_not_its_code(recorder: Recorder) -> None:
     answers.of_reading(recorder)
-    await read(project(recorder, release="greeter", apps=("core", "web:load")))
-    [reader] = execs(recorder, "application.escript")
-    words = reader.call.args["args"]
-    assert words[words.index("--apps") + 1] == "core,web:load"
-    assert words[words.index("--release") + 1] == "greeter"
-    [source] = [call.args["source"] for call in reader.calls("withDirectory") if call.args["path"] == "/source"]
-    assert not [name for name in source.tree if name.endswith(".erl")]
+    await read(project(recorder, release="greeter", apps=("core", "web:load"), profile="docker"))
+    [reader] = execs(recorder, "/pipeline/reader.sh")
+    assert reader.call.args["args"][2] == "docker"
+    variables = {call.args["name"]: call.args["value"] for call in reader.calls("withEnvVariable")}
+    assert (variables["READER_APPS"], variables["READER_RELEASE"]) == ("core,web:load", "greeter")
+    # Nothing is fetched to read a project.
+    assert variables["REBAR_OFFLINE"] == "1"
+    assert "READER_WHOLE" not in variables
+    assert not [name for name in seen(reader) if name.endswith(".erl")]
+
+
+def seen(reader: Chain) -> dict[str, object]:
+    """Return the files of the project that a reader sees."""
+    [source] = [call.args["source"] for call in reader.calls("withDirectory") if call.args["path"] == "/build"]
+    return source.tree
+
+
+async def test_where_relx_would_find_a_configuration_its_content_is_not_in_the_key(recorder: Recorder) -> None:
+    answers.of_reading(recorder)
+    await read(project(recorder, {**FILES, "config/vm.args": "-name a@b", "config/other": ""}))
+    [reader] = execs(recorder, "/pipeline/reader.sh")
+    assert seen(reader)["config/vm.args"][0] == ""
+    assert "config/other" not in seen(reader)
+
+
+async def test_where_a_script_has_its_say_rebar3_sees_all_and_git_answers(recorder: Recorder) -> None:
+    answers.of_reading(recorder)
+    git = recorder.host_directory({"HEAD": "ref: refs/heads/main", "packed-refs": ""})
+    await read(project(recorder, {**FILES, "rebar.config.script": "CONFIG.", "VERSION": "1"}, git=git))
+    [reader] = execs(recorder, "/pipeline/reader.sh")
+    assert {"VERSION", "apps/web/src/web.erl"} <= seen(reader).keys()
+    assert [call for call in reader.calls("withDirectory") if call.args["path"] == "/build/.git"]
+
+
+async def test_a_version_that_a_command_gives_is_read_from_the_whole_source(recorder: Recorder) -> None:
+    answers.of_reading(recorder)
+    recorder.answer(
+        "File.contents",
+        '{"again": true}',
+        when=lambda chain: (
+            answers.reads("project.json")(chain)
+            and not [call for call in chain.calls("withEnvVariable") if call.args["name"] == "READER_WHOLE"]
+        ),
+    )
+    application = await read(project(recorder))
+    first, second = execs(recorder, "/pipeline/reader.sh")
+    assert "apps/web/src/web.erl" in seen(second).keys() - seen(first).keys()
+    assert application.name == "greeter"
+
+
+async def test_what_asks_git_is_refused_without_its_folder(recorder: Recorder) -> None:
+    answers.of_reading(recorder)
+    recorder.answer("File.contents", "git describe --tags\n", when=answers.reads("asked"))
+    made = project(recorder, {**FILES, "rebar.config.script": "CONFIG."})
+    with pytest.raises(InputError, match=r"asks git \(git describe --tags\).*--git=\.git"):
+        await read(made)
+
+
+async def test_a_git_folder_that_is_none_is_refused_before_anything_is_run(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match=r"^--git: no git folder"):
+        await read(project(recorder, git=recorder.host_directory({"README.md": ""})))
+    assert not recorder.execs()
 
 
 async def test_a_refusal_of_the_reader_is_the_users_message(recorder: Recorder) -> None:
-    recorder.answer(
-        "File.contents",
-        '{"error": "rebar.config: not found"}',
-        when=lambda chain: bool(chain.find("file", path="application.json")),
-    )
-    with pytest.raises(InputError, match=r"^rebar\.config: not found$"):
+    answers.of_reading(recorder, {"error": "rebar.config: several releases"})
+    with pytest.raises(InputError, match=r"^rebar\.config: several releases$"):
         await read(project(recorder))
+
+
+async def test_a_folder_that_is_no_project_is_told_at_once(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match=r"^rebar\.config: not found"):
+        await read(project(recorder, {"mix.exs": ""}))
+    assert not recorder.execs()
 
 
 async def test_every_image_that_is_pulled_is_pinned(recorder: Recorder) -> None:
@@ -156,25 +217,63 @@ async def test_other_distributions_for_builder_and_runtime_are_refused(recorder:
         await check_distributions(made)
 
 
-async def test_a_failing_compiler_speaks_for_itself(recorder: Recorder) -> None:
+async def test_a_stage_that_fails_is_followed_by_one_that_sees_all_and_speaks_for_itself(recorder: Recorder) -> None:
     recorder.answer(
         "Container.withExec",
         exec_error(1, "===> Compiling apps/web/src/web.erl failed\nweb.erl:3:1: syntax error"),
-        when=lambda chain: "apps/web" in chain.call.args["args"][3:4],
+        when=lambda chain: "compile" in words(chain) and "apps/web" in words(chain)[3],
     )
     with pytest.raises(BuildError) as caught:
         await assembled(project(recorder), APPLICATION)
-    assert str(caught.value).splitlines() == [
-        "apps/web: compiling web failed:",
-        "===> Compiling apps/web/src/web.erl failed",
-        "web.erl:3:1: syntax error",
+    assert "web.erl:3:1: syntax error" in str(caught.value)
+    folders = [words(chain)[3] for chain in recorder.execs() if "compile" in words(chain)]
+    assert folders[-1] == "apps/core:apps/web:apps/alone"
+
+
+async def test_what_the_growing_tree_cannot_model_is_compiled_at_once(recorder: Recorder) -> None:
+    recorder.answer(
+        "Container.withExec",
+        exec_error(1, "behaviour web undefined"),
+        when=lambda chain: words(chain)[3:4] == ["apps/core"],
+    )
+    container = await assembled(project(recorder, {**FILES, "README.md": ""}), APPLICATION)
+    await container.sync()
+    compiled = next(chain for chain in recorder.plan[-1].steps() if chain.call.field == "withExec")
+    assert words(compiled)[3] == "apps/core:apps/web:apps/alone"
+
+
+async def test_an_application_that_nobody_needs_is_not_seen_by_rebar3(recorder: Recorder) -> None:
+    other = {**READ["apps"][2], "name": "broken", "dir": "apps/broken", "app_file": "apps/broken/src/broken.app.src"}
+    application = Application.parse(json.dumps({**READ, "other_apps": [other]}))
+    files = {**FILES, "apps/broken/src/broken.app.src": "", "apps/broken/src/broken.erl": ""}
+    container = await assembled(project(recorder, files), application)
+    await container.sync()
+    sources = [
+        call.args["source"] for call in recorder.plan[-1].calls("withDirectory") if call.args["path"] == "/build"
     ]
+    assert sources
+    assert not [name for source in sources for name in source.tree if "broken" in name]
+
+
+async def test_compiling_that_asks_git_gets_it_or_is_refused(recorder: Recorder) -> None:
+    recorder.answer(
+        "Container.withExec",
+        exec_error(1, "===> git was asked, and its folder is not there: git rev-parse HEAD"),
+        when=lambda chain: (
+            "compile" in words(chain)
+            and not [call for call in chain.calls("withDirectory") if call.args["path"] == "/build/.git"]
+        ),
+    )
+    with pytest.raises(InputError, match=r"compiling asks git \(git rev-parse HEAD\).*--git=\.git"):
+        await assembled(project(recorder), APPLICATION)
+    git = recorder.host_directory({"HEAD": "ref: refs/heads/main"})
+    await assembled(project(recorder, git=git), APPLICATION)
 
 
 async def test_mirrors_reach_the_fetching_and_nothing_after_it(recorder: Recorder) -> None:
     made = project(recorder, hex_mirror="https://hex.example.org")
     await assembled(made, APPLICATION)
-    [fetch] = execs(recorder, "--deps_only")
+    [fetch] = execs(recorder, "/pipeline/fetch.sh")
     assert [call.args["value"] for call in fetch.calls("withEnvVariable") if call.args["name"] == "HEX_CDN"] == [
         made.hex_mirror
     ]
@@ -221,7 +320,7 @@ async def test_licences_become_one_expression(recorder: Recorder, licenses: tupl
 
 async def test_two_builds_at_a_time_do_not_write_into_one_cache(recorder: Recorder) -> None:
     await fetched(project(recorder), APPLICATION)
-    [fetch] = execs(recorder, "--deps_only")
+    [fetch] = execs(recorder, "/pipeline/fetch.sh")
     [cache] = fetch.calls("withMountedCache")
     assert (cache.args["path"], cache.args["sharing"]) == ("/root/.cache/rebar3", "LOCKED")
 
@@ -231,8 +330,7 @@ async def test_a_given_configuration_takes_the_place_of_the_projects_and_of_its_
     files = {**FILES, "rebar.config.script": "CONFIG.", "apps/web/rebar.config.script": "CONFIG."}
     given = dagger.dag.directory().with_new_file("mine", "{deps, [given]}.").file("mine")
     await read(project(recorder, files, rebar_config=given))
-    [reader] = execs(recorder, "application.escript")
-    [source] = [call.args["source"] for call in reader.calls("withDirectory") if call.args["path"] == "/source"]
-    assert source.tree["rebar.config"][0] == "{deps, [given]}."
+    [reader] = execs(recorder, "/pipeline/reader.sh")
+    assert seen(reader)["rebar.config"][0] == "{deps, [given]}."
     # That of an application is its own.
-    assert [name for name in source.tree if name.endswith(".script")] == ["apps/web/rebar.config.script"]
+    assert [name for name in seen(reader) if name.endswith(".script")] == ["apps/web/rebar.config.script"]

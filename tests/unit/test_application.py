@@ -10,40 +10,52 @@ RAW = {
     "version": "1.2.0",
     "release_apps": ["web", "sasl"],
     "apps": [
-        {"name": "base", "dir": "apps/base", "vsn": "1", "needs": []},
-        {"name": "core", "dir": "apps/core", "vsn": "1", "needs": ["base"]},
-        {"name": "other", "dir": "apps/other", "vsn": "1", "needs": []},
-        {"name": "web", "dir": "apps/web", "vsn": "1", "needs": ["core"]},
+        {"name": name, "dir": f"apps/{name}", "app_file": f"apps/{name}/src/{name}.app.src", "vsn": "1", "needs": needs}
+        for name, needs in (("base", []), ("web", ["base"]))
     ],
-    "other_apps": ["broken"],
+    "other_apps": [
+        {"name": "broken", "dir": "apps/broken", "app_file": "apps/broken/src/broken.app.src", "vsn": "", "needs": []}
+    ],
     "locked": ["cowboy"],
+    "unlocked": ["tiny"],
     "checkouts": [],
     "plugins": [{"name": "pc", "pinned": True}, {"name": "gpb", "pinned": False}],
     "dropped_plugins": ["rebar3_hex"],
     "sys_config": None,
-    "vm_args": "vm.args",
-    "overlay": [],
+    "vm_args": {"path": "vm.args", "src": False, "named": True},
+    "relx_files": [],
     "description": "d",
     "licenses": ["Apache-2.0"],
     "links": [{"name": "GitHub", "url": "https://github.com/x/y"}],
+    "configs": {"rebar.config": "", "rebar.release.config": ""},
 }
-
-
-def test_what_an_application_needs_indirectly_comes_in_order() -> None:
-    application = Application.parse(json.dumps(RAW), {})
-    web = application.apps[-1]
-    assert application.closure(web) == ("base", "core")
-    assert application.closure(application.apps[0]) == ()
 
 
 def test_the_readers_refusal_is_the_users_message() -> None:
     with pytest.raises(InputError, match=r"^rebar\.config: not found$"):
-        Application.parse('{"error": "rebar.config: not found"}', {})
+        Application.parse('{"error": "rebar.config: not found"}')
 
 
 def test_the_summary_names_what_is_kept_and_dropped() -> None:
-    lines = Application.parse(json.dumps(RAW), {}).summary().splitlines()
+    lines = Application.parse(json.dumps(RAW)).summary().splitlines()
     assert "release             greeter 1.2.0" in lines
     assert "not in the release  broken" in lines
+    assert "compiled            each application in a stage of its own" in lines
+    assert "not locked          tiny (another version may come)" in lines
+    assert "sys.config          made by the pipeline" in lines
     assert "plugins kept        pc, gpb (no version: fetched anew)" in lines
     assert "plugins dropped     rebar3_hex" in lines
+
+
+def test_a_root_application_beside_others_is_compiled_with_them() -> None:
+    root = {**RAW["apps"][0], "dir": ".", "app_file": "src/base.app.src"}
+    application = Application.parse(json.dumps({**RAW, "apps": [root, RAW["apps"][1]]}))
+    assert "in one stage: the project's root is an application beside others" in application.summary()
+
+
+def test_git_is_asked_where_a_version_is_computed_alone() -> None:
+    computed = {**RAW["apps"][0], "computed": True}
+    asked = "git describe\ngit describe\n"
+    assert Application.parse(json.dumps({**RAW, "apps": [computed]}), asked).asks_git
+    assert not Application.parse(json.dumps(RAW), asked).asks_git
+    assert Application.parse(json.dumps(RAW), asked).asked == ("git describe",)

@@ -1,15 +1,16 @@
 #!/bin/sh
 # Takes the release of rebar3, removes what never runs, and sorts the rest by how often it changes:
 # /layers/erts (ERTS and OTP), /layers/dependencies, /layers/applications. The whole stays at /opt/NAME.
-# Usage: layers.sh TIME NAME [OWN_APPLICATION...]
+# Usage: layers.sh TIME NAME LIBRARIES [OWN_APPLICATION...]
+#   LIBRARIES   the folder of rebar3 with every application that was built, as _build/prod/lib
 set -eu
-time=$1 name=$2
-shift 2
+time=$1 name=$2 libraries=$3
+shift 3
 own=" $* "
 root=/opt/$name
 rm -rf "$root" /layers
 mkdir -p /opt
-mv "_build/prod/rel/$name" "$root"
+mv "${libraries%/lib}/rel/$name" "$root"
 
 find "$root" -type l ! -exec test -e {} \; -print | sed 's/^/===> dangling link: /' | grep . && exit 1
 # Build tools, sources and manuals: nothing of it runs. escript stays, the start script's nodetool needs it.
@@ -37,10 +38,17 @@ for layer in erts dependencies applications; do
 done
 cp -RPl "$root"/erts-* "/layers/erts$root/"
 for app in "$root"/lib/*; do
-    versioned=$(basename "$app")
+    # The folder is NAME-VERSION, and a version may have hyphens too: the resource file has the name.
+    file=$(find "$app/ebin" -maxdepth 1 -name '*.app' | head -n 1)
+    app_name=$(basename "$file" .app)
     case $own in
-        *" ${versioned%-*} "*) layer=applications ;;
-        *) if [ -d "/build/lib/${versioned%-*}" ]; then layer=dependencies; else layer=erts; fi ;;
+        *" $app_name "*) layer=applications ;;
+        *)
+            layer=erts
+            for built in "$libraries" "${libraries%/lib}/checkouts"; do
+                [ ! -d "$built/$app_name" ] || layer=dependencies
+            done
+            ;;
     esac
     cp -RPl "$app" "/layers/$layer$root/lib/"
 done

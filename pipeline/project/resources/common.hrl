@@ -1,6 +1,8 @@
 %% -*- erlang -*-
 %% What our scripts in Erlang share: options, refusals, JSON (OTP's own json module is there from 27 on only).
 
+-compile({nowarn_unused_function, [{options, 2}]}).
+
 %% "--key value ..." as a map.
 options(["--" ++ Key, Value | Rest], Acc) -> options(Rest, Acc#{Key => Value});
 options([], Acc) -> Acc.

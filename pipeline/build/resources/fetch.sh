@@ -1,0 +1,47 @@
+#!/bin/sh
+# Fetches and compiles the dependencies and the plugins of the project in the working folder. What later stages need
+# of it goes to /fetched: _build, and the index of each Hex repository, without which rebar3 does not know a package
+# that is there.
+# Usage: fetch.sh PROFILE
+# Secrets come as files: /run/hex-mirror.pem (public key of a repository), /run/hex.key (of private repositories).
+set -eu
+profile=$1
+config=/root/.config/rebar3 cache=/root/.cache/rebar3/hex
+mkdir -p "$config" /fetched/hex
+if [ -f /run/hex-mirror.pem ]; then
+    # rebar3 takes the key of a repository that signs with its own from its global configuration only.
+    printf '{hex, [{repos, [#{name => <<"hexpm">>, repo_public_key => <<"\n%s\n">>}]}]}.\n' \
+        "$(cat /run/hex-mirror.pem)" >"$config/rebar.config"
+fi
+if [ -f /run/hex.key ]; then
+    # Of each private repository that rebar.config names; the folder is a tmpfs.
+    key=$(cat /run/hex.key)
+    case $key in
+        *[!A-Za-z0-9_.-]* | '') echo "===> --hex-key: not the key of a Hex user or organisation" >&2; exit 1 ;;
+    esac
+    {
+        echo '%% coding: utf-8'
+        echo '#{'
+        separator=''
+        while read -r name; do
+            printf '%s<<"%s">> => #{auth_key => <<"%s">>, repo_key => <<"%s">>}' "$separator" "$name" "$key" "$key"
+            separator=,
+        done </pipeline/repositories
+        echo '}.'
+    } >"$config/hex.config"
+fi
+rebar3 as "$profile" compile --deps_only
+for index in "$cache"/*/packages.idx; do
+    [ -f "$index" ] || continue
+    repository=$(basename "$(dirname "$index")")
+    mkdir -p "/fetched/hex/$repository"
+    cp "$index" "/fetched/hex/$repository/"
+done
+# Which repository each package came from: NAME-VERSION.tar lies in that one's folder.
+for tarball in "$cache"/*/packages/*.tar; do
+    [ -f "$tarball" ] || continue
+    repository=$(basename "$(dirname "$(dirname "$tarball")")")
+    echo "$(basename "$tarball" .tar) $repository"
+done >/fetched/packages
+[ -d _build ] || mkdir _build
+mv _build /fetched/_build

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Runs a command of rebar3 in the working folder, which has the project as far as this stage needs it.
+# Usage: rebar3.sh PROFILE FOLDERS COMMAND...
+#   FOLDERS   those of the applications that are compiled here, parted by colons
+set -eu
+profile=$1 folders=$2
+shift 2
+# A link that leads out would bring in what lies there in the builder.
+find . \( -path ./_build -o -path ./.git \) -prune -o -type l -print | while read -r link; do
+    case $(readlink -m "$link") in
+        "$PWD" | "$PWD"/*) ;;
+        *)
+            echo "===> ${link#./}: a link that leads out of the project, to $(readlink "$link");" \
+                "take what it names into the project, or exclude the link in .dockerignore" >&2
+            exit 1
+            ;;
+    esac
+done
+# rebar3 compiles files at the same time; two modules of one name would write one file and destroy each other's.
+IFS=:
+for folder in $folders; do
+    twice=$(find "$folder/src" -name '*.erl' -exec basename {} \; 2>/dev/null | sort | uniq -d | tr '\n' ' ')
+    if [ -n "$twice" ]; then
+        echo "===> Warning: $folder/src has more than one of: $twice(compiled one by one, the last wins)" >&2
+        export ERL_FLAGS="+S 1:1"
+    fi
+done
+unset IFS
+: >/pipeline/asked
+rebar3 as "$profile" "$@"
+if [ -s /pipeline/asked ] && [ ! -e .git ]; then
+    echo "===> git was asked, and its folder is not there: $(head -n 1 /pipeline/asked)" >&2
+    exit 1
+fi

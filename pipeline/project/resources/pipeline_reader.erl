@@ -1,0 +1,505 @@
+%% -*- erlang -*-
+%% A provider of rebar3 that writes, as JSON, what rebar3 knows of the project under the profiles in force:
+%%   {"error": "..."}     what the user must mend
+%%   {"again": true}      it takes more than the configuration to know: a version that a command or a file gives
+%%   {...}                see read/2; `configs` holds the configurations of the stages, by path
+%% It asks rebar3 and relx; nothing of their rules is written here a second time.
+%% Its arguments come in the environment: READER_OUT, READER_WHOLE (the whole source is there), READER_RELEASE,
+%% READER_RELEASE_VERSION, READER_APPS, and READER_SYS_CONFIG and READER_VM_ARGS if others than the project's are given.
+-module(pipeline_reader).
+-export([init/1, do/1, format_error/1]).
+-include("common.hrl").
+
+%% Plugins for developers, which no release needs, each with the providers or namespaces that a hook may name.
+%% Any other plugin stays: a port compiler or a code generator is part of the build.
+-define(DEVELOPMENT_PLUGINS,
+        [{covertool, [covertool]}, {coveralls, [coveralls]}, {erlfmt, [fmt]}, {rebar3_appup_plugin, [appup]},
+         {rebar3_auto, [auto]}, {rebar3_bench, [bench]}, {rebar3_depup, ['update-deps']},
+         {rebar3_edoc_extensions, [edoc]}, {rebar3_ex_doc, [ex_doc]}, {rebar3_format, [format]},
+         {rebar3_hank, [hank]}, {rebar3_hex, [hex]}, {rebar3_lint, [lint]}, {rebar3_proper, [proper]},
+         {rebar3_sheldon, [spellcheck]}, {rebar_covertool, [covertool]}]).
+
+%% What a release for an image must have, whatever the project says for its developers. relx reads its terms in order,
+%% the last one counts.
+-define(FORCED, [{mode, prod}, {dev_mode, false}, {include_erts, true}, {include_src, false}, {debug_info, strip},
+                 {system_libs, true}, {extended_start_script, true}]).
+
+init(State) ->
+    {ok, rebar_state:add_provider(State, providers:create([{name, ?MODULE}, {module, ?MODULE}, {bare, true},
+                                                           {deps, [app_discovery]}, {example, "rebar3 pipeline_reader"},
+                                                           {short_desc, "Write what rebar3 knows"}, {desc, ""},
+                                                           {opts, []}]))}.
+
+do(State) ->
+    Result = try read(State)
+             catch throw:{input, Message} -> #{error => Message};
+                   throw:again -> #{again => true}
+             end,
+    ok = file:write_file(os:getenv("READER_OUT"), unicode:characters_to_binary([json(Result), $\n])),
+    {ok, State}.
+
+format_error(Reason) -> io_lib:format("~p", [Reason]).
+
+option(Name) ->
+    case os:getenv("READER_" ++ Name) of
+        false -> "";
+        Value -> Value
+    end.
+
+read(State) ->
+    Root = rebar_state:dir(State),
+    Profiles = rebar_state:current_profiles(State),
+    Relx = relx(State, Root),
+    {Name, Version, Terms} = release(Relx),
+    Relx1 = Terms ++ [T || T <- Relx, not is_release(T), key(T) =/= default_release],
+    RelxState = relx_state(Relx1, Name, Version),
+    Goals = goals(RelxState, Name, Version),
+    All = project_apps(State, Root),
+    Own = needed(Goals, All),
+    Configs = [{"", config(Root)} | [{maps:get(dir, A), config(maps:get(path, A))} || A <- Own, maps:get(dir, A) =/= "."]],
+    Locked = [{N, S} || {N, S, _} <- rebar_config:consult_lock_file(filename:join(Root, "rebar.lock"))],
+    Checkouts = checkouts(State),
+    Known = Checkouts ++ [maps:get(name, A) || A <- All],
+    ok = check_lock(Root, asked(Configs, default), Locked, Known),
+    {Dropped, Kept} = plugins(Configs, Profiles),
+    Main = main_app(Name, Own),
+    SysConfig = configuration(RelxState, Root, "sys.config", fun rlx_state:sys_config_src/1, fun rlx_state:sys_config/1),
+    VmArgs = configuration(RelxState, Root, "vm.args", fun rlx_state:vm_args_src/1, fun rlx_state:vm_args/1),
+    #{name => Name,
+      version => bin(Version),
+      release_apps => Goals,
+      apps => [#{name => maps:get(name, A), dir => bin(maps:get(dir, A)), app_file => bin(maps:get(app_file, A)),
+                 vsn => bin(vsn(State, A)), computed => maps:get(computed, A),
+                 needs => [N || N <- maps:get(needs, A), lists:member(N, [maps:get(name, O) || O <- Own])]}
+               || A <- Own],
+      other_apps => [#{name => maps:get(name, A), dir => bin(maps:get(dir, A)), app_file => bin(maps:get(app_file, A)),
+                       vsn => <<>>, computed => false, needs => []} || A <- All, not lists:member(A, Own)],
+      locked => [N || {N, _} <- Locked],
+      unlocked => [bin(N) || N <- lists:usort(lists:append([asked(Configs, P) || P <- Profiles])),
+                             not lists:keymember(bin(N), 1, Locked), not lists:member(list_to_atom(N), Known)],
+      checkouts => Checkouts,
+      plugins => [#{name => plugin_name(P), pinned => is_tuple(P)} || P <- Kept],
+      dropped_plugins => [plugin_name(P) || P <- Dropped],
+      sys_config => SysConfig,
+      vm_args => VmArgs,
+      relx_files => relx_files(Relx1, RelxState, Root),
+      description => text(property(description, Main)),
+      licenses => texts(property(licenses, Main)),
+      links => [#{name => text(N), url => text(U)} || {N, U} <- list(property(links, Main))],
+      configs => maps:from_list(configs(Configs, Dropped, forced(Relx1, State, SysConfig, VmArgs)))}.
+
+%% Options of one release are read after those of all.
+forced(Relx, State, SysConfig, VmArgs) ->
+    Output = {output_dir, filename:join(rebar_dir:base_dir(State), "rel")},
+    Forced = ?FORCED ++ [Output] ++ made(sys_config, "SYS_CONFIG", "sys.config.src", SysConfig)
+             ++ made(vm_args, "VM_ARGS", "vm.args.src", VmArgs),
+    [case is_release(T) andalso is_options(element(tuple_size(T), T)) andalso tuple_size(T) > 3 of
+         true -> setelement(tuple_size(T), T, element(tuple_size(T), T) ++ Forced);
+         false -> T
+     end || T <- Relx] ++ Forced.
+
+%% {release, Id, Applications, Options} and not {release, Id, {erts, V}, Applications}.
+is_options(List) -> is_list(List) andalso lists:all(fun(O) -> is_tuple(O) end, List).
+
+%% A file of ours: one that was given, or a default where the project has none.
+made(Key, Option, File, Found) ->
+    case {option(Option), Found} of
+        {"", #{}} -> [];
+        _ -> [{Key, undefined}, {list_to_atom(atom_to_list(Key) ++ "_src"), "/pipeline/" ++ File}]
+    end.
+
+%% The release ------------------------------------------------------------------------------------
+
+%% As rebar_relx:read_relx_config/2, which is not exported.
+relx(State, Root) ->
+    case rebar_state:get(State, relx, []) of
+        [] ->
+            case file:consult(filename:join(Root, "relx.config")) of
+                {ok, Terms} -> Terms;
+                {error, enoent} -> [];
+                {error, Reason} -> bad("relx.config:~ts", [file_error(Reason)])
+            end;
+        Terms -> Terms
+    end.
+
+is_release(T) -> is_tuple(T) andalso element(1, T) =:= release.
+
+%% The release that is built, its version, and the terms that make it: its own, and those that it extends.
+release(Relx) ->
+    Releases = [T || T <- Relx, is_release(T)],
+    [case is_tuple(element(2, T)) andalso is_atom(element(1, element(2, T))) of
+         true -> ok;
+         false -> bad("rebar.config: the name of a release is an atom, as in {release, {my_app, \"1.0.0\"}, ...}, "
+                      "and not ~0tp", [element(2, T)])
+     end || T <- Releases],
+    Names = lists:usort([release_name(T) || T <- Releases]),
+    Wanted = option("RELEASE"),
+    Default = case lists:keyfind(default_release, 1, Relx) of
+                  false -> undefined;
+                  D -> element(2, D)
+              end,
+    Name = case {Names, Wanted} of
+               {[], _} -> bad("rebar.config: no {release, {Name, Version}, Applications} in its relx, nor in a "
+                              "relx.config; add one, name the profile that has it with --profile, or give another "
+                              "configuration with --rebar-config", []);
+               {_, [_ | _]} ->
+                   case [N || N <- Names, atom_to_list(N) =:= Wanted] of
+                       [N] -> N;
+                       [] -> bad("--release ~ts: rebar.config has ~ts", [Wanted, names(Names)])
+                   end;
+               {[Single], ""} -> Single;
+               {_, ""} ->
+                   case lists:member(Default, Names) of
+                       true -> Default;
+                       false -> bad("rebar.config: several releases (~ts); choose one with --release", [names(Names)])
+                   end
+           end,
+    Terms = [resolved(T, Name) || T <- closure([Name], Releases, [])],
+    Versions = lists:usort([element(2, element(2, T)) || T <- Terms, release_name(T) =:= Name]),
+    case Versions of
+        [Version] -> {Name, Version, Terms};
+        _ -> bad("rebar.config: release ~ts is there in several versions (~ts); leave one",
+                 [Name, lists:join(", ", Versions)])
+    end.
+
+release_name(T) -> element(1, element(2, T)).
+
+names(Names) -> lists:join(", ", [atom_to_list(N) || N <- Names]).
+
+closure([], Releases, Names) -> [T || T <- Releases, lists:member(release_name(T), Names)];
+closure([Name | Rest], Releases, Names) ->
+    Bases = [base(element(2, T)) || T <- Releases, release_name(T) =:= Name],
+    New = [B || B <- Bases, B =/= none, not lists:member(B, [Name | Names])],
+    closure(New ++ Rest, Releases, [Name | Names]).
+
+base({_, _, {extend, {Base, _}}}) -> Base;
+base({_, _, {extend, Base}}) -> Base;
+base(_) -> none.
+
+%% The term of a release with its version as text, and with the applications of --apps.
+resolved(T, Name) ->
+    Apps = case {release_name(T), option("APPS")} of
+               {Name, [_ | _] = Given} -> [app(A) || A <- string:lexemes(Given, ",")];
+               _ -> none
+           end,
+    Id = case element(2, T) of
+             {N, V} -> {N, version(N, V, Name)};
+             %% {extend, Base} is the base of the same version, whatever this release is called afterwards.
+             {N, V, {extend, {B, W}}} -> {N, version(N, V, Name), {extend, {B, version(B, W, Name)}}};
+             {N, V, {extend, B}} -> {N, version(N, V, Name), {extend, {B, version(B, V, none)}}}
+         end,
+    case {setelement(2, T, Id), Apps} of
+        {T1, none} -> T1;
+        {T1, _} when is_tuple(element(3, T1)) -> setelement(4, T1, Apps);
+        {T1, _} -> setelement(3, setelement(2, T1, {element(1, Id), element(2, Id)}), Apps)
+    end.
+
+app(Text) ->
+    case string:split(Text, ":") of
+        [N, Type] -> {list_to_atom(N), list_to_atom(Type)};
+        [N] -> list_to_atom(N)
+    end.
+
+version(Name, Given, Name) ->
+    case option("RELEASE_VERSION") of
+        "" -> version(Given, Name);
+        Version -> Version
+    end;
+version(Name, Given, _) -> version(Given, Name).
+
+version(Given, Name) ->
+    Version = case is_text(Given) andalso not lists:member(Given, ["git", "semver"]) of
+                  true -> Given;
+                  false ->
+                      whole(),
+                      {ok, S} = rlx_config:load({release, {x, Given}, []}, {ok, rlx_state:new()}),
+                      [{x, Resolved}] = maps:keys(rlx_state:configured_releases(S)),
+                      Resolved =:= "0.0.0" andalso not_found(io_lib:format("release ~ts", [Name]), Given, "rebar.config"),
+                      Resolved
+              end,
+    check_version(Version, io_lib:format("rebar.config: release ~ts", [Name]), Given).
+
+%% What relx and rebar3 say when a command or git did not answer.
+not_found(What, Given, File) ->
+    bad("~ts: the version of ~ts is ~0tp, and nothing answered; give the checkout's git folder with --git=.git, "
+        "or the release's version with --release-version", [File, What, Given]).
+
+check_version(Version, Where, Given) ->
+    case re:run(Version, "^[0-9A-Za-z][0-9A-Za-z.+_~-]*$", [unicode]) of
+        {match, _} -> Version;
+        nomatch -> bad("~ts: its version (~0tp) came out as ~0tp, which is none; letters, digits and . + _ ~~ - are",
+                       [Where, Given, Version])
+    end.
+
+%% A version that takes more than the configuration to know.
+whole() ->
+    case option("WHOLE") of
+        "" -> throw(again);
+        _ -> ok
+    end.
+
+%% The state of relx with the options of the release, as relx builds it.
+relx_state(Relx, Name, Version) ->
+    try
+        {ok, State} = rlx_config:to_state([T || T <- Relx, key(T) =/= overlay_vars]),
+        Release = maps:get({Name, Version}, rlx_state:configured_releases(State)),
+        {ok, State1} = lists:foldl(fun rlx_config:load/2, {ok, State}, rlx_release:config(Release)),
+        State1
+    catch error:Reason -> bad("rebar.config: relx refuses it: ~ts", [relx_error(Reason)])
+    end.
+
+relx_error({error, Reason}) -> relx_error(Reason);
+relx_error({Module, Reason}) when is_atom(Module) ->
+    try Module:format_error(Reason)
+    catch error:_ -> io_lib:format("~0tp", [Reason])
+    end;
+relx_error(Reason) -> io_lib:format("~0tp", [Reason]).
+
+goals(RelxState, Name, Version) ->
+    Release = maps:get({Name, Version}, rlx_state:configured_releases(RelxState)),
+    [element(1, G) || G <- rlx_release:goals(Release)].
+
+%% Which file of the project becomes the sys.config or the vm.args: as relx chooses it.
+configuration(RelxState, Root, Name, Src, Plain) ->
+    case {Src(RelxState), Plain(RelxState)} of
+        {Given, _} when is_list(Given) -> file(Given, Root, true, true);
+        {false, Given} when is_list(Given) -> file(Given, Root, false, true);
+        {SrcOff, PlainSet} ->
+            Found = [{File, IsSrc} || {File, IsSrc, On} <- [{"config/" ++ Name ++ ".src", true, SrcOff =/= false},
+                                                           {"config/" ++ Name, false, PlainSet =:= undefined}],
+                                      On, filelib:is_regular(filename:join(Root, File))],
+            case {Found, PlainSet} of
+                {[{File, true} | _], _} when PlainSet =:= undefined; not is_list(PlainSet) ->
+                    file(filename:join(Root, File), Root, true, false);
+                {_, Given} when is_list(Given) -> file(Given, Root, false, true);
+                {[{File, IsSrc} | _], _} -> file(filename:join(Root, File), Root, IsSrc, false);
+                {[], false} -> #{path => <<>>, src => false, named => true};
+                {[], _} -> null
+            end
+    end.
+
+file(Path, Root, IsSrc, Named) -> #{path => bin(relative(Path, Root)), src => IsSrc, named => Named}.
+
+%% Files and folders that the release is made of besides its applications.
+relx_files(Relx, RelxState, Root) ->
+    Overlays = lists:append([E || {overlay, E} <- Relx, is_list(E)]) ++ list(rlx_state:overlay(RelxState)),
+    Files = [element(2, E) || E <- Overlays, is_tuple(E), tuple_size(E) > 2],
+    lists:usort([bin(relative(filename:absname(F, Root), Root)) || F <- Files, is_text(F)]).
+
+relative(Path, Root) ->
+    case string:prefix(filename:flatten(normal(Path)), Root ++ "/") of
+        nomatch -> Path;
+        Rest -> Rest
+    end.
+
+%% Without "." and "..".
+normal(Path) ->
+    filename:join(lists:reverse(lists:foldl(fun(".", Acc) -> Acc;
+                                               ("..", [_ | Acc]) when Acc =/= [] -> Acc;
+                                               (Part, Acc) -> [Part | Acc]
+                                            end, [], filename:split(Path)))).
+
+%% The applications of the project ----------------------------------------------------------------
+
+%% In the order in which rebar3 compiles them.
+project_apps(State, Root) ->
+    case rebar_digraph:compile_order(rebar_state:project_apps(State)) of
+        {ok, Apps} -> [project_app(A, Root) || A <- Apps];
+        {error, {cycles, Cycles}} ->
+            bad("applications that need each other in a circle: ~ts",
+                [lists:join("; ", [lists:join(" -> ", [to_list(N) || N <- C]) || C <- Cycles])])
+    end.
+
+project_app(App, Root) ->
+    Path = filename:absname(rebar_app_info:dir(App)),
+    Script = rebar_app_info:app_file_src_script(App),
+    Source = first([rebar_app_info:app_file_src(App), Script, rebar_app_info:app_file(App)]),
+    Details = details(App, Source, Script),
+    Dir = case relative(Path, Root) of
+              Path -> ".";
+              Relative -> Relative
+          end,
+    #{name => list_to_atom(to_list(rebar_app_info:name(App))), info => App, path => Path, dir => Dir,
+      app_file => relative(filename:absname(to_list(Source)), Root),
+      computed => not is_text(proplists:get_value(vsn, Details, "")) orelse is_text(Script)
+                  orelse lists:member(proplists:get_value(vsn, Details, ""), ["git", "semver"]),
+      properties => Details,
+      needs => lists:append([list(proplists:get_value(K, Details, []))
+                             || K <- [applications, included_applications, optional_applications]])}.
+
+details(App, Source, Script) ->
+    Files = [F || F <- [Script, Source], is_text(F)],
+    case Files of
+        [File | _] ->
+            case rebar_config:consult_app_file(File) of
+                [{application, _, Properties} | _] -> Properties;
+                _ -> list(rebar_app_info:app_details(App))
+            end;
+        [] -> list(rebar_app_info:app_details(App))
+    end.
+
+%% Those that the release's own applications need, in the order of rebar3.
+needed(Goals, All) ->
+    Names = needed(Goals, All, []),
+    [A || #{name := N} = A <- All, lists:member(N, Names)].
+
+needed([], _, Done) -> Done;
+needed([Name | Rest], All, Done) ->
+    case {lists:member(Name, Done), [A || #{name := N} = A <- All, N =:= Name]} of
+        {false, [#{needs := Needs}]} -> needed(Needs ++ Rest, All, [Name | Done]);
+        _ -> needed(Rest, All, Done)
+    end.
+
+main_app(_, []) -> #{properties => []};
+main_app(Name, Own) ->
+    case [A || #{name := N} = A <- Own, N =:= Name] of
+        [Same | _] -> Same;
+        [] -> lists:last(Own)
+    end.
+
+property(Key, #{properties := P}) -> proplists:get_value(Key, P, "").
+
+vsn(State, #{info := App, app_file := File, computed := Computed, name := Name, properties := Properties}) ->
+    Given = proplists:get_value(vsn, Properties, ""),
+    Computed andalso whole(),
+    Version = try rebar_utils:vcs_vsn(App, rebar_app_info:original_vsn(App), State)
+              catch _:_ -> not_found(atom_to_list(Name), Given, File)
+              end,
+    Text = unicode:characters_to_list(Version),
+    Computed andalso lists:prefix("0.0.0", Text) andalso not is_text(Given) andalso not_found(atom_to_list(Name), Given, File),
+    check_version(Text, io_lib:format("~ts: application ~ts", [File, Name]), Given).
+
+%% Dependencies and the lock ------------------------------------------------------------------------
+
+%% What a profile of the configurations asks for, by name.
+asked(Configs, Profile) ->
+    lists:append([[dep_name(D) || D <- list(proplists:get_value(deps, profile(Config, Profile), []))]
+                  || {_, Config} <- Configs]).
+
+profile(Config, default) -> Config;
+profile(Config, Profile) -> list(proplists:get_value(Profile, list(proplists:get_value(profiles, Config, [])), [])).
+
+dep_name(Dep) when is_tuple(Dep) -> to_list(element(1, Dep));
+dep_name(Dep) -> to_list(Dep).
+
+%% rebar3 takes the folder of _checkouts that has the name of a dependency.
+checkouts(State) ->
+    Dirs = filelib:wildcard(filename:join(to_list(rebar_dir:checkouts_dir(State)), "*")),
+    [list_to_atom(filename:basename(D)) || D <- Dirs, rebar_app_discover:find_apps([D], all, State) =/= []] -- [?MODULE].
+
+check_lock(Root, Asked, Locked, Known) ->
+    Missing = [N || N <- Asked, not lists:keymember(bin(N), 1, Locked), not lists:member(list_to_atom(N), Known)],
+    case {lists:usort(Missing), filelib:is_regular(filename:join(Root, "rebar.lock"))} of
+        {[], _} -> ok;
+        {Names, false} ->
+            bad("rebar.lock: not found, but rebar.config asks for ~ts; run `rebar3 lock` and commit the file",
+                [lists:join(", ", Names)]);
+        {Names, true} ->
+            bad("rebar.lock: it does not lock ~ts, which rebar.config asks for; run `rebar3 lock` and commit the file",
+                [lists:join(", ", Names)])
+    end.
+
+%% Plugins ----------------------------------------------------------------------------------------
+
+plugins(Configs, Profiles) ->
+    Sections = [profile(C, P) || {_, C} <- Configs, P <- Profiles],
+    All = unique(lists:append([list(V) || S <- Sections, {K, V} <- S, lists:member(K, [plugins, project_plugins])])),
+    Hooks = [hook_names(H) || S <- Sections, {_, Pairs} <- list(proplists:get_value(provider_hooks, S, [])),
+                              {_, H} <- list(Pairs)],
+    Called = lists:append(Hooks),
+    lists:partition(fun(P) ->
+                            case lists:keyfind(plugin_name(P), 1, ?DEVELOPMENT_PLUGINS) of
+                                {_, Provides} -> not lists:any(fun(N) -> lists:member(N, Called) end, Provides);
+                                false -> false
+                            end
+                    end, All).
+
+hook_names(Names) when is_list(Names) -> lists:append([hook_names(N) || N <- Names]);
+hook_names({Namespace, Name}) -> [Namespace | hook_names(Name)];
+hook_names(Name) when is_atom(Name) -> [Name];
+hook_names(_) -> [].
+
+plugin_name(P) when is_tuple(P) -> element(1, P);
+plugin_name(P) -> P.
+
+%% The configurations of the stages -----------------------------------------------------------------
+
+%% The project's own terms, as rebar3 has them once its scripts have run. Without the plugins of developers; relx is
+%% there for the release alone, so that a change of it compiles nothing.
+config(Dir) -> rebar_config:consult(Dir).
+
+configs(Configs, Dropped, Relx) ->
+    [{"", Root} | Apps] = [{Dir, without(Dropped, Terms)} || {Dir, Terms} <- Configs],
+    Plain = every_section(fun(Terms) -> [T || T <- Terms, key(T) =/= relx] end, Root),
+    [{<<"rebar.config">>, terms("rebar.config", Plain)},
+     {<<"rebar.release.config">>, terms("rebar.config", Plain ++ [{relx, Relx}])}
+     | [{bin(Dir ++ "/rebar.config"), terms(Dir ++ "/rebar.config", Terms)} || {Dir, Terms} <- Apps, Terms =/= []]].
+
+without([], Terms) -> Terms;
+without(Dropped, Terms) ->
+    every_section(fun(Section) ->
+                          [case T of
+                               {K, V} when K =:= plugins; K =:= project_plugins -> {K, list(V) -- Dropped};
+                               _ -> T
+                           end || T <- Section]
+                  end, Terms).
+
+every_section(Fun, Terms) ->
+    [case T of
+         {profiles, Profiles} when is_list(Profiles) ->
+             {profiles, [case P of {N, Section} when is_list(Section) -> {N, Fun(Section)}; _ -> P end || P <- Profiles]};
+         _ -> T
+     end || T <- Fun(Terms)].
+
+terms(File, Terms) ->
+    Text = bin([io_lib:format("~tp.~n", [T]) || T <- Terms]),
+    case parsed(Text) =:= Terms of
+        true -> Text;
+        false -> bad("~ts.script: what it returns cannot be written down; it must be terms", [File])
+    end.
+
+parsed(Text) ->
+    {ok, Tokens, _} = erl_scan:string(unicode:characters_to_list(Text)),
+    try [begin {ok, Term} = erl_parse:parse_term(Ts), Term end || Ts <- sentences(Tokens, [], [])]
+    catch error:{badmatch, _} -> none
+    end.
+
+sentences([], [], Acc) -> lists:reverse(Acc);
+sentences([{dot, _} = Dot | Rest], Current, Acc) -> sentences(Rest, [], [lists:reverse([Dot | Current]) | Acc]);
+sentences([Token | Rest], Current, Acc) -> sentences(Rest, [Token | Current], Acc).
+
+%% Small things -------------------------------------------------------------------------------------
+
+key(T) when is_tuple(T), tuple_size(T) > 0 -> element(1, T);
+key(T) -> T.
+
+unique(List) -> lists:foldl(fun(E, A) -> case lists:member(E, A) of true -> A; false -> A ++ [E] end end, [], List).
+
+first([Value | Rest]) ->
+    case is_text(Value) of true -> Value; false -> first(Rest) end;
+first([]) -> "".
+
+is_text([C | _]) -> is_integer(C);
+is_text(B) -> is_binary(B) andalso B =/= <<>>.
+
+list(L) when is_list(L) -> L;
+list(_) -> [].
+
+to_list(A) when is_atom(A) -> atom_to_list(A);
+to_list(B) when is_binary(B) -> unicode:characters_to_list(B);
+to_list(L) -> L.
+
+file_error(Reason) when is_tuple(Reason) -> string:trim(file:format_error(Reason));
+file_error(Reason) -> [" ", file:format_error(Reason)].
+
+text(T) when is_list(T); is_binary(T) ->
+    try unicode:characters_to_binary(T) of B when is_binary(B) -> B; _ -> <<>>
+    catch _:_ -> <<>>
+    end;
+text(T) -> bin(io_lib:format("~p", [T])).
+
+%% A list of texts; what is not one ({licenses, "MIT"}) is taken as a single text.
+texts([]) -> [];
+texts([C | _] = Text) when is_integer(C) -> [text(Text)];
+texts(List) when is_list(List) -> [text(T) || T <- List];
+texts(Text) -> [text(Text)].
