@@ -5,7 +5,7 @@ import dataclasses
 import dagger
 from dagger import dag
 
-from pipeline.build.dependencies import libraries
+from pipeline.build.dependencies import PACKAGES, libraries
 from pipeline.build.release import assembled
 from pipeline.errors import gathered, guard
 from pipeline.image import export
@@ -107,6 +107,7 @@ async def inventory(subject: Subject) -> str:
     project, application = subject.project, subject.application
     options = {
         "--libs": libraries(project),
+        "--repositories": PACKAGES,
         "--own": ",".join(app.name for app in application.apps),
         "--checkouts": ",".join(application.checkouts),
     }

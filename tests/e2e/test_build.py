@@ -13,7 +13,7 @@ HEALTH = "--health-url=http://127.0.0.1:8080/health"
 
 
 def test_fetches_hex_and_git_dependencies_over_a_mirror(module: Module, mirror: Mirror) -> None:
-    result = module(FIXTURES / "greeter", *mirror.arguments(), "deps", "directory", "--path=/build/lib", "entries")
+    result = module(FIXTURES / "greeter", *mirror.arguments(), "deps", "directory", "--path=/build/_build/prod/lib", "entries")
     assert result.code == 0, result.err
     assert result.out.split() == ["tiny_math/", "tiny_text/"]
 
@@ -43,7 +43,7 @@ def test_a_second_call_runs_nothing_and_one_line_reruns_one_application(
     module: Module, source: Path, tmp_path: Path
 ) -> None:
     archives = [tmp_path / f"{name}.tar" for name in ("first", "second", "third", "fourth")]
-    stages = ("rebar3 as prod compile --deps_only", "compile.sh greeter_core", "compile.sh greeter_web", "prod release")
+    stages = ("fetch.sh prod", "prod apps/greeter_core compile", "prod apps/greeter_web compile", "release --relname")
 
     def build(archive: Path) -> dict[str, bool]:
         result = module(source, "image-tarball", "export", f"--path={archive}")
@@ -82,7 +82,7 @@ def test_two_builds_from_nothing_give_one_digest(module: Module, source: Path, t
             f"--path={tmp_path}/{attempt}.tar",
         )
         assert result.code == 0, result.err
-        assert result.ran("compile.sh greeter_core")
+        assert result.ran("prod apps/greeter_core compile")
         archive = read_archive(tmp_path / f"{attempt}.tar")
         archive.config["config"]["Labels"].pop("base", None)
         digests.add((archive.digest, tuple(archive.layers)))

@@ -37,11 +37,15 @@ for index in "$cache"/*/packages.idx; do
     mkdir -p "/fetched/hex/$repository"
     cp "$index" "/fetched/hex/$repository/"
 done
-# Which repository each package came from: NAME-VERSION.tar lies in that one's folder.
+# Which repository each locked package came from: NAME-VERSION.tar lies in that one's folder. The cache may have tarballs
+# of other projects too; the checksum tells.
 for tarball in "$cache"/*/packages/*.tar; do
-    [ -f "$tarball" ] || continue
-    repository=$(basename "$(dirname "$(dirname "$tarball")")")
-    echo "$(basename "$tarball" .tar) $repository"
+    if [ ! -f "$tarball" ] || [ ! -f rebar.lock ]; then continue; fi
+    sum=$(sha256sum "$tarball")
+    grep -qiF "${sum%% *}" rebar.lock || continue
+    package=$(basename "$tarball" .tar)
+    # The name of a package has no hyphen.
+    echo "${package%%-*} ${package#*-} $(basename "$(dirname "$(dirname "$tarball")")")"
 done >/fetched/packages
 [ -d _build ] || mkdir _build
 mv _build /fetched/_build

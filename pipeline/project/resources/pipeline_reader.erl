@@ -61,6 +61,7 @@ read(State) ->
     Checkouts = checkouts(State),
     Known = Checkouts ++ [maps:get(name, A) || A <- All],
     ok = check_lock(Root, asked(Configs, default), Locked, Known),
+    ok = check_versions(Configs, Locked, Known),
     {Dropped, Kept} = plugins(Configs, Profiles),
     Main = main_app(Name, Own),
     SysConfig = configuration(RelxState, Root, "sys.config", fun rlx_state:sys_config_src/1, fun rlx_state:sys_config/1),
@@ -398,6 +399,40 @@ check_lock(Root, Asked, Locked, Known) ->
             bad("rebar.lock: it does not lock ~ts, which rebar.config asks for; run `rebar3 lock` and commit the file",
                 [lists:join(", ", Names)])
     end.
+
+%% The lock counts, as in rebar3; what says something else than rebar.config is no lock of it.
+check_versions(Configs, Locked, Known) ->
+    Deps = lists:append([list(proplists:get_value(deps, Config, [])) || {_, Config} <- Configs]),
+    [stale(dep_name(D), asked_version(D), locked_version(S))
+     || D <- Deps, not lists:member(list_to_atom(dep_name(D)), Known), {N, S} <- Locked, N =:= bin(dep_name(D))],
+    ok.
+
+stale(_, Asked, Locked) when Asked =:= none; Locked =:= none; Asked =:= Locked -> ok;
+stale(Name, Asked, Locked) ->
+    bad("rebar.lock: it locks ~ts at ~ts, but rebar.config asks for ~ts; run `rebar3 upgrade ~ts` and commit the file",
+        [Name, Locked, Asked, Name]).
+
+%% Only a plain version or a commit can be compared; a requirement (~> 1.0), a tag or a branch is rebar3's business.
+asked_version({_, Version}) -> plain_version(Version);
+asked_version({_, Version, _}) when not is_tuple(Version) -> plain_version(Version);
+asked_version(Dep) when is_tuple(Dep) ->
+    case [to_list(R) || T <- tuple_to_list(Dep), is_tuple(T), tuple_size(T) > 2, element(1, T) =:= git,
+                        {ref, R} <- [element(3, T)]] of
+        [Ref | _] when length(Ref) =:= 40 -> Ref;
+        _ -> none
+    end;
+asked_version(_) -> none.
+
+plain_version(Version) ->
+    case is_text(Version) andalso
+        re:run(Version, "^[0-9]+\\.[0-9]+\\.[0-9]+[-+.0-9A-Za-z]*$", [{capture, none}]) =:= match of
+        true -> to_list(Version);
+        false -> none
+    end.
+
+locked_version(Source) when element(1, Source) =:= pkg -> to_list(element(3, Source));
+locked_version({git, _, {ref, Ref}}) -> to_list(Ref);
+locked_version(_) -> none.
 
 %% Plugins ----------------------------------------------------------------------------------------
 
