@@ -93,6 +93,12 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None) -> Comp
         )
     if lock is None:
         origin = "_checkouts, not in rebar.lock" if app["checkout"] else "not in rebar.lock"
+        if app["hex"] and not app["checkout"]:
+            # Its own metadata says what it is; of a profile's dependencies rebar3 locks none.
+            package, version = app["hex"]["name"], app["hex"]["version"]
+            component = dataclasses.replace(
+                component, kind=Kind.HEX, name=package, version=version, purl=purl.of_hex(package, version, "hexpm", "")
+            )
         return dataclasses.replace(component, notes=(("origin", origin),))
     if app["checkout"]:
         return _checkout(component, lock)

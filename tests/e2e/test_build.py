@@ -13,7 +13,9 @@ HEALTH = "--health-url=http://127.0.0.1:8080/health"
 
 
 def test_fetches_hex_and_git_dependencies_over_a_mirror(module: Module, mirror: Mirror) -> None:
-    result = module(FIXTURES / "greeter", *mirror.arguments(), "deps", "directory", "--path=/build/_build/prod/lib", "entries")
+    result = module(
+        FIXTURES / "greeter", *mirror.arguments(), "deps", "directory", "--path=/build/_build/prod/lib", "entries"
+    )
     assert result.code == 0, result.err
     assert result.out.split() == ["tiny_math/", "tiny_text/"]
 

@@ -268,6 +268,12 @@ def test_a_dependency_that_no_lock_names() -> None:
     assert part.notes == (("origin", "not in rebar.lock"),)
 
 
+def test_a_package_of_hex_that_no_lock_names_is_what_its_metadata_say() -> None:
+    part = component(with_app("tiny", vsn="0.9", hex={"name": "tiny_pkg", "version": "1.0.0"}), "tiny_pkg")
+    assert (part.kind, part.purl, part.sha256) == (Kind.HEX, "pkg:hex/tiny_pkg@1.0.0", "")
+    assert part.notes == (("origin", "not in rebar.lock"),)
+
+
 def test_a_release_built_from_another_version_than_locked_is_refused() -> None:
     with pytest.raises(InputError, match=r"rebar\.lock: it locks cowboy 2\.10\.0, but .* with 2\.9\.0"):
         with_app("cowboy", hex={"name": "cowboy", "version": "2.9.0"})
