@@ -31,8 +31,8 @@ async def check_distributions(project: Project, platform: Platform | None = None
     ):
         if not version:
             raise InputError(
-                f"{image}: no VERSION_ID in /etc/os-release ({name}: Debian's testing and sid have none); choose an image "
-                f"of a release with {argument}"
+                f"{image}: no VERSION_ID in /etc/os-release ({name}: Debian's testing and sid have none); choose an "
+                f"image of a release with {argument}"
             )
     if builder != runtime:
         raise InputError(

@@ -246,6 +246,13 @@ attach() { # command, arguments...
         load_settings
         use "$node"
         reach "$1"
+        case $1 in
+            # Its escript has no other way to get the cookie than a file in a home that is not written to.
+            versions | upgrade | downgrade | install | uninstall | unpack)
+                # shellcheck disable=SC2089,SC2090 # the emulator reads the quotes
+                export ERL_FLAGS="${ERL_FLAGS:-} -setcookie $RELX_COOKIE"
+                ;;
+        esac
     else
         case $1 in
             ping | pid | stop | restart | reboot | rpc | eval | remote_console | remote | remsh | attach | \

@@ -254,7 +254,7 @@ function check_words(at, option, where, n, value) {
             if (cookie_at)
                 fail(where "a second -setcookie (the first is in line " line_of[cookie_at] "): a node takes neither; leave one")
             if (n != 1)
-                fail(where "-setcookie needs one value, such as -setcookie ${RELX_COOKIE}; it has " n)
+                fail(where "-setcookie needs one value, such as -setcookie ${RELX_COOKIE}; it has " n "; a comment begins with #")
             if (bad_cookie(value))
                 fail(where "a node cannot take this cookie: " bad_cookie(value))
             cookie_at = at
@@ -265,6 +265,8 @@ function check_words(at, option, where, n, value) {
             if (n > 1 || value !~ /^[0-9A-Za-z_-]+(@[0-9A-Za-z_.:%-]+)?$/) {
                 if (at in unset_names)
                     fail(where option " needs " unset_names[at] ", which is not set")
+                if (n > 1)
+                    fail(where option " takes one value, and " text_of[at + 2] " is a second; a comment begins with #")
                 fail(where option " needs one value, such as demo@127.0.0.1; it is \"" value "\"")
             }
             name_at = at
