@@ -25,6 +25,15 @@ async def check_distributions(project: Project, platform: Platform | None = None
     """
     builder = await distribution(platforms.container(platform, project.builder))
     runtime = await distribution(platforms.container(platform, project.runtime))
+    for argument, image, (name, version) in (
+        ("--builder-image", project.builder, builder),
+        ("--runtime-image", project.runtime, runtime),
+    ):
+        if not version:
+            raise InputError(
+                f"{image}: no VERSION_ID in /etc/os-release ({name}: Debian's testing and sid have none); choose an "
+                f"image of a release with {argument}"
+            )
     if builder != runtime:
         raise InputError(
             f"builder and runtime differ: {project.builder} is {' '.join(builder)}, {project.runtime} is "

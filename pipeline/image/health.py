@@ -14,6 +14,8 @@ from pipeline.table import table
 
 #: Seconds that a node may take to answer for the first time.
 START_LIMIT = 60
+#: Seconds that it may take to end after SIGTERM; then it is killed, which is a fault.
+STOP_LIMIT = 30
 _SCRIPT = "/tmp/prove_health.sh"  # noqa: S108 # inside the container
 _LOG = "/tmp/node.log"  # noqa: S108 # as the script says
 
@@ -89,7 +91,7 @@ async def prove(image: dagger.Container, application: Application) -> list[Obser
         If the node does not start (with its own words why), or a level does not show.
     """
     proof = image.with_new_file(_SCRIPT, script("image/resources/prove_health.sh")).with_exec(
-        ["sh", _SCRIPT, str(START_LIMIT)], expect=dagger.ReturnType.ANY
+        ["sh", _SCRIPT, str(START_LIMIT), str(STOP_LIMIT)], expect=dagger.ReturnType.ANY
     )
     steps = parse_observations(await proof.stdout())
     if not steps or steps[0].name != "healthy":

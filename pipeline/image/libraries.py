@@ -13,12 +13,14 @@ from pipeline.scripts import script
 
 UID = 1000
 _SCRIPT = "/pipeline/elf.escript"
+#: Where the entrypoint looks for it.
+_FINISH = "/usr/local/share/entrypoint/finish.awk"
 #: Where the root filesystem of another platform lies while the package manager of the engine's own installs into it.
 _OTHER_ROOT = "/other"
 
 
 async def libraries(project: Project, application: Application, platform: Platform | None) -> dagger.Directory:
-    """Return what lies over the runtime's base: libraries, user, folders and our two scripts, all of one time."""
+    """Return what lies over the runtime's base: libraries, user, folders and our scripts, all of one time."""
     base = platforms.container(platform, project.runtime).rootfs()
     container = dag.container().from_(project.runtime).with_user("root")
     arguments = [application.name, str(UID)]
@@ -31,6 +33,7 @@ async def libraries(project: Project, application: Application, platform: Platfo
         container = container.with_new_file(
             f"{root}/usr/local/bin/{name}", script(f"image/resources/{name}.sh"), permissions=0o755
         )
+    container = container.with_new_file(f"{root}{_FINISH}", script("image/resources/finish.awk"))
     installed = container.with_new_file("/pipeline/packages.sh", script("image/resources/packages.sh")).with_exec(
         ["sh", "/pipeline/packages.sh", *arguments]
     )

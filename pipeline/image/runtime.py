@@ -70,7 +70,8 @@ def metadata(image: dagger.Container, project: Project, application: Application
         f"{upper}_VERSION": application.version,
         "HOME": home,
         "LANG": "C.UTF-8",
-        "PATH": f"{home}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        # Our command NAME before the start script of that name.
+        "PATH": f"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:{home}/bin",
         "ERL_CRASH_DUMP": f"/var/log/{name}/erl_crash.dump",
         "ERL_MAX_PORTS": "65536",
         "ERL_MAX_ETS_TABLES": "50000",

@@ -68,6 +68,11 @@ def test_an_image_that_shows_each_level_has_no_faults() -> None:
     ("before", "after", "fault"),
     [
         ("stopped\t1.0\t0", "stopped\t1.0\t137", "SIGTERM: clean stop: exit code 137"),
+        (
+            "stopped\t1.0\t0\tSIGTERM",
+            "stopped\t30.0\t137\tignores SIGTERM: killed after 30 s",
+            "SIGTERM: clean stop: exit code 137, ignores SIGTERM: killed after 30 s",
+        ),
         ("none\t0.1\t1\thealth: Down", "none\t0.1\t0\thealth: Node OK", "no process: down: exit code 0"),
         ("process\t8.0\t1", "process\t8.0\t0", "node hangs: degraded: exit code 0"),
     ],

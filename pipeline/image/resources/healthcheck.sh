@@ -1,26 +1,12 @@
 #!/bin/sh
 # Three levels: HTTP (where HEALTH_URL is set), the node's answer, the process. Exit code 0: healthy.
 set -u
-umask 077
-private=/var/run/$RELEASE_NAME/node
-# The start script writes vm.args anew at each call: here into a folder of its own, or it would pull the file from
-# under a node that is just starting.
-export RELX_OUT_FILE_PATH="$private/health"
-mkdir -p "$RELX_OUT_FILE_PATH" 2>/dev/null
-if [ -r "$private/environment" ]; then
-    set -a
-    # shellcheck disable=SC1091 # the entrypoint writes it
-    . "$private/environment"
-    set +a
-fi
-
 if [ -n "${HEALTH_URL:-}" ] && busybox wget -q -T 5 -O /dev/null "$HEALTH_URL" 2>/dev/null; then
     echo "health: HTTP OK"
     exit 0
 fi
 # A node answers before its applications run: only a started one is healthy.
-if [ -n "${RELX_COOKIE:-}" ] &&
-    status=$(timeout 8 "/opt/$RELEASE_NAME/bin/$RELEASE_NAME" eval 'element(1, init:get_status()).' 2>/dev/null) &&
+if status=$(timeout 8 /usr/local/bin/entrypoint eval 'element(1, init:get_status()).' 2>/dev/null) &&
     [ "$status" = started ]; then
     if [ -n "${HEALTH_URL:-}" ]; then
         echo "health: Degraded (the node answers, $HEALTH_URL does not)"

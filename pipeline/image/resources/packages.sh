@@ -27,6 +27,11 @@ case $ID in
         }
         ;;
     debian)
+        # Between two releases Debian has none: testing and sid change daily.
+        if [ -z "${VERSION_ID:-}" ]; then
+            echo "===> $PRETTY_NAME has no VERSION_ID in /etc/os-release: choose a released Debian with --runtime-image" >&2
+            exit 1
+        fi
         # busybox: the health check asks over HTTP with its wget, as on Alpine.
         ssl=libssl3t64
         [ "$VERSION_ID" != 12 ] || ssl=libssl3
@@ -92,9 +97,17 @@ run=var/run
 for folder in var/log var/lib "$run"; do
     install_dir=$root/$folder/$name
     mkdir -p "$install_dir"
-    chown "$uid:$uid" "$install_dir"
-    chmod 0750 "$install_dir"
+    # For whoever runs it: a random user of group 0 (OpenShift), or another user altogether. A tmpfs over such a folder
+    # belongs to root and has the folder's mode. What is private lies in a folder of its own, of mode 0700.
+    chown "$uid:0" "$install_dir"
+    chmod 1777 "$install_dir"
 done
+# The command of `docker exec`: with the settings of the node that runs, which the release's own script does not know.
+if [ -e "$root/usr/local/bin/$name" ]; then
+    echo "===> the runtime image has /usr/local/bin/$name already: choose another name for the release" >&2
+    exit 1
+fi
+ln -s entrypoint "$root/usr/local/bin/$name"
 # Applications write below log/ and data/ of their working folder, which is the release and not theirs to write.
 ln -s "../../var/log/$name" "$root/opt/$name/log"
 ln -s "../../var/lib/$name" "$root/opt/$name/data"
