@@ -25,7 +25,7 @@ from pipeline.arguments import (
     fresh,
     once,
 )
-from pipeline.build import applications, dependencies, release
+from pipeline.build import applications, configuration, dependencies, release
 from pipeline.image import export, health, runtime, size
 from pipeline.project import images, reader, source
 from pipeline.project.application import Application
@@ -82,6 +82,9 @@ class Erlmcp:
         dagger.File | None, Doc("sys.config of the release; ${VAR:-default} is replaced at start.")
     ] = None
     vm_args: Annotated[dagger.File | None, Doc("vm.args of the release; ${VAR:-default} is replaced at start.")] = None
+    cookie_from_environment: Annotated[
+        bool, Doc("Replace a cookie that is written down in vm.args by ${RELX_COOKIE}, in the image alone.")
+    ] = False
     hex_mirror: Annotated[str, Doc("URL of a Hex repository instead of https://repo.hex.pm.")] = ""
     hex_mirror_key: Annotated[
         dagger.File | None, Doc("Public key (PEM) of that repository, if it signs with one of its own.")
@@ -133,7 +136,11 @@ class Erlmcp:
     async def application(self) -> str:
         """Show what was read from rebar.config, rebar.lock and the applications."""
         project = await self.project()
-        return (await reader.read(project)).summary()
+        application = await reader.read(project)
+        refused = [f"refused: {fault}" for fault in await configuration.faults(project, application)]
+        keys = await source.secrets(project.source)
+        told = [f"may hold a key or a password: {path} (exclude it in .dockerignore)" for path in keys]
+        return "\n".join([application.summary(), *refused, *told])
 
     @function
     async def images(self) -> str:
@@ -249,6 +256,7 @@ class Erlmcp:
             rebar_config=self.rebar_config,
             sys_config=self.sys_config,
             vm_args=self.vm_args,
+            cookie_from_environment=self.cookie_from_environment,
             hex_mirror=self.hex_mirror,
             hex_mirror_key=self.hex_mirror_key,
             hex_key=self.hex_key,

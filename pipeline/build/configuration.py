@@ -1,34 +1,80 @@
 """The `sys.config` and the `vm.args` of the release."""
 
+from collections.abc import Iterable
+
+import dagger
+
 from pipeline.errors import InputError
+from pipeline.project import vm_args
 from pipeline.project.application import Application
 from pipeline.project.project import Project
 from pipeline.scripts import script
 
 
-async def checked(project: Project, application: Application) -> dict[str, str]:
-    """Check the files that rebar.config names before anything is built; return those that change, by path.
-
-    Raises
-    ------
-    InputError
-        If one is not in the source, or holds a cookie.
-    """
+async def faults(project: Project, application: Application) -> list[str]:
+    """Return what is wrong with the two files, before anything is built: the file, its line, and what to do."""
     given = {"sys.config": project.sys_config, "vm.args": project.vm_args}
     named = {"sys.config": application.sys_config, "vm.args": application.vm_args}
+    found = []
     for kind, file in named.items():
         if file is None or not file.path or given[kind]:
             continue
         if not await project.source.glob(file.path):
-            raise InputError(
+            found.append(
                 f"rebar.config: its {kind} is {file.path}, which is not in --source; add it "
                 f"(what .gitignore or .dockerignore names is left out), or give one with --{kind.replace('.', '-')}"
             )
-        if kind == "vm.args":
-            check_cookie(await project.source.file(file.path).contents(), file.path)
+        elif kind == "vm.args":
+            text = await project.source.file(file.path).contents()
+            found.extend(faults_of(text, file.path, replaced=project.cookie_from_environment))
     if project.vm_args:
-        check_cookie(await project.vm_args.contents(), "--vm-args")
-    return {}
+        text = await project.vm_args.contents()
+        found.extend(faults_of(text, "--vm-args", replaced=project.cookie_from_environment))
+    return found
+
+
+def faults_of(text: str, name: str, *, replaced: bool = False) -> list[str]:
+    """Return what is wrong with a `vm.args`: cookies that would be in the image, and what no node starts with.
+
+    Parameters
+    ----------
+    text
+        The file's text.
+    name
+        What the user calls it.
+    replaced
+        Whether its cookies are replaced.
+    """
+    cookies = [] if replaced else [line for line, _ in vm_args.literal_cookies(text)]
+    return [
+        *(
+            f"{name}:{line}: a cookie written down here would be in the image for everybody to read; write "
+            "-setcookie ${RELX_COOKIE}, or call with --cookie-from-environment, which does that in the image alone"
+            for line in cookies
+        ),
+        *(f"{name}:{line}: {what}" for line, what in vm_args.problems(text)),
+    ]
+
+
+def refuse(found: Iterable[str]) -> None:
+    """Raise `InputError` with all that was found, if anything."""
+    if text := "\n".join(found):
+        raise InputError(text)
+
+
+async def checked(project: Project, application: Application) -> dict[str, str]:
+    """Check the two files before anything is built; return the texts of those that change, by path.
+
+    Raises
+    ------
+    InputError
+        If one is not in the source, holds a cookie, or no node starts with it.
+    """
+    refuse(await faults(project, application))
+    file = application.vm_args
+    if not project.cookie_from_environment or project.vm_args or file is None or not file.path:
+        return {}
+    return {file.path: vm_args.without_cookies(await project.source.file(file.path).contents())}
 
 
 async def made(project: Project, application: Application) -> dict[str, str]:
@@ -44,14 +90,31 @@ async def made(project: Project, application: Application) -> dict[str, str]:
             upper = application.name.upper().replace("-", "_")
             text = script(f"build/resources/{kind}.src").replace("@NODE_NAME@", f"{upper}_NODE_NAME")
             files[f"{kind}.src"] = text.replace("@NAME@", application.name)
+    if project.cookie_from_environment and "vm.args.src" in files:
+        files["vm.args.src"] = vm_args.without_cookies(files["vm.args.src"])
     return files
 
 
-def check_cookie(text: str, name: str) -> None:
-    """Raise `InputError` if a `vm.args` holds a cookie: it would be readable in the image."""
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        if words[:1] == ["-setcookie"] and not line.partition("-setcookie")[2].strip().startswith("${"):
-            raise InputError(
-                f"{name}:{number}: a cookie written down here would be in the image; write -setcookie ${{RELX_COOKIE}}"
-            )
+async def proved(release: dagger.Container, application: Application) -> None:
+    """Check what came to be in the release: an overlay or a hook may have written it.
+
+    Raises
+    ------
+    InputError
+        If there is no `vm.args`, or one holds a cookie.
+    """
+    folder = f"releases/{application.version}"
+    there = release.directory(f"/opt/{application.name}/{folder}")
+    names = [name for name in await there.entries() if name in ("vm.args", "vm.args.src")]
+    if not names:
+        raise InputError(
+            f"rebar.config: the release has no {folder}/vm.args, which a node starts with; name one in relx, or give "
+            "one with --vm-args"
+        )
+    for name in names:
+        text = await there.file(name).contents()
+        refuse(
+            f"{folder}/{name}:{line}: an overlay or a hook wrote a cookie into the release, where everybody could read "
+            "it; let it write -setcookie ${RELX_COOKIE}"
+            for line, _ in vm_args.literal_cookies(text)
+        )

@@ -3,7 +3,7 @@
 import dagger
 
 from pipeline.build.applications import aside, compiled
-from pipeline.build.configuration import checked, made
+from pipeline.build.configuration import checked, made, proved
 from pipeline.build.dependencies import libraries
 from pipeline.errors import guard
 from pipeline.project.application import Application
@@ -34,4 +34,6 @@ async def assembled(project: Project, application: Application) -> dagger.Contai
         .with_workdir(f"/opt/{application.name}")
         .with_label("stage", "release")
     )
-    return await guard(container.sync(), f"assembling the release {application.name}")
+    release = await guard(container.sync(), f"assembling the release {application.name}")
+    await proved(release, application)
+    return release

@@ -5,6 +5,7 @@ import json
 from typing import Any, Self
 
 from pipeline.errors import InputError
+from pipeline.project.vm_args import release_name_problem
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Application:
         raw: dict[str, Any] = json.loads(text)
         if "error" in raw:
             raise InputError(raw["error"])
+        if problem := release_name_problem(raw["name"]):
+            raise InputError(f"rebar.config: {problem}")
         return cls(
             apps=tuple(_own(app) for app in raw.pop("apps")),
             other_apps=tuple(_own(app) for app in raw.pop("other_apps")),

@@ -29,6 +29,8 @@ class Project:
     rebar_config: dagger.File | None = None
     sys_config: dagger.File | None = None
     vm_args: dagger.File | None = None
+    #: Whether a cookie in the project's vm.args gives way to that of the environment.
+    cookie_from_environment: bool = False
     hex_mirror: str = ""
     hex_mirror_key: dagger.File | None = None
     hex_key: dagger.Secret | None = None

@@ -46,7 +46,7 @@ async def read(project: Project) -> Application:
         if "again" not in json.loads(text):
             return Application.parse(text, asked)
     text, asked = await _ask(project, source, whole=True)
-    if asked and not project.git:
+    if asked and not project.git and "--git=.git" not in json.loads(text).get("error", ""):
         raise InputError(
             f"rebar.config, its script, or an application's version asks git ({asked.splitlines()[0]}), and sources "
             "come without their repository; give the checkout's git folder with --git=.git"

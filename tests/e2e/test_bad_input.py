@@ -83,9 +83,12 @@ def dockerignore(source: Path) -> None:
     [
         (no_config, "rebar.config: not found; --source must be the root of a rebar3 project"),
         (no_relx, "rebar.config: no {release, {Name, Version}, Applications} in its relx"),
-        (syntax, 'rebar.config:9: syntax error before: "1.0.2"'),
+        (syntax, 'Error reading file rebar.config: 9: syntax error before: "1.0.2"'),
         (two_releases, "rebar.config: several releases (greeter, other); choose one with --release"),
-        (git_version, "give it with --release-version"),
+        (
+            git_version,
+            "rebar.config: the version of release greeter is git, and nothing answered",
+        ),
         (
             stale_lock,
             "rebar.lock: it locks tiny_text at 1.0.2, but rebar.config asks for 1.1.0; run `rebar3 upgrade tiny_text`",

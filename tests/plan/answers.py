@@ -104,11 +104,18 @@ def of_images(recorder: Recorder) -> None:
     recorder.answer("File.contents", "ID=alpine\nVERSION_ID=3.22.1\n", when=reads("/etc/os-release"))
     recorder.answer("File.contents", "", when=reads("/pipeline/links", "/layers/problems"))
     recorder.answer("Container.imageRef", lambda chain: pinned(chain.images()[0]))
+    recorder.answer("Directory.entries", ["sys.config.src", "vm.args.src"], when=of_the_release)
+    recorder.answer("File.contents", "-setcookie ${RELX_COOKIE}", when=reads("vm.args.src"))
 
 
 def pinned(reference: str) -> str:
     """Return a reference with a digest, as an engine does."""
     return reference if "@" in reference else f"{reference}@{FOUND_DIGEST}"
+
+
+def of_the_release(chain: Chain) -> bool:
+    """Tell whether it is the release's folder of configurations that is looked into."""
+    return bool(chain.parent and "/releases/" in str(chain.parent.call.args.get("path", "")))
 
 
 def of_exports(recorder: Recorder) -> None:

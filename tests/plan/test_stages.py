@@ -9,7 +9,6 @@ import pytest
 from answers import APPLICATION, FILES, READ, execs, project, words
 from recorder import Chain, Recorder, exec_error
 
-from pipeline.build.configuration import check_cookie
 from pipeline.build.dependencies import fetched
 from pipeline.build.release import FILE_TIME, assembled
 from pipeline.errors import BuildError, InputError
@@ -31,6 +30,7 @@ async def recorder(recorder: Recorder) -> Recorder:
 
 async def keys(recorder: Recorder, made: Project) -> dict[str, str]:
     """Build the release; return the key of each stage's command."""
+    answers.of_images(recorder)
     await assembled(made, APPLICATION)
     runs = {" ".join(chain.call.args["args"][1:]): chain.content_key for chain in recorder.execs()}
     stages = {
@@ -289,14 +289,45 @@ async def test_no_stage_gets_a_secret(recorder: Recorder) -> None:
     assert recorder.secrets() == []
 
 
-@pytest.mark.parametrize("line", ["-setcookie secret", "-setcookie  abc"])
-def test_a_cookie_in_vm_args_is_refused(line: str) -> None:
-    with pytest.raises(InputError, match=r"^vm\.args:2: a cookie"):
-        check_cookie(f"-name a@b\n{line}\n", "vm.args")
+VM_ARGS = {"path": "config/vm.args", "src": False, "named": True}
+WITH_VM_ARGS = Application.parse(json.dumps({**READ, "vm_args": VM_ARGS}))
 
 
-def test_a_cookie_from_the_environment_is_taken() -> None:
-    check_cookie("-setcookie ${RELX_COOKIE}\n", "vm.args")
+async def test_a_cookie_in_vm_args_is_refused_before_anything_is_built(recorder: Recorder) -> None:
+    files = {**FILES, "config/vm.args": "-name a@b -setcookie secret\n"}
+    with pytest.raises(InputError, match=r"^config/vm\.args:1: a cookie .* --cookie-from-environment"):
+        await assembled(project(recorder, files), WITH_VM_ARGS)
+    assert not recorder.execs()
+
+
+async def test_a_cookie_in_vm_args_gives_way_to_that_of_the_environment(recorder: Recorder) -> None:
+    files = {**FILES, "config/vm.args": "-name a@b -setcookie secret\n"}
+    container = await assembled(project(recorder, files, cookie_from_environment=True), WITH_VM_ARGS)
+    await container.sync()
+    [written] = [
+        call for call in recorder.plan[-1].calls("withNewFile") if call.args["path"] == "/build/config/vm.args"
+    ]
+    assert written.args["contents"] == "-name a@b -setcookie ${RELX_COOKIE}\n"
+
+
+async def test_a_file_that_relx_names_and_that_is_not_there_is_told_before_anything_is_built(
+    recorder: Recorder,
+) -> None:
+    with pytest.raises(InputError, match=r"^rebar\.config: its vm\.args is config/vm\.args, which is not in --source"):
+        await assembled(project(recorder), WITH_VM_ARGS)
+    assert not recorder.execs()
+
+
+async def test_a_cookie_that_a_hook_wrote_is_found(recorder: Recorder) -> None:
+    recorder.answer("File.contents", "-setcookie secret", when=answers.reads("vm.args.src"))
+    with pytest.raises(InputError, match=r"^releases/1\.2\.0/vm\.args\.src:1: an overlay or a hook wrote a cookie"):
+        await assembled(project(recorder), APPLICATION)
+
+
+async def test_a_release_without_vm_args_is_refused(recorder: Recorder) -> None:
+    recorder.answer("Directory.entries", ["sys.config"], when=answers.of_the_release)
+    with pytest.raises(InputError, match=r"the release has no releases/1\.2\.0/vm\.args"):
+        await assembled(project(recorder), APPLICATION)
 
 
 @pytest.mark.parametrize("label", ["novalue", "bad key=1", "=x"])

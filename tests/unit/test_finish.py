@@ -93,7 +93,12 @@ def test_each_option_stands_on_its_line_as_the_start_script_looks_for_it(awk: li
         "-name z",
     ]
     assert known == {
-        **{"cookie": "x", "kind": "-name", "name": "demo@127.0.0.1", "proto": "", "port": "", "optfile": ""},
+        "cookie": "x",
+        "kind": "-name",
+        "name": "demo@127.0.0.1",
+        "proto": "",
+        "port": "",
+        "optfile": "",
         "loopback": "1",
     }
 

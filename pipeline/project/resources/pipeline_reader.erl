@@ -63,7 +63,7 @@ read(State) ->
     ok = check_lock(Root, asked(Configs, default), Locked, Known),
     ok = check_versions(Configs, Locked, Known),
     {Dropped, Kept} = plugins(Configs, Profiles),
-    Main = main_app(Name, Own),
+    Main = main_app([Name | Goals], Own),
     SysConfig = configuration(RelxState, Root, "sys.config", fun rlx_state:sys_config_src/1, fun rlx_state:sys_config/1),
     VmArgs = configuration(RelxState, Root, "vm.args", fun rlx_state:vm_args_src/1, fun rlx_state:vm_args/1),
     #{name => Name,
@@ -146,7 +146,7 @@ release(Relx) ->
                {_, [_ | _]} ->
                    case [N || N <- Names, atom_to_list(N) =:= Wanted] of
                        [N] -> N;
-                       [] -> bad("--release ~ts: rebar.config has ~ts", [Wanted, names(Names)])
+                       [] -> bad("--release ~ts: rebar.config has only ~ts", [Wanted, names(Names)])
                    end;
                {[Single], ""} -> Single;
                {_, ""} ->
@@ -308,7 +308,7 @@ project_apps(State, Root) ->
         {ok, Apps} -> [project_app(A, Root) || A <- Apps];
         {error, {cycles, Cycles}} ->
             bad("applications that need each other in a circle: ~ts",
-                [lists:join("; ", [lists:join(" -> ", [to_list(N) || N <- C]) || C <- Cycles])])
+                [lists:join("; ", [lists:join(" -> ", [to_list(N) || N <- C ++ [hd(C)]]) || C <- Cycles])])
     end.
 
 project_app(App, Root) ->
@@ -351,11 +351,11 @@ needed([Name | Rest], All, Done) ->
         _ -> needed(Rest, All, Done)
     end.
 
-main_app(_, []) -> #{properties => []};
-main_app(Name, Own) ->
-    case [A || #{name := N} = A <- Own, N =:= Name] of
-        [Same | _] -> Same;
-        [] -> lists:last(Own)
+%% What the image is described by: the application with the release's name, or else the first of the release.
+main_app(Names, Own) ->
+    case [A || N <- Names, #{name := M} = A <- Own, M =:= N] of
+        [Main | _] -> Main;
+        [] -> #{properties => []}
     end.
 
 property(Key, #{properties := P}) -> proplists:get_value(Key, P, "").
