@@ -167,7 +167,7 @@ async def test_a_failing_compiler_speaks_for_itself(recorder: Recorder) -> None:
     assert str(caught.value).splitlines() == [
         "apps/web: compiling web failed:",
         "===> Compiling apps/web/src/web.erl failed",
-        "web.erl:3:1: syntax error",
+        "apps/web/src/web.erl:3:1: syntax error",
     ]
 
 
