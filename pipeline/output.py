@@ -28,6 +28,8 @@ _WARNING = re.compile(r"warning: |note: ", re.IGNORECASE)
 _PICTURE = re.compile(r"\s*┌─ (?P<file>.+):")
 _CODE = re.compile(r"\s*(?P<line>\d+) │  ")
 _ARROW = re.compile(r"(?P<before>\s*│  )(?P<indent>\s*)╰── (?P<words>.*)")
+#: What rebar3 was compiling. With `deterministic` the compiler itself knows the file's name alone.
+_COMPILING = re.compile(r"===> Compiling (?P<file>\S*/(?P<name>[^/\s]+)) failed")
 _MARK = "===> "
 #: Of the lines after the errors, how many are kept.
 _AFTER = 3
@@ -98,19 +100,23 @@ def _read(text: str) -> list[_Said]:
     """Take an output apart."""
     result: list[_Said] = []
     rest = text.splitlines()
+    paths: dict[str, str] = {}
     while rest:
         line = rest.pop(0).rstrip()
         if picture := _PICTURE.fullmatch(line):
             result.append(_located(_of_picture(picture["file"], rest)))
         elif found := _LOCATED.fullmatch(line):
             number = found["line"] or (found["pair"] or "").replace(",", ":")
-            place = f"{found['file']}:{number}" if number else found["file"]
+            file = paths.get(found["file"], found["file"])
+            place = f"{file}:{number}" if number else file
             # What belongs to it is further in: the line of code, an arrow.
             more = []
             while rest and rest[0][:1].isspace() and rest[0].strip():
                 more.append(rest.pop(0).rstrip())
             result.append(_located("\n".join([f"{place}: {found['words']}", *more])))
         elif line.strip():
+            if compiling := _COMPILING.fullmatch(line):
+                paths = {compiling["name"]: compiling["file"]}
             result.append(_Said(line, noise=bool(_PROGRESS.fullmatch(line))))
     return result
 

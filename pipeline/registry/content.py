@@ -11,7 +11,9 @@ from pipeline.errors import RegistryError
 from pipeline.registry.reference import Reference
 from pipeline.registry.tools import Tools, ask, refusal
 
-_ABSENT = re.compile(r"NAME_UNKNOWN|MANIFEST_UNKNOWN|404 Not Found")
+#: How registries say that a repository is not there yet. Harbor has a code of its own, also for a project that is not
+#: there: that one nobody makes by pushing.
+_ABSENT = re.compile(r"NAME_UNKNOWN|MANIFEST_UNKNOWN|404 Not Found|\bNOT_FOUND: (?!project\b)")
 
 
 async def existing_tags(tools: Tools, repository: Reference) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pipeline.report.documents import documents
 from pipeline.report.findings import findings_json
 from pipeline.report.report import Report, reported
 from pipeline.sbom.containers import Subject, describe, subject_of
+from pipeline.sbom.purl import architecture_of
 from pipeline.sbom.sbom import Image
 from pipeline.scan.policy import Rules
 from pipeline.scan.scanners import Results, Scanners, scan, scan_document
@@ -55,7 +56,10 @@ async def assess(
     subject = await subject_of(project, application)
     own = tuple(app.name for app in application.apps)
     results = await scan(scanners, lambda: describe(subject), subject.layout, own=own)
-    return Assessed(subject, results, await reported(results, rules, subject.image, time))
+    # The image that was not scanned, of another architecture, may have what this one has not.
+    alone = results.sbom if len(set(project.platforms)) <= 1 else None
+    architecture = architecture_of(part.purl for part in alone.components) if alone else ""
+    return Assessed(subject, results, await reported(results, rules, subject.image, time, architecture))
 
 
 async def assess_document(scanners: Scanners, rules: Rules, image: Image, time: dt.datetime, cyclonedx: str) -> str:

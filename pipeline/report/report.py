@@ -10,6 +10,7 @@ from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.policy import Rules, otp_statements
 from pipeline.scan.scanners import Results
 from pipeline.scan.verdict import Status, Verdict, judge
+from pipeline.scan.vex import image_names
 from pipeline.table import count
 
 
@@ -31,7 +32,7 @@ class Report:
     components: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-async def reported(results: Results, rules: Rules, image: Image, time: dt.datetime) -> Report:
+async def reported(results: Results, rules: Rules, image: Image, time: dt.datetime, architecture: str = "") -> Report:
     """Judge what the scanners found.
 
     Parameters
@@ -44,6 +45,8 @@ async def reported(results: Results, rules: Rules, image: Image, time: dt.dateti
         What was scanned.
     time
         Of the verdict, with a zone.
+    architecture
+        Of the image, if it is one alone: a VEX document may name it.
     """
     tagged = f"{image.name}:{image.version}"
     verdict = judge(
@@ -52,7 +55,7 @@ async def reported(results: Results, rules: Rules, image: Image, time: dt.dateti
         now=time,
         statements=(*rules.statements, *(await otp_statements(results.sbom) if rules.otp_vex else ())),
         acceptances=rules.acceptances,
-        image=(tagged, f"{image.name}@{image.digest}", image.purl),
+        image=image_names(image.name, image.version, image.digest, architecture),
         max_age=rules.max_age,
     )
     notes = (
@@ -118,6 +121,7 @@ def remarks(report: Report) -> Iterator[str]:
         yield f"acceptance expired on {entry.until}: {entry.id} of {entry.package}"
     for entry in verdict.unmatched:
         yield f"acceptance matches no finding: {entry.id} of {entry.package}; remove it"
+    yield from verdict.unmatched_vex
     yield from report.notes
 
 

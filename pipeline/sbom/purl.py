@@ -18,13 +18,15 @@ def make(
     return PackageURL(kind, "/".join(namespace), name, version, given, subpath).to_string()
 
 
-def of_image(reference: str) -> str:
-    """Return the package URL of an image: `NAME[:TAG][@DIGEST]`."""
+def of_image(reference: str, architecture: str = "") -> str:
+    """Return the package URL of an image: `NAME[:TAG][@DIGEST]`, perhaps for one architecture."""
     tagged, _, digest = reference.partition("@")
     path, slash, last = tagged.rpartition("/")
     name, _, tag = last.partition(":")
     repository = f"{path}/{name}".lower() if slash else ""
-    return make("oci", name.lower(), version=digest, qualifiers={"repository_url": repository, "tag": tag})
+    return make(
+        "oci", name.lower(), version=digest, qualifiers={"repository_url": repository, "tag": tag, "arch": architecture}
+    )
 
 
 def repository(url: str) -> tuple[str, str, str]:
@@ -82,6 +84,18 @@ def of_git(url: str, ref: str, name: str, subdir: str = "") -> str:
     return make("generic", name, version=ref, qualifiers={"vcs_url": f"git+{clean}@{ref}"}, subpath=subdir)
 
 
+#: The architecture of a source package: Debian's and RPM's word.
+_SOURCE = ("source", "src")
+#: Architectures as packages of operating systems have them, and as images do.
+_ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def architecture_of(purls: Iterable[str]) -> str:
+    """Return the architecture of an image by its packages, as images name it; nothing if they do not agree on one."""
+    found = {_ARCHITECTURES.get(purl.qualifiers.get("arch", "")) for purl in parsed(purls)} - {None}
+    return str(found.pop()) if len(found) == 1 else ""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Purl:
     """A package URL; empty parts are empty."""
@@ -118,9 +132,21 @@ class Purl:
         version = self.version.removeprefix("OTP-")
         return dataclasses.replace(self, type="otp", namespace="", name="erlang", version=version, qualifiers={})
 
+    @property
+    def upstream(self) -> str:
+        """The name of the source package that a package of an operating system was built from."""
+        return self.qualifiers.get("upstream", "").partition("@")[0]
+
     def covers(self, other: Self) -> bool:
-        """Tell whether `other` is this package; a version or a qualifier that is not given here is any."""
+        """Tell whether `other` is this package; a version or a qualifier that is not given here is any.
+
+        A source package (`arch=source`, as the specification has it) covers what is built from it.
+        """
         mine, theirs = self.normal(), other.normal()
+        if mine.qualifiers.get("arch") in _SOURCE and theirs.qualifiers.get("arch") not in _SOURCE:
+            plain = {key: value for key, value in mine.qualifiers.items() if key != "arch"}
+            mine = dataclasses.replace(mine, qualifiers=plain)
+            theirs = dataclasses.replace(theirs, name=theirs.upstream or theirs.name)
         return (
             (mine.type, mine.namespace.lower(), mine.name.lower())
             == (theirs.type, theirs.namespace.lower(), theirs.name.lower())

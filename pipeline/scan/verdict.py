@@ -10,7 +10,7 @@ from pipeline.scan.databases import MAX_AGE, too_old
 from pipeline.scan.findings import Dropped, Finding, ScannerRun
 from pipeline.scan.join import drop_false, join
 from pipeline.scan.policy import Policy
-from pipeline.scan.vex import Statement, speaks_of
+from pipeline.scan.vex import Statement, speaks_of, unmatched
 from pipeline.table import count
 
 
@@ -47,6 +47,8 @@ class Verdict:
     outdated: tuple[str, ...] = ()
     expired: tuple[Acceptance, ...] = ()
     unmatched: tuple[Acceptance, ...] = ()
+    #: Messages about statements of VEX documents that match nothing.
+    unmatched_vex: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -142,6 +144,7 @@ def judge(
         unmatched=tuple(
             entry for entry in acceptances if entry not in expired and not any(map(entry.matches, findings))
         ),
+        unmatched_vex=tuple(unmatched(by_time, findings, image)),
     )
 
 

@@ -3,13 +3,18 @@
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from pipeline.errors import InputError
+from pipeline.sbom import purl
 from pipeline.sbom.purl import matches, parsed
-from pipeline.scan.findings import Finding
+from pipeline.scan.findings import Finding, rank
+from pipeline.table import count
 
+_DOCKER_HUB = ("docker.io", "index.docker.io")
+#: Of the statements of one document that match nothing, how many are shown.
+_SHOWN = 5
 _STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
 
 
@@ -24,9 +29,13 @@ class Statement:
     reason: str
     source: str
     time: dt.datetime
+    #: The document as the user knows it.
+    file: str = ""
+    #: Whether it is told if it matches nothing.
+    told: bool = True
 
 
-def read_vex(text: str, name: str) -> tuple[Statement, ...]:
+def read_vex(text: str, name: str, *, told: bool = True) -> tuple[Statement, ...]:
     """Read an OpenVEX document (0.2).
 
     Parameters
@@ -35,6 +44,8 @@ def read_vex(text: str, name: str) -> tuple[Statement, ...]:
         The document.
     name
         Of its file, for messages.
+    told
+        Whether a statement that matches nothing is told: not of a document that speaks of many releases.
 
     Raises
     ------
@@ -45,7 +56,8 @@ def read_vex(text: str, name: str) -> tuple[Statement, ...]:
         document = json.loads(text)
         if not str(document["@context"]).startswith("https://openvex.dev/ns"):
             raise InputError(f"{name}: its @context is {document['@context']}; expected an OpenVEX document")
-        return tuple(_statement(raw, document, name) for raw in document["statements"])
+        statements = [_statement(raw, document, name) for raw in document["statements"]]
+        return tuple(dataclasses.replace(statement, file=name, told=told) for statement in statements)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise InputError(f"{name}: not an OpenVEX document ({reason})") from None
@@ -91,6 +103,78 @@ def speaks_of(statement: Statement, finding: Finding, image: Collection[str]) ->
         else not parts and (product in image or matches(product, whole) or matches(product, own))
         for product, parts in statement.products
     )
+
+
+def image_names(name: str, tag: str, digest: str, architecture: str = "") -> tuple[str, ...]:
+    """Return every name under which a VEX document may speak of an image, as Trivy and Grype write them.
+
+    A package URL covers another if its qualifiers are among the other's: the ones here have all that there may be.
+
+    Parameters
+    ----------
+    name
+        Without tag and digest.
+    tag, digest
+        Empty if not known.
+    architecture
+        As images have it; empty if it is not known, or the image is one of several.
+    """
+    host, _, path = name.partition("/")
+    spellings = [name]
+    if host in _DOCKER_HUB:
+        spellings = [f"{other}/{path}" for other in _DOCKER_HUB]
+    ends = (f":{tag}" if tag else "", f"@{digest}" if digest else "")
+    plain = [spelling + end for spelling in spellings for end in ends if end]
+    return (*plain, *(purl.of_image(spelling + "".join(ends), architecture) for spelling in spellings))
+
+
+def unmatched(statements: Iterable[Statement], findings: Sequence[Finding], image: Collection[str]) -> list[str]:
+    """Say which statements are about no finding, and where it can be seen why, a line for each document."""
+    lines = []
+    by_file: dict[str, list[Statement]] = {}
+    for statement in statements:
+        if statement.told:
+            by_file.setdefault(statement.file, []).append(statement)
+    for file, known in by_file.items():
+        lost = [each for each in known if not any(speaks_of(each, finding, image) for finding in findings)]
+        shown = [f"{_flaw(each)} of {_about(each)}{_hint(each, findings, image)}" for each in lost[:_SHOWN]]
+        more = [f"and {len(lost) - _SHOWN} more"] if len(lost) > _SHOWN else []
+        if lost:
+            number = f"{len(lost)} of {count(len(known), 'statement')}"
+            lines.append(
+                f"VEX {file}: {number} {'matches' if len(lost) == 1 else 'match'} no finding: {'; '.join(shown + more)}"
+            )
+    return lines
+
+
+def _flaw(statement: Statement) -> str:
+    return min(statement.names, key=rank)
+
+
+def _about(statement: Statement) -> str:
+    return (
+        ", ".join(
+            dict.fromkeys(
+                f"{product} ({', '.join(parts)})" if parts else product for product, parts in statement.products
+            )
+        )
+        or "no product"
+    )
+
+
+def _hint(statement: Statement, findings: Sequence[Finding], image: Collection[str]) -> str:
+    """Say what it may have meant: a finding of that flaw in a package that is built from the one it names."""
+    named = parsed(
+        name
+        for product, parts in statement.products
+        for name in (parts if product in image or matches(product, parsed(image)) else (product,))
+    )
+    sources = {(part.type, part.name) for part in named}
+    about = [finding for finding in findings if statement.names & finding.names]
+    for own in (own for finding in about for own in parsed(finding.purls)):
+        if (own.type, own.upstream) in sources:
+            return f" (it is in {own.name}, built from {own.upstream}: name that, or the source with arch=source)"
+    return ""
 
 
 def _zoned(text: str) -> dt.datetime:

@@ -4,6 +4,7 @@ import base64
 import datetime as dt
 import gzip
 import hashlib
+import http.server
 import json
 import os
 import re
@@ -163,6 +164,32 @@ def test_a_dry_run_names_everything_and_pushes_nothing(shop: Shop) -> None:
     for words in (*(f"would tag {tag}\n" for tag in TAGS), "would sign it", "would attest provenance", "linux/"):
         assert words in result.out
     assert shop.registry.tags("greeter") == {}
+
+
+class _Harbor(http.server.BaseHTTPRequestHandler):
+    """A registry that answers as Harbor does of a repository that does not exist yet."""
+
+    def do_GET(self) -> None:
+        there = self.path in {"/v2", "/v2/"}
+        error = {"errors": [{"code": "NOT_FOUND", "message": "repository p/greeter not found"}]}
+        body = b"{}" if there else json.dumps(error).encode()
+        self.send_response(200 if there else 404)
+        self.send_header("Content-Type", "application/json; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_a_new_repository_of_harbor_is_published_to(shop: Shop) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Harbor) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            port = server.server_address[1]
+            result = shop.publish("--version=1.2.0", "--dry-run", port=port, repository="p/greeter")
+        finally:
+            server.shutdown()
+    assert result.code == 0, result.err
+    assert "would tag 1.2.0\n" in result.out
 
 
 def test_a_wrong_password_pushes_nothing(shop: Shop) -> None:

@@ -268,10 +268,26 @@ async def test_a_refused_login_is_named(recorder: Recorder) -> None:
         await existing_tags(await tools(), REPOSITORY)
 
 
-async def test_a_repository_that_is_not_there_yet_has_no_tags(recorder: Recorder) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "NAME_UNKNOWN: repository name not known to registry",
+        # Harbor, with crane's words before it.
+        "reading tags for h/p/demo: GET https://h/v2/p/demo/tags/list?n=1000: NOT_FOUND: repository p/demo not found",
+        "GET https://h/v2/p/demo/tags/list: unexpected status code 404 Not Found: <html>",
+    ],
+)
+async def test_a_repository_that_is_not_there_yet_has_no_tags(recorder: Recorder, said: str) -> None:
     knows_password(recorder)
-    answers.failing(recorder, "ls", "Error: NAME_UNKNOWN: repository name not known to registry")
+    answers.failing(recorder, "ls", f"Error: {said}")
     assert await existing_tags(await tools(), REPOSITORY) == ()
+
+
+async def test_a_project_that_is_not_there_is_told_before_anything_is_built(recorder: Recorder) -> None:
+    knows_password(recorder)
+    answers.failing(recorder, "ls", "Error: GET https://h/v2/p/demo/tags/list: NOT_FOUND: project p not found")
+    with pytest.raises(RegistryError, match=r"nothing was pushed: .* cannot be read: .* project p not found"):
+        await existing_tags(await tools(), REPOSITORY)
 
 
 async def test_unsigned_is_pushed_and_tagged_alone(recorder: Recorder) -> None:

@@ -225,7 +225,7 @@ async def test_a_stage_that_fails_is_followed_by_one_that_sees_all_and_speaks_fo
     )
     with pytest.raises(BuildError) as caught:
         await assembled(project(recorder), APPLICATION)
-    assert "web.erl:3:1: syntax error" in str(caught.value)
+    assert "apps/web/src/web.erl:3:1: syntax error" in str(caught.value)
     folders = [words(chain)[3] for chain in recorder.execs() if "compile" in words(chain)]
     assert folders[-1] == "apps/core:apps/web:apps/alone"
 

@@ -29,6 +29,11 @@ def _broken(module: str, functions: int) -> str:
 #: By name: the command, the files, the variables.
 CASES: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
     "many-errors": (_COMPILE, {**_DEMO, "apps/demo/src/demo_broken.erl": _broken("demo_broken", 60)}, {}),
+    "deterministic": (
+        _COMPILE,
+        {**_DEMO, "apps/demo/src/deep/demo_broken.erl": _broken("demo_broken", 2)},
+        {"ERL_COMPILER_OPTIONS": "deterministic"},
+    ),
     "many-warnings": (
         _COMPILE,
         {

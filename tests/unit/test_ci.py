@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -201,6 +202,34 @@ def test_rescan_logs_in_and_is_given_no_identity(shim: Shim) -> None:
 
 def test_on_a_laptop_nothing_is_added(shim: Shim, tmp_path: Path) -> None:
     assert shim("assess", "publish", "--dry-run", folder=tmp_path)[3:] == ["assess", "publish", "--dry-run"]
+
+
+def test_a_module_that_lies_elsewhere_builds_the_callers_folder(shim: Shim, tmp_path: Path) -> None:
+    env = {"ERLMCP_MODULE": "github.com/banyan-platform/erlmcp"}
+    assert shim("scan", env=env, folder=tmp_path)[2:] == [env["ERLMCP_MODULE"], "--source=.", "scan"]
+    for given in ("--source=app", "--source"):
+        assert shim(given, "scan", env=env, folder=tmp_path)[3:] == [given, "scan"]
+    told = env | {"ERLMCP_ARGUMENTS": "--source=other"}
+    assert shim("scan", env=told, folder=tmp_path)[3:] == ["--source=other", "scan"]
+
+
+def test_in_a_repository_of_several_projects_the_project_is_the_modules_folder(tmp_path: Path) -> None:
+    project, dagger = tmp_path / "services" / "greeter", tmp_path / "dagger"
+    shutil.copytree(CI, project / "ci")
+    dagger.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    dagger.chmod(0o755)
+    env = {"PATH": os.environ["PATH"], "DAGGER": str(dagger), "HOME": str(tmp_path)}
+    command = [str(project / "ci" / "run"), "scan"]
+
+    def said() -> list[str]:
+        done = subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True, text=True)
+        return done.stdout.splitlines()
+
+    subprocess.run(["git", "init", "-q", project], check=True)
+    assert said() == ["call", "--mod", str(project), "scan"]
+    shutil.rmtree(project / ".git")
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    assert said() == ["call", "--mod", str(project), f"--source={project}", "scan"]
 
 
 def test_git_knows_better_than_the_provider(shim: Shim, tmp_path: Path) -> None:

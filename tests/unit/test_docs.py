@@ -62,7 +62,7 @@ NOT_RUN = {
         "docker run --rm -e RELX_COOKIE=secret -p 8080:8080 erlmcp:dev",
     ],
     "the internet (the module's address, erlang.org, databases)": [
-        "dagger call --mod github.com/banyan-platform/erlmcp build-runtime export-image --name=erlmcp:dev",
+        "dagger call --mod github.com/banyan-platform/erlmcp --source=. build-runtime export-image --name=erlmcp:dev",
         "dagger call --mod=github.com/banyan-platform/erlmcp --source=. build-runtime",
         "dagger call --mod=github.com/banyan-platform/erlmcp --source=. application",
         "ci/run assess --otp-vex verdict",

@@ -31,6 +31,14 @@ def test_of_many_errors_the_first_are_shown_and_the_others_counted() -> None:
     ("name", "lines"),
     [
         (
+            "deterministic",
+            [
+                "===> Compiling apps/demo/src/deep/demo_broken.erl failed",
+                "apps/demo/src/deep/demo_broken.erl:3:9: variable 'Unbound0' is unbound",
+                "apps/demo/src/deep/demo_broken.erl:4:9: variable 'Unbound1' is unbound",
+            ],
+        ),
+        (
             "missing-package",
             [
                 "===> Failed to update package cowboy from repo hexpm",

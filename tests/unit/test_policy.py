@@ -9,12 +9,13 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
+from pipeline.sbom.purl import architecture_of
 from pipeline.scan.acceptance import Acceptance, read_acceptances
 from pipeline.scan.databases import Database, too_old
 from pipeline.scan.findings import ScannerRun, Severity, Sighting
 from pipeline.scan.policy import Policy
 from pipeline.scan.verdict import Status, Verdict, judge
-from pipeline.scan.vex import Statement, read_vex
+from pipeline.scan.vex import Statement, image_names, read_vex
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
 IMAGE = ("ghcr.io/example/erlmcp:2.1.0", "pkg:oci/erlmcp@sha256:5e5e?repository_url=ghcr.io/example/erlmcp")
@@ -49,15 +50,17 @@ def statuses(result: Verdict) -> dict[str, str]:
     return {item.finding.package: item.status.value for item in result.judged}
 
 
+HEAD = {
+    "@context": "https://openvex.dev/ns/v0.2.0",
+    "@id": "https://example.org/vex/1",
+    "author": "somebody",
+    "timestamp": "2026-06-11T01:54:55.011596443Z",
+    "version": 1,
+}
+
+
 def vex(*statements: dict[str, Any], **document: object) -> tuple[Statement, ...]:
-    head = {
-        "@context": "https://openvex.dev/ns/v0.2.0",
-        "@id": "https://example.org/vex/1",
-        "author": "somebody",
-        "timestamp": "2026-06-11T01:54:55.011596443Z",
-        "version": 1,
-    }
-    return read_vex(json.dumps(head | {"statements": statements} | document), "a.openvex.json")
+    return read_vex(json.dumps(HEAD | {"statements": statements} | document), "a.openvex.json")
 
 
 def says(status: str, *products: object, flaw: str = "CVE-2025-32433", **more: object) -> dict[str, Any]:
@@ -177,6 +180,79 @@ def test_a_statement_about_the_package_or_the_image_suppresses(statement: dict[s
 )
 def test_a_statement_about_something_else_does_not(statement: dict[str, Any]) -> None:
     assert not verdict(SSH, statements=vex(statement), image=IMAGE).suppressed
+
+
+CRYPTO = Sighting(
+    "grype",
+    "CVE-2026-2",
+    (),
+    "libssl3t64",
+    "3.5.9",
+    "pkg:deb/debian/libssl3t64@3.5.9?arch=amd64&distro=debian-13.8&upstream=openssl%403.5.9",
+    Kind.OS,
+    Severity.HIGH,
+)
+HINT = " (it is in libssl3t64, built from openssl: name that, or the source with arch=source)"
+DEMO = image_names("ghcr.io/banyan-platform/demo", "0.1.0", "sha256:" + "5e" * 32, "amd64")
+
+
+@pytest.mark.parametrize(
+    "product",
+    [
+        # As Trivy names an image, and as Grype does.
+        "pkg:oci/demo?arch=amd64&repository_url=ghcr.io%2Fbanyan-platform%2Fdemo",
+        f"pkg:oci/demo@sha256%3A{'5e' * 32}?arch=amd64&repository_url=ghcr.io%2Fbanyan-platform%2Fdemo",
+        "pkg:oci/demo?repository_url=ghcr.io/banyan-platform/demo&tag=0.1.0",
+        "pkg:oci/demo?tag=0.1.0",
+        "ghcr.io/banyan-platform/demo:0.1.0",
+        {"@id": "pkg:oci/demo", "subcomponents": [{"@id": "pkg:deb/debian/openssl?arch=source"}]},
+        {"@id": "pkg:oci/demo?arch=amd64", "subcomponents": [{"@id": "pkg:deb/debian/libssl3t64?arch=amd64"}]},
+    ],
+)
+def test_vex_matches_as_trivy_and_grype_name_things(product: str | dict[str, Any]) -> None:
+    result = verdict(CRYPTO, statements=vex(says("not_affected", product, flaw="CVE-2026-2")), image=DEMO)
+    assert len(result.suppressed) == 1
+    assert result.unmatched_vex == ()
+
+
+@pytest.mark.parametrize(
+    ("product", "message"),
+    [
+        ("pkg:oci/demo?arch=arm64", "CVE-2026-2 of pkg:oci/demo?arch=arm64"),
+        ("pkg:oci/demo?tag=0.2.0", "CVE-2026-2 of pkg:oci/demo?tag=0.2.0"),
+        # Both scanners read it as the package of that name, which has not that flaw.
+        (
+            {"@id": "pkg:oci/demo", "subcomponents": [{"@id": "pkg:deb/debian/openssl"}]},
+            f"CVE-2026-2 of pkg:oci/demo (pkg:deb/debian/openssl){HINT}",
+        ),
+        ("pkg:deb/debian/glibc?arch=source", "CVE-2026-2 of pkg:deb/debian/glibc?arch=source"),
+    ],
+)
+def test_vex_that_matches_nothing_is_told(product: str | dict[str, Any], message: str) -> None:
+    result = verdict(CRYPTO, statements=vex(says("not_affected", product, flaw="CVE-2026-2")), image=DEMO)
+    assert result.suppressed == ()
+    assert result.unmatched_vex == (f"VEX a.openvex.json: 1 of 1 statement matches no finding: {message}",)
+
+
+def test_of_many_statements_that_match_nothing_some_are_shown() -> None:
+    statements = vex(says("fixed", "pkg:otp/ssh"), *(says("fixed", "pkg:otp/x", flaw=f"CVE-2{n}-1") for n in range(7)))
+    [line] = verdict(SSH, statements=statements).unmatched_vex
+    assert line.startswith("VEX a.openvex.json: 7 of 8 statements match no finding: CVE-20-1 of pkg:otp/x; ")
+    assert line.endswith("CVE-24-1 of pkg:otp/x; and 2 more")
+    others = read_vex(json.dumps({**HEAD, "statements": [says("fixed", "pkg:otp/x")]}), "erlang.org", told=False)
+    assert verdict(SSH, statements=others).unmatched_vex == ()
+
+
+def test_an_image_on_docker_hub_has_two_names() -> None:
+    names = image_names("docker.io/me/demo", "1", "", "")
+    assert {"docker.io/me/demo:1", "index.docker.io/me/demo:1"} < set(names)
+    assert "pkg:oci/demo?repository_url=index.docker.io/me/demo&tag=1" in names
+
+
+def test_the_architecture_is_that_of_the_packages() -> None:
+    assert architecture_of(["pkg:deb/debian/a?arch=all", "pkg:deb/debian/b?arch=amd64", "pkg:otp/ssh@1"]) == "amd64"
+    assert architecture_of(["pkg:apk/alpine/a?arch=aarch64", "pkg:apk/alpine/b?arch=aarch64"]) == "arm64"
+    assert architecture_of(["pkg:apk/alpine/a?arch=aarch64", "pkg:deb/debian/b?arch=amd64"]) == ""
 
 
 def test_the_reason_and_the_document_are_told() -> None:

@@ -30,7 +30,15 @@ if [ -f /run/hex.key ]; then
         echo '}.'
     } >"$config/hex.config"
 fi
-rebar3 as "$profile" compile --deps_only
+status=0
+rebar3 as "$profile" compile --deps_only >/pipeline/log 2>&1 || status=$?
+cat /pipeline/log
+[ "$status" = 0 ] || exit "$status"
+# rebar3 goes on without a plugin that it cannot load, and what the plugin does is not done.
+if grep -q 'Errors loading plugin' /pipeline/log; then
+    echo "===> rebar3 would go on without what could not be loaded; name the plugin's version, or leave it out" >&2
+    exit 1
+fi
 for index in "$cache"/*/packages.idx; do
     [ -f "$index" ] || continue
     repository=$(basename "$(dirname "$index")")

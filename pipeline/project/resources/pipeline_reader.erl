@@ -50,7 +50,7 @@ read(State) ->
     Root = rebar_state:dir(State),
     Profiles = rebar_state:current_profiles(State),
     Relx = relx(State, Root),
-    {Name, Version, Terms} = release(Relx),
+    {Name, Version, Terms} = release(Relx, Root),
     Relx1 = Terms ++ [T || T <- Relx, not is_release(T), key(T) =/= default_release],
     RelxState = relx_state(Relx1, Name, Version),
     Goals = goals(RelxState, Name, Version),
@@ -126,7 +126,7 @@ relx(State, Root) ->
 is_release(T) -> is_tuple(T) andalso element(1, T) =:= release.
 
 %% The release that is built, its version, and the terms that make it: its own, and those that it extends.
-release(Relx) ->
+release(Relx, Root) ->
     Releases = [T || T <- Relx, is_release(T)],
     [case is_tuple(element(2, T)) andalso is_atom(element(1, element(2, T))) of
          true -> ok;
@@ -140,9 +140,7 @@ release(Relx) ->
                   D -> element(2, D)
               end,
     Name = case {Names, Wanted} of
-               {[], _} -> bad("rebar.config: no {release, {Name, Version}, Applications} in its relx, nor in a "
-                              "relx.config; add one, name the profile that has it with --profile, or give another "
-                              "configuration with --rebar-config", []);
+               {[], _} -> no_release(Root);
                {_, [_ | _]} ->
                    case [N || N <- Names, atom_to_list(N) =:= Wanted] of
                        [N] -> N;
@@ -161,6 +159,15 @@ release(Relx) ->
         [Version] -> {Name, Version, Terms};
         _ -> bad("rebar.config: release ~ts is there in several versions (~ts); leave one",
                  [Name, lists:join(", ", Versions)])
+    end.
+
+no_release(Root) ->
+    Profiles = list(proplists:get_value(profiles, config(Root), [])),
+    case [P || {P, Section} <- Profiles, lists:any(fun is_release/1, list(proplists:get_value(relx, list(Section), [])))] of
+        [] -> bad("rebar.config: no {release, {Name, Version}, Applications} in its relx, nor in a relx.config; add "
+                  "one, or give another configuration with --rebar-config", []);
+        Found -> bad("rebar.config: the profile has no release; ~ts: choose with --profile",
+                     [lists:join(", ", [io_lib:format("~ts has one", [P]) || P <- Found])])
     end.
 
 release_name(T) -> element(1, element(2, T)).
