@@ -1,14 +1,21 @@
 """Which files of the user's repository the pipeline takes: those of git, less what `.dockerignore` excludes."""
 
 import posixpath
+import re
+import struct
+from collections.abc import Collection, Iterable
+from pathlib import PurePosixPath
 
 import dagger
 
 from pipeline.errors import InputError
+from pipeline.handover import working_folder
 
 #: Never part of a build: what version control, rebar3 and editors keep beside the sources (Dagger's `Ignore`).
 SOURCE_IGNORE = (
     "**/.git",
+    # It says what is tracked: of that, .gitignore leaves out nothing.
+    "!.git/index",
     "**/.hg",
     "**/.svn",
     "**/_build",
@@ -101,13 +108,98 @@ def _class_end(pattern: str, index: int) -> int:
 
 
 async def filtered(source: dagger.Directory) -> dagger.Directory:
-    """Return the source as git sees it, without what its `.gitignore` files and its `.dockerignore` exclude."""
-    seen = source.filter(gitignore=True)
-    if ".dockerignore" not in await source.entries():
-        return seen
-    patterns = parse_dockerignore(await source.file(".dockerignore").contents())
-    # The engine's own reading of an empty list would be the same; an extra node is not needed.
-    return seen.filter(exclude=patterns) if patterns else seen
+    """Return the source as git sees it, without what its `.dockerignore` excludes.
+
+    Where there is the index of a checkout, what its `.gitignore` files name stays out unless it is tracked; elsewhere
+    (an archive, a folder of a greater repository) nothing says what is tracked, and all is taken.
+    """
+    excluded = [".git", *await _ignored(source)]
+    if ".dockerignore" in await source.entries():
+        patterns = parse_dockerignore(await source.file(".dockerignore").contents())
+        return source.filter(exclude=excluded).filter(exclude=patterns) if patterns else source.filter(exclude=excluded)
+    return source.filter(exclude=excluded)
+
+
+async def _ignored(source: dagger.Directory) -> list[str]:
+    """Return the patterns of what git ignores and does not track."""
+    if not await source.glob(".git/index"):
+        return []
+    index = working_folder() / "index"
+    await source.file(".git/index").export(str(index))
+    tracked = tracked_paths(index.read_bytes())
+    if tracked is None:
+        return []
+    every = set(await source.filter(exclude=[".git"]).glob("**"))
+    seen = set(await source.filter(exclude=[".git"], gitignore=True).glob("**"))
+    return ignored_patterns(every - seen, tracked)
+
+
+def ignored_patterns(gone: Iterable[str], tracked: Collection[str]) -> list[str]:
+    """Return the patterns of paths that `.gitignore` names, but for those that are tracked.
+
+    Parameters
+    ----------
+    gone
+        Paths, those of folders with a slash at the end.
+    tracked
+        Paths of files.
+    """
+    kept = {above for path in tracked for above in [path, *(f"{parent}/" for parent in _parents(path))]}
+    left = {path for path in gone if path not in kept}
+    whole = {path for path in left if path.endswith("/")}
+    # What lies in a folder that goes as a whole needs no pattern of its own.
+    names = sorted(path for path in left if not any(f"{parent}/" in whole for parent in _parents(path.rstrip("/"))))
+    return [re.sub(r"([\\*?\[\]!])", r"\\\1", path.rstrip("/")) for path in names]
+
+
+def _parents(path: str) -> list[str]:
+    return [str(parent) for parent in PurePosixPath(path).parents if str(parent) != "."]
+
+
+def tracked_paths(index: bytes) -> set[str] | None:
+    """Return the paths in a git index, or nothing if it is not a whole one of version 2 to 4.
+
+    Source: Documentation/gitformat-index.adoc of git.
+    """
+    signature, version, count = struct.unpack_from(">4sLL", index)
+    if signature != b"DIRC" or version not in _INDEX_VERSIONS:
+        return None
+    paths: set[str] = set()
+    at, previous = 12, b""
+    for _ in range(count):
+        start = at
+        (mode,) = struct.unpack_from(">L", index, at + 24)
+        (flags,) = struct.unpack_from(">H", index, at + 60)
+        at += 62 + (2 if flags & 0x4000 else 0)
+        if version == _PREFIXED:
+            at, cut = _varint(index, at)
+            previous = previous[: len(previous) - cut]
+        end = index.index(b"\0", at)
+        name = (previous if version == _PREFIXED else b"") + index[at:end]
+        previous = name
+        # Entries are padded to eight bytes, but for those of version 4.
+        at = end + 1 if version == _PREFIXED else start + (end - start + 8) // 8 * 8
+        if mode == _FOLDER:
+            # A sparse checkout: what is in it is not said.
+            return None
+        paths.add(name.decode(errors="surrogateescape"))
+    # A part of a split index leaves the rest to another file.
+    return None if index[at : at + 4] == b"link" else paths
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Read an offset as pack files encode it; return the place behind it and the number."""
+    value = data[at] & 0x7F
+    while data[at] & 0x80:
+        at += 1
+        value = ((value + 1) << 7) | (data[at] & 0x7F)
+    return at + 1, value
+
+
+_INDEX_VERSIONS = (2, 3, 4)
+#: The version whose names have a part of the name before them.
+_PREFIXED = 4
+_FOLDER = 0o040000
 
 
 async def secrets(source: dagger.Directory) -> list[str]:

@@ -70,7 +70,11 @@ async def test_packages_go_into_a_mounted_root_by_the_engines_own_package_manage
     [mounted] = [call.args["source"] for call in install.calls("withMountedDirectory")]
     assert (platform(mounted), mounted.images()) == ("linux/arm64", [made.runtime])
     paths = [call.args["path"] for call in install.calls("withNewFile")]
-    assert paths[:2] == ["/other/usr/local/bin/entrypoint", "/other/usr/local/bin/healthcheck"]
+    assert paths[:3] == [
+        "/other/usr/local/bin/entrypoint",
+        "/other/usr/local/bin/healthcheck",
+        "/other/usr/local/share/entrypoint/finish.awk",
+    ]
 
 
 async def test_the_engines_own_platform_mounts_no_root(recorder: Recorder) -> None:

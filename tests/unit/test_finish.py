@@ -80,7 +80,8 @@ def test_plain_text_is_copied(awk: list[str]) -> None:
 
 @ALL
 def test_each_option_stands_on_its_line_as_the_start_script_looks_for_it(awk: list[str], tmp_path: Path) -> None:
-    text = "\t-name \"demo@127.0.0.1\" -setcookie 'x'#y\n+P 1000 -mnesia dir '\"da ta\"'\n-kernel a b c d\n-extra -name z\n"
+    text = "\t-name \"demo@127.0.0.1\" -setcookie 'x'#y\n+P 1000 -mnesia dir '\"da ta\"'\n-kernel a b c d\n"
+    text += "-extra -name z\n"
     lines, known = finished(awk, tmp_path, text)
     assert lines == [
         "-name demo@127.0.0.1",

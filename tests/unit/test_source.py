@@ -1,7 +1,10 @@
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.project.source import parse_dockerignore
+from pipeline.project.source import ignored_patterns, parse_dockerignore, tracked_paths
 
 
 def test_reads_lines_as_docker_does() -> None:
@@ -28,3 +31,45 @@ def test_names_the_broken_line(line: str, why: str) -> None:
 @pytest.mark.parametrize("line", ["[a-c]", "[^x]y", "\\[a", "**/*.md", "a?c"])
 def test_takes_every_pattern_of_go(line: str) -> None:
     assert parse_dockerignore(line) == [line]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    for name in ("a", "b/c", "b/cc", "b/d e/é", "long/" + "x" * 200, "later"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", "a", "b", "long")
+    return tmp_path
+
+
+def git(folder: Path, *words: str) -> None:
+    subprocess.run(["git", *words], cwd=folder, check=True)
+
+
+@pytest.mark.parametrize("version", ["2", "3", "4"])
+def test_the_index_says_what_is_tracked(repository: Path, version: str) -> None:
+    if version == "3":
+        # git writes this version where an entry has more flags.
+        git(repository, "add", "--intent-to-add", "later")
+    else:
+        git(repository, "update-index", "--index-version", version)
+    index = (repository / ".git" / "index").read_bytes()
+    assert index[4:8] == int(version).to_bytes(4)
+    expected = {"a", "b/c", "b/cc", "b/d e/é", "long/" + "x" * 200} | ({"later"} if version == "3" else set())
+    assert tracked_paths(index) == expected
+
+
+def test_an_index_that_does_not_say_it_all_says_nothing(repository: Path) -> None:
+    git(repository, "update-index", "--split-index")
+    assert tracked_paths((repository / ".git" / "index").read_bytes()) is None
+    assert tracked_paths(b"else" + bytes(20)) is None
+
+
+def test_what_is_ignored_stays_out_unless_it_is_tracked() -> None:
+    gone = ["log/", "log/a", "log/b/", "log/b/c", "priv/", "priv/x.log", "priv/kept.log", "rebar.lock", "w[eird]*"]
+    assert ignored_patterns(gone, {"rebar.lock", "priv/kept.log", "src/a.erl"}) == [
+        "log",
+        "priv/x.log",
+        "w\\[eird\\]\\*",
+    ]
