@@ -143,6 +143,13 @@ def test_a_cluster_speaks_tls(awk: list[str], tmp_path: Path) -> None:
 
 
 @ALL
+def test_a_cluster_with_a_port_of_its_own_needs_no_port_mapper(awk: list[str], tmp_path: Path) -> None:
+    cluster = {"FINISH_MODE": "cluster", "ERL_DIST_PORT": "9100"}
+    assert finished(awk, tmp_path, "-name a@b\n", **cluster)[0][-1] == "-start_epmd false"
+    assert finished(awk, tmp_path, "-name a@b\n-start_epmd true\n", **cluster)[0].count("-start_epmd false") == 0
+
+
+@ALL
 def test_a_file_that_is_named_stands_in_its_place(awk: list[str], tmp_path: Path) -> None:
     (tmp_path / "more.args").write_text("-sname b # ${X}\n")
     lines, _ = finished(awk, tmp_path, f"+K true\n-args_file {tmp_path}/more.args\n+A 1\n")

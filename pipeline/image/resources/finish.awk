@@ -16,6 +16,7 @@
 #   FINISH_OWN_INTERFACE (args) not empty: where the distribution listens is set elsewhere
 #   FINISH_RAW   (args) not empty: nothing is replaced
 #   RELX_COOKIE  (args) the cookie of this start
+#   ERL_DIST_PORT (args) the port of the distribution, where it is known
 
 # The text of a line with its variables replaced.
 function replaced(line, out, at) {
@@ -278,6 +279,8 @@ function check_words(at, option, where, n, value) {
             port = value
         else if (option == "-ssl_dist_optfile")
             optfile = value
+        else if (option == "-start_epmd")
+            start_epmd = 1
         else if (option == "-nocookie")
             nocookie = 1
         else if (option == "inet_dist_use_interface")
@@ -335,6 +338,9 @@ function write_additions() {
             proto = "inet_tls"
             print "-proto_dist inet_tls"
         }
+        # With a port of its own a node needs no port mapper; relx's nodetool starts one unless it is told here.
+        if (ENVIRON["ERL_DIST_PORT"] != "" && !start_epmd)
+            print "-start_epmd false"
     } else if (proto == "" && !interface && ENVIRON["FINISH_OWN_INTERFACE"] == "") {
         loopback = 1
         print "-kernel inet_dist_use_interface {127,0,0,1}"
