@@ -242,6 +242,35 @@ def test_git_knows_better_than_the_provider(shim: Shim, tmp_path: Path) -> None:
     assert re.fullmatch(r"--created=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", argv[4])
 
 
+def test_git_answers_for_the_module_as_in_the_checkout_and_without_its_files(shim: Shim, tmp_path: Path) -> None:
+    def git(*words: str, folder: Path = tmp_path) -> str:
+        command = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", "-C", folder, *words]
+        # In a container there is nothing to fetch from.
+        env = {**os.environ, "GIT_NO_LAZY_FETCH": "1"}
+        return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    (tmp_path / "file").write_text("made-up content")
+    git("add", "file")
+    git("commit", "-q", "-m", "x")
+    git("tag", "-a", "v1.2.3", "-m", "release")
+    git("commit", "-q", "--allow-empty", "-m", "y")
+    git("config", "core.abbrev", "11")
+    env = recorded("gitlab-push") | {"GIT_CEILING_DIRECTORIES": ""}
+    [given] = [word for word in shim("scan", env=env, folder=tmp_path) if word.startswith("--git=")]
+    folder = Path(given.removeprefix("--git="))
+    for words in (
+        ("describe", "--tags"),
+        ("log", "-n", "1", "--pretty=format:%h"),
+        ("rev-list", "--count", "v1.2.3..HEAD"),
+    ):
+        assert git(*words, folder=folder) == git(*words)
+    assert (
+        git("cat-file", "--batch-all-objects", "--batch-check=%(objecttype)", folder=folder).split().count("blob") == 0
+    )
+    assert not [word for word in shim("scan", "--git=mine", env=env, folder=tmp_path) if word.startswith("--git=/")]
+
+
 def test_what_the_caller_says_wins_and_nothing_is_split_or_expanded(shim: Shim) -> None:
     env = recorded("github-push") | {"ERLMCP_ARGUMENTS": "--revision=abc  --labels=*", "ERLMCP_PUBLISH": "--branch=x"}
     assert shim("--health-url=http://a b", "assess", "publish", "--user=$(id)", env=env)[3:] == [
