@@ -60,6 +60,7 @@ NOT_RUN = {
         "ci/run build-runtime export-image --name=erlmcp:dev",
         "ci/run build-runtime export-image --name=erlmcp:3.0.0",
         "docker run --rm -e RELX_COOKIE=secret -p 8080:8080 erlmcp:dev",
+        "docker run -it IMAGE console",
     ],
     "the internet (the module's address, erlang.org, databases)": [
         "dagger call --mod github.com/banyan-platform/erlmcp --source=. build-runtime export-image --name=erlmcp:dev",
