@@ -5,8 +5,8 @@
 set -eu
 profile=$1 folders=$2
 shift 2
-# A link that leads out would bring in what lies there in the builder.
-find . \( -path ./_build -o -path ./.git \) -prune -o -type l -print | while read -r link; do
+# A link that leads out would bring in what lies there in the builder; one that leads nowhere brings nothing.
+find . \( -path ./_build -o -path ./.git \) -prune -o -type l -exec test -e {} \; -print | while read -r link; do
     case $(readlink -m "$link") in
         "$PWD" | "$PWD"/*) ;;
         *)
