@@ -7,7 +7,7 @@ profile=$1 folders=$2
 shift 2
 # A link that leads out would bring in what lies there in the builder; one that leads nowhere brings nothing.
 find . \( -path ./_build -o -path ./.git \) -prune -o -type l -exec test -e {} \; -print | while read -r link; do
-    case $(readlink -m "$link") in
+    case $(readlink -f "$link") in
         "$PWD" | "$PWD"/*) ;;
         *)
             echo "===> ${link#./}: a link that leads out of the project, to $(readlink "$link");" \
