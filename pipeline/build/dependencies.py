@@ -5,7 +5,7 @@ import re
 import dagger
 from dagger import dag
 
-from pipeline.errors import guard
+from pipeline.errors import BuildError, guard
 from pipeline.project.application import Application, OwnApplication
 from pipeline.project.project import BUILD, Project, builder
 from pipeline.scripts import script
@@ -43,7 +43,7 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
     filled = (
         container.with_new_file("/pipeline/fetch.sh", script("build/resources/fetch.sh"))
         .with_(lambda ctr: _fetching(ctr, project, application))
-        .with_mounted_cache(_CACHE, dag.cache_volume("erlmcp-rebar3"), sharing=dagger.CacheSharingMode.LOCKED)
+        .with_(lambda ctr: _cached(ctr, project))
         .with_exec(["sh", "/pipeline/fetch.sh", project.profile])
     )
     # A fresh container: mirrors, secrets and caches of the fetching stay out of every later key.
@@ -55,7 +55,21 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
         .with_env_variable("REBAR_OFFLINE", "1")
         .with_label("stage", "deps")
     )
-    return await guard(stage.sync(), "fetching and compiling the dependencies")
+    try:
+        return await guard(stage.sync(), "fetching and compiling the dependencies")
+    except BuildError as error:
+        private = private_repositories(application)
+        if not private or project.hex_key:
+            raise
+        raise BuildError(f"{error}\n{', '.join(private)}: give the key with --hex-key=env:NAME") from None
+
+
+def _cached(container: dagger.Container, project: Project) -> dagger.Container:
+    """Keep what rebar3 fetches for other builds, but for what only this one may have."""
+    if project.hex_key:
+        return container.with_mounted_temp(_CACHE)
+    volume = dag.cache_volume("erlmcp-rebar3")
+    return container.with_mounted_cache(_CACHE, volume, sharing=dagger.CacheSharingMode.LOCKED)
 
 
 def _stand_in(app: OwnApplication) -> str:

@@ -19,6 +19,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes, serialization
@@ -27,6 +28,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 PACKAGES = Path(__file__).parent.parent / "fixtures" / "packages"
 HEX = ("tiny_text", "1.0.2")
 GIT = ("tiny_math", "v0.3.0")
+#: A private repository, which nobody reads without its key.
+ORGANISATION = "acme"
+ORGANISATION_KEY = "0123456789abcdef"
 _TIME = "2026-01-01T00:00:00 +0000"
 
 
@@ -84,6 +88,13 @@ def serve(port: int = 0) -> Iterator[Mirror]:
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         """Say nothing: the tests' output is theirs."""
+
+    def do_GET(self) -> None:  # the base class's name
+        """Serve a file, that of a private repository to who has its key."""
+        if f"/repos/{ORGANISATION}/" in self.path and self.headers.get("Authorization") != ORGANISATION_KEY:
+            self.send_error(HTTPStatus.UNAUTHORIZED)
+            return
+        super().do_GET()
 
     def end_headers(self) -> None:
         """Send an ETag, without which rebar3 takes no package."""
@@ -156,20 +167,26 @@ def tarball(name: str, version: str) -> tuple[bytes, str, str]:
 
 
 def make_hex(root: Path) -> None:
-    """Make a Hex repository with its key."""
+    """Make a Hex repository with its key, and that of an organisation in it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    make_registry(root, key, "hexpm")
+    make_registry(root / "repos" / ORGANISATION, key, ORGANISATION)
+    (root / "public_key").write_bytes(
+        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+
+
+def make_registry(root: Path, key: rsa.RSAPrivateKey, repository: str) -> None:
+    """Make the files of a Hex repository: a package, and what the repository says of it."""
     name, version = HEX
     data, inner, outer = tarball(name, version)
     (root / "tarballs").mkdir(parents=True)
     (root / "packages").mkdir()
     (root / "tarballs" / f"{name}-{version}.tar").write_bytes(data)
     release = _text(1, version) + _bytes(2, bytes.fromhex(inner)) + _bytes(5, bytes.fromhex(outer))
-    package = _bytes(1, release) + _text(2, name) + _text(3, "hexpm")
+    package = _bytes(1, release) + _text(2, name) + _text(3, repository)
     signed = _bytes(1, package) + _bytes(2, key.sign(package, padding.PKCS1v15(), hashes.SHA512()))
     (root / "packages" / name).write_bytes(gzip.compress(signed, mtime=0))
-    (root / "public_key").write_bytes(
-        key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    )
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

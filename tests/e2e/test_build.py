@@ -1,12 +1,14 @@
 """Build, boot, measure: on a real engine."""
 
+import dataclasses
+import shutil
 import subprocess
 import time
 import tomllib
 from pathlib import Path
 
 from conftest import FIXTURES, ROOT, Module, read_archive
-from mirror import Mirror
+from mirror import ORGANISATION, ORGANISATION_KEY, Mirror
 from registry import republished
 
 HEALTH = "--health-url=http://127.0.0.1:8080/health"
@@ -18,6 +20,30 @@ def test_fetches_hex_and_git_dependencies_over_a_mirror(module: Module, mirror: 
     )
     assert result.code == 0, result.err
     assert [name for name in result.out.split() if not name.startswith(".")] == ["tiny_math", "tiny_text"]
+
+
+def test_a_package_of_a_private_organisation_comes_with_its_key_and_nothing_of_that_lasts(
+    module: Module, mirror: Mirror, tmp_path: Path
+) -> None:
+    source = tmp_path / "greeter"
+    shutil.copytree(FIXTURES / "greeter", source)
+    config = source / "rebar.config"
+    config.write_text(config.read_text() + f'{{hex, [{{repos, [#{{name => <<"hexpm:{ORGANISATION}">>}}]}}]}}.\n')
+    env = module.env | {"HEX_KEY": ORGANISATION_KEY}
+    private = dataclasses.replace(module, env=env)
+    packages = ("deps", "file", "--path=/pipeline/packages", "contents")
+    found = private(source, *mirror.arguments(), "--hex-key=env:HEX_KEY", *packages)
+    assert found.code == 0, found.err
+    assert found.out.split() == ["tiny_text", "1.0.2", f"hexpm:{ORGANISATION}"]
+    assert ORGANISATION_KEY not in found.err
+    kept = private(
+        source, *mirror.arguments(), "--hex-key=env:HEX_KEY", "deps", "with-exec",
+        "--args=sh,-c,grep -rl 0123456789abcdef /root /build /pipeline /run || echo none", "stdout",
+    )  # fmt: skip
+    assert kept.out.strip() == "none", kept.err
+    # Without the key rebar3 goes on to the public repository, as it does everywhere.
+    public = module(source, *mirror.arguments(), *packages)
+    assert public.out.split()[-1] == "hexpm", public.err
 
 
 def test_starts_turns_healthy_and_shows_each_level(module: Module, source: Path) -> None:

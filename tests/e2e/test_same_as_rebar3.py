@@ -4,6 +4,7 @@ Each project of tests/fixtures/inputs is built twice in the same builder image: 
 the developers' options of relx taken out of its configuration, and by the pipeline's own stages.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -173,7 +174,8 @@ def outcomes(engine: dict[str, str], images: Path, tmp_path_factory: pytest.Temp
                     group.start_soon(build, name, limit)
 
     cli = shutil.which("dagger") or "dagger"
-    with mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}):
+    # The module's code writes into its working folder.
+    with mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}), contextlib.chdir(folder):
         anyio.run(run)
     return found
 

@@ -24,7 +24,7 @@ if [ -f /run/hex.key ]; then
         echo '#{'
         separator=''
         while read -r name; do
-            printf '%s<<"%s">> => #{auth_key => <<"%s">>, repo_key => <<"%s">>}' "$separator" "$name" "$key" "$key"
+            printf '%s<<"%s">> => #{repo_key => <<"%s">>}' "$separator" "$name" "$key"
             separator=,
         done </pipeline/repositories
         echo '}.'
