@@ -51,6 +51,10 @@ from pipeline.scan.scanners import Scanners, prepared
 from pipeline.scan.scout import scout_of
 
 
+#: How many names of files a line shows.
+_SHOWN = 5
+
+
 @object_type
 class Erlmcp:
     """Build, check and ship the container image of an Erlang release (rebar3), with real layer caching."""
@@ -139,7 +143,10 @@ class Erlmcp:
         application = await reader.read(project)
         refused = [f"refused: {fault}" for fault in await configuration.faults(project, application)]
         keys = await source.secrets(project.source)
-        told = [f"may hold a key or a password: {path} (exclude it in .dockerignore)" for path in keys]
+        told = []
+        if keys:
+            more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+            told = [f"may hold keys or passwords, and is sent to the engine: {', '.join(keys[:_SHOWN])}{more}"]
         return "\n".join([application.summary(), *refused, *told])
 
     @function

@@ -142,10 +142,15 @@ def ignored_patterns(gone: Iterable[str], tracked: Collection[str]) -> list[str]
     gone
         Paths, those of folders with a slash at the end.
     tracked
-        Paths of files.
+        Paths of files; those of repositories within this one, which have rules of their own, with a slash at the end.
     """
-    kept = {above for path in tracked for above in [path, *(f"{parent}/" for parent in _parents(path))]}
-    left = {path for path in gone if path not in kept}
+    kept = {above for path in tracked for above in [path, *(f"{parent}/" for parent in _parents(path.rstrip("/")))]}
+    within = {path for path in tracked if path.endswith("/")}
+    left = {
+        path
+        for path in gone
+        if path not in kept and not any(f"{parent}/" in within for parent in _parents(path.rstrip("/")))
+    }
     whole = {path for path in left if path.endswith("/")}
     # What lies in a folder that goes as a whole needs no pattern of its own.
     names = sorted(path for path in left if not any(f"{parent}/" in whole for parent in _parents(path.rstrip("/"))))
@@ -157,7 +162,7 @@ def _parents(path: str) -> list[str]:
 
 
 def tracked_paths(index: bytes) -> set[str] | None:
-    """Return the paths in a git index, or nothing if it is not a whole one of version 2 to 4.
+    """Return the paths in a git index (`ignored_patterns`), or nothing if it is not a whole one of version 2 to 4.
 
     Source: Documentation/gitformat-index.adoc of git.
     """
@@ -182,7 +187,7 @@ def tracked_paths(index: bytes) -> set[str] | None:
         if mode == _FOLDER:
             # A sparse checkout: what is in it is not said.
             return None
-        paths.add(name.decode(errors="surrogateescape"))
+        paths.add(name.decode(errors="surrogateescape") + ("/" if mode == _REPOSITORY else ""))
     # A part of a split index leaves the rest to another file.
     return None if index[at : at + 4] == b"link" else paths
 
@@ -200,8 +205,11 @@ _INDEX_VERSIONS = (2, 3, 4)
 #: The version whose names have a part of the name before them.
 _PREFIXED = 4
 _FOLDER = 0o040000
+#: A submodule, or a repository that somebody added.
+_REPOSITORY = 0o160000
 
 
 async def secrets(source: dagger.Directory) -> list[str]:
-    """Return the paths whose names say that they may hold keys or passwords."""
-    return sorted({path for pattern in SECRETS for path in await source.glob(pattern)})
+    """Return the paths whose names say that they may hold keys or passwords, without those of dependencies."""
+    found = {path for pattern in SECRETS for path in await source.glob(pattern)}
+    return sorted(path for path in found if not path.startswith("_checkouts/"))

@@ -90,6 +90,14 @@ async def test_application_reads_and_compiles_nothing(recorder: Recorder) -> Non
     assert [words(chain)[1] for chain in recorder.execs()] == ["/pipeline/reader.sh"]
 
 
+async def test_application_tells_what_would_be_refused_and_what_may_be_secret(recorder: Recorder) -> None:
+    answers.of_reading(recorder, {**answers.READ, "vm_args": {"path": "vm.args", "src": False, "named": True}})
+    files = {"vm.args": "-name a@b\n-setcookie x\n", "config/a.pem": "", "_checkouts/x/b.key": ""}
+    lines = (await erlmcp(recorder, files).application()).splitlines()
+    assert [line for line in lines if line.startswith("refused: vm.args:2: a cookie")]
+    assert lines[-1] == "may hold keys or passwords, and is sent to the engine: config/a.pem"
+
+
 async def test_images_shows_what_the_arguments_replace(recorder: Recorder) -> None:
     table = dag.directory().with_new_file("t", '[images]\ncrane = "mirror.example.org/crane:1"\n').file("t")
     module = erlmcp(recorder, image_table=table, runtime_image="mirror.example.org/alpine:3")

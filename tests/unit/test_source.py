@@ -73,3 +73,14 @@ def test_what_is_ignored_stays_out_unless_it_is_tracked() -> None:
         "priv/x.log",
         "w\\[eird\\]\\*",
     ]
+
+
+def test_a_repository_within_has_rules_of_its_own(repository: Path) -> None:
+    git(repository, "init", "-q", "within")
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    git(repository / "within", *who, "commit", "-q", "--allow-empty", "-m", "x")
+    git(repository, "-c", "advice.addEmbeddedRepo=false", "add", "within")
+    tracked = tracked_paths((repository / ".git" / "index").read_bytes())
+    assert tracked is not None
+    assert "within/" in tracked
+    assert ignored_patterns(["within/ebin/", "within/ebin/x.app", "ebin/"], tracked) == ["ebin"]
