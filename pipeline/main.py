@@ -50,7 +50,6 @@ from pipeline.scan.policy import Criteria
 from pipeline.scan.scanners import Scanners, prepared
 from pipeline.scan.scout import scout_of
 
-
 #: How many names of files a line shows.
 _SHOWN = 5
 
