@@ -129,7 +129,8 @@ def _strangers(application: Application) -> list[str]:
 
 
 def _without(application: Application) -> list[str]:
-    return [*_configurations(application), *(app.dir for app in application.other_apps if app.dir != ".")]
+    folders = [app.dir for app in application.other_apps if app.dir != "."]
+    return [*_configurations(application), *_strangers(application), *folders]
 
 
 def _ready(base: dagger.Container, git: dagger.Directory | None) -> dagger.Container:

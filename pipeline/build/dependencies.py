@@ -23,7 +23,8 @@ _STAND_IN = (
 
 def libraries(project: Project) -> str:
     """Return the folder that has every compiled application by name: dependencies and the project's own."""
-    return f"{BUILD}/_build/{project.profile}/lib"
+    # rebar3 joins the names of several profiles.
+    return f"{BUILD}/_build/{project.profile.replace(',', '+')}/lib"
 
 
 def configured(container: dagger.Container, application: Application, name: str = "rebar.config") -> dagger.Container:

@@ -14,12 +14,11 @@ from registry import republished
 HEALTH = "--health-url=http://127.0.0.1:8080/health"
 
 
-def test_fetches_hex_and_git_dependencies_over_a_mirror(module: Module, mirror: Mirror) -> None:
-    result = module(
-        FIXTURES / "greeter", *mirror.arguments(), "deps", "directory", "--path=/build/_build/prod/lib", "entries"
-    )
+def test_fetches_hex_and_git_dependencies_over_a_mirror_and_builds_with_them(module: Module, mirror: Mirror) -> None:
+    libraries = "/layers/dependencies/opt/greeter/lib"
+    result = module(FIXTURES / "greeter", *mirror.arguments(), "release", "directory", f"--path={libraries}", "entries")
     assert result.code == 0, result.err
-    assert [name for name in result.out.split() if not name.startswith(".")] == ["tiny_math", "tiny_text"]
+    assert result.out.split() == ["tiny_math-0.3.0/", "tiny_text-1.0.2/"]
 
 
 def test_a_package_of_a_private_organisation_comes_with_its_key_and_nothing_of_that_lasts(
@@ -37,7 +36,7 @@ def test_a_package_of_a_private_organisation_comes_with_its_key_and_nothing_of_t
     assert found.out.split() == ["tiny_text", "1.0.2", f"hexpm:{ORGANISATION}"]
     assert ORGANISATION_KEY not in found.err
     kept = private(
-        source, *mirror.arguments(), "--hex-key=env:HEX_KEY", "deps", "with-exec",
+        source, *mirror.arguments(), "--hex-key=env:HEX_KEY", "release", "with-exec",
         "--args=sh,-c,grep -rl 0123456789abcdef /root /build /pipeline /run || echo none", "stdout",
     )  # fmt: skip
     assert kept.out.strip() == "none", kept.err

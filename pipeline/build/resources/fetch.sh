@@ -1,7 +1,6 @@
 #!/bin/sh
 # Fetches and compiles the dependencies and the plugins of the project in the working folder. What later stages need
-# of it goes to /fetched: _build, and the index of each Hex repository, without which rebar3 does not know a package
-# that is there.
+# of it goes to /fetched: _build, and the index of packages, without which rebar3 does not know one that is there.
 # Usage: fetch.sh PROFILE
 # Secrets come as files: /run/hex-mirror.pem (public key of a repository), /run/hex.key (of private repositories).
 set -eu
@@ -39,12 +38,7 @@ if grep -q 'Errors loading plugin' /pipeline/log; then
     echo "===> rebar3 would go on without what could not be loaded; name the plugin's version, or leave it out" >&2
     exit 1
 fi
-for index in "$cache"/*/packages.idx; do
-    [ -f "$index" ] || continue
-    repository=$(basename "$(dirname "$index")")
-    mkdir -p "/fetched/hex/$repository"
-    cp "$index" "/fetched/hex/$repository/"
-done
+[ ! -f "$cache/packages.idx" ] || cp "$cache/packages.idx" /fetched/hex/
 # Which repository each locked package came from: NAME-VERSION.tar lies in that one's folder. The cache may have tarballs
 # of other projects too; the checksum tells.
 for tarball in "$cache"/*/packages/*.tar; do
