@@ -14,7 +14,7 @@ from registry import republished
 HEALTH = "--health-url=http://127.0.0.1:8080/health"
 
 
-def test_fetches_hex_and_git_dependencies_over_a_mirror_and_builds_with_them(module: Module, mirror: Mirror) -> None:
+def test_fetches_hex_and_git_dependencies_over_a_mirror(module: Module, mirror: Mirror) -> None:
     libraries = "/layers/dependencies/opt/greeter/lib"
     result = module(FIXTURES / "greeter", *mirror.arguments(), "release", "directory", f"--path={libraries}", "entries")
     assert result.code == 0, result.err
