@@ -35,7 +35,8 @@ cat /pipeline/log
 [ "$status" = 0 ] || exit "$status"
 # rebar3 goes on without a plugin that it cannot load, and what the plugin does is not done.
 if grep -q 'Errors loading plugin' /pipeline/log; then
-    echo "===> rebar3 would go on without what could not be loaded; name the plugin's version, or leave it out" >&2
+    echo "===> rebar3 would go on without what could not be loaded, and what it does would not be done; if nothing needs" \
+        "it, leave it out of rebar.config, or of a dependency: {overrides, [{override, NAME, [{plugins, []}]}]}" >&2
     exit 1
 fi
 [ ! -f "$cache/packages.idx" ] || cp "$cache/packages.idx" /fetched/hex/
