@@ -74,6 +74,23 @@ def overlay(source: Path) -> None:
     (source / "config" / "motd.txt").unlink()
 
 
+def release_name(source: Path) -> None:
+    edit(source / "rebar.config", "{release, {greeter,", "{release, {'grüße',")
+
+
+def no_sys_config(source: Path) -> None:
+    edit(source / "rebar.config", "{dev_mode, true},", '{sys_config, "config/none.config"},')
+
+
+def other_profile(source: Path) -> None:
+    edit(source / "rebar.config", RELX, "{not_relx,\n")
+    edit(
+        source / "rebar.config",
+        "{test, [",
+        '{docker, [{relx, [{release, {greeter, "1.0"}, [greeter_web]}]}]}, {test, [',
+    )
+
+
 def dockerignore(source: Path) -> None:
     (source / ".dockerignore").write_text("docs\n[oops\n")
 
@@ -96,6 +113,8 @@ def dockerignore(source: Path) -> None:
         (missing_lock, "rebar.lock: not found, but rebar.config asks for tiny_math, tiny_text; run `rebar3 lock`"),
         (unlocked, "rebar.lock: it does not lock cowboy, which rebar.config asks for; run `rebar3 lock`"),
         (circle, "applications that need each other in a circle: greeter_core -> greeter_web -> greeter_core"),
+        (release_name, "rebar.config: release grüße: its name is that of a user, a folder, a command and a node"),
+        (other_profile, "rebar.config: the profile has no release; docker has one: choose with --profile"),
         (dockerignore, ".dockerignore:2: '[oops' is no pattern: a [ without its ]"),
     ],
 )
@@ -109,6 +128,32 @@ def test_a_broken_project_is_named(
 def test_a_missing_file_of_the_overlay_is_named(module: Module, source: Path) -> None:
     overlay(source)
     check(module(source, "release"), "config/motd.txt")
+
+
+def link_out(source: Path) -> None:
+    (source / "apps" / "greeter_core" / "priv").mkdir()
+    (source / "apps" / "greeter_core" / "priv" / "users").symlink_to("/etc/passwd")
+
+
+def syntax_of_sys_config(source: Path) -> None:
+    no_sys_config(source)
+    (source / "config" / "none.config").write_text("[{kernel,\n [oops oops]}].\n")
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (no_sys_config, "rebar.config: its sys.config is config/none.config, which is not in --source"),
+        (link_out, "priv/users: a link that leads out of the project, to /etc/passwd"),
+        (syntax_of_sys_config, "config/none.config"),
+        (syntax_of_sys_config, "2: syntax error before: oops"),
+    ],
+)
+def test_what_cannot_become_a_release_is_named(
+    module: Module, source: Path, break_it: Callable[[Path], None], message: str
+) -> None:
+    break_it(source)
+    check(module(source, "release"), message)
 
 
 def test_code_that_does_not_compile_is_shown_by_its_compiler(module: Module, source: Path) -> None:
