@@ -101,8 +101,14 @@ async def proved(release: dagger.Container, application: Application) -> None:
     Raises
     ------
     InputError
-        If there is no `vm.args`, or one holds a cookie.
+        If there is no start script, no `vm.args`, or one that holds a cookie.
     """
+    script_of_start = f"bin/{application.name}"
+    if not await release.directory(f"/opt/{application.name}").glob(script_of_start):
+        raise InputError(
+            f"rebar.config: the release has no {script_of_start}, by which an image starts; "
+            "take {generate_start_script, false} out of its relx"
+        )
     folder = f"releases/{application.version}"
     there = release.directory(f"/opt/{application.name}/{folder}")
     names = [name for name in await there.entries() if name in ("vm.args", "vm.args.src")]

@@ -104,6 +104,7 @@ def of_images(recorder: Recorder) -> None:
     recorder.answer("File.contents", "ID=alpine\nVERSION_ID=3.22.1\n", when=reads("/etc/os-release"))
     recorder.answer("File.contents", "", when=reads("/pipeline/links", "/layers/problems"))
     recorder.answer("Container.imageRef", lambda chain: pinned(chain.images()[0]))
+    recorder.answer("Directory.glob", ["bin/greeter"], when=lambda chain: chain.call.args["pattern"] == "bin/greeter")
     recorder.answer("Directory.entries", ["sys.config.src", "vm.args.src"], when=of_the_release)
     recorder.answer("File.contents", "-setcookie ${RELX_COOKIE}", when=reads("vm.args.src"))
 

@@ -324,6 +324,12 @@ async def test_a_cookie_that_a_hook_wrote_is_found(recorder: Recorder) -> None:
         await assembled(project(recorder), APPLICATION)
 
 
+async def test_a_release_that_nothing_starts_is_refused(recorder: Recorder) -> None:
+    recorder.answer("Directory.glob", [], when=lambda chain: chain.call.args["pattern"] == "bin/greeter")
+    with pytest.raises(InputError, match=r"the release has no bin/greeter, by which an image starts"):
+        await assembled(project(recorder), APPLICATION)
+
+
 async def test_a_release_without_vm_args_is_refused(recorder: Recorder) -> None:
     recorder.answer("Directory.entries", ["sys.config"], when=answers.of_the_release)
     with pytest.raises(InputError, match=r"the release has no releases/1\.2\.0/vm\.args"):
