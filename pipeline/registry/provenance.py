@@ -126,9 +126,10 @@ async def provenance_of(project: Project, origin: Origin, *, source: str) -> Pro
         value = getattr(project, field.name)
         if isinstance(value, dagger.File):
             parameters[field.name] = {"digest": await value.digest()}
-        elif value and isinstance(value, str | tuple) and field.name != "revision":
+        elif value and isinstance(value, str | tuple | bool) and field.name != "revision":
             # A mirror's URL may hold a password; provenance is for everybody.
-            parameters[field.name] = re.sub(r"//[^/@]*@", "//", value) if isinstance(value, str) else list(value)
+            plain = list(value) if isinstance(value, tuple) else value
+            parameters[field.name] = re.sub(r"//[^/@]*@", "//", plain) if isinstance(plain, str) else plain
     tools = {key: await _with_digest(project.images[key]) for key in ("syft", "trivy", "grype", "crane", "cosign")}
     return Provenance(
         source=source,

@@ -521,6 +521,7 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
         hex_mirror="https://robot:password@hex.example.org/repo",
         rebar_config=dag.directory().with_new_file("rebar.config", "{deps, []}.").file("rebar.config"),
         apps=("core", "web"),
+        cookie_from_environment=True,
         platforms=("linux/amd64",),
         revision="1356e12d" * 5,
     )
@@ -530,6 +531,7 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
         "profile": "prod",
         "release": "erlmcp",
         "apps": ["core", "web"],
+        "cookie_from_environment": True,
         "platforms": ["linux/amd64"],
         "hex_mirror": "https://hex.example.org/repo",
         "rebar_config": {"digest": await made.rebar_config.digest()},

@@ -211,7 +211,7 @@ app(Text) ->
 version(Name, Given, Name) ->
     case option("RELEASE_VERSION") of
         "" -> version(Given, Name);
-        Version -> Version
+        Version -> check_version(Version, "--release-version", Version)
     end;
 version(Name, Given, _) -> version(Given, Name).
 
