@@ -235,6 +235,8 @@ not_found(What, Given, File) ->
 check_version(Version, Where, Given) ->
     case re:run(Version, "^[0-9A-Za-z][0-9A-Za-z.+_~-]*$", [unicode]) of
         {match, _} -> Version;
+        nomatch when Given =:= Version ->
+            bad("~ts: ~0tp is no version; letters, digits and . + _ ~~ - are", [Where, Version]);
         nomatch -> bad("~ts: its version (~0tp) came out as ~0tp, which is none; letters, digits and . + _ ~~ - are",
                        [Where, Given, Version])
     end.
