@@ -229,8 +229,14 @@ version(Given, Name) ->
 
 %% What relx and rebar3 say when a command or git did not answer.
 not_found(What, Given, File) ->
-    bad("~ts: the version of ~ts is ~0tp, and nothing answered; give the checkout's git folder with --git=.git, "
-        "or the release's version with --release-version", [File, What, Given]).
+    bad("~ts: the version of ~ts is ~0tp, and nothing answered; ~ts", [File, What, Given, way_out(Given)]).
+
+way_out({cmd, _}) ->
+    "what the command reads must be in the source, and if it asks git, --git=.git gives that";
+way_out({file, _}) ->
+    "the file must be in the source";
+way_out(_) ->
+    "give the checkout's git folder with --git=.git, or the release's version with --release-version".
 
 check_version(Version, Where, Given) ->
     case re:run(Version, "^[0-9A-Za-z][0-9A-Za-z.+_~-]*$", [unicode]) of
