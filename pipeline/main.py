@@ -146,6 +146,8 @@ class Erlmcp:
         if keys:
             more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
             told = [f"may hold keys or passwords, and is sent to the engine: {', '.join(keys[:_SHOWN])}{more}"]
+        if "_checkouts/" in set(await self.source.entries()) - set(await project.source.entries()):
+            told.append("left out, since .gitignore or .dockerignore names it: _checkouts")
         return "\n".join([application.summary(), *refused, *told])
 
     @function

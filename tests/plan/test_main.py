@@ -96,6 +96,8 @@ async def test_application_tells_what_would_be_refused_and_what_may_be_secret(re
     lines = (await erlmcp(recorder, files).application()).splitlines()
     assert [line for line in lines if line.startswith("refused: vm.args:2: a cookie")]
     assert lines[-1] == "may hold keys or passwords, and is sent to the engine: config/a.pem"
+    lines = (await erlmcp(recorder, {**files, ".dockerignore": "_checkouts"}).application()).splitlines()
+    assert lines[-1] == "left out, since .gitignore or .dockerignore names it: _checkouts"
 
 
 async def test_images_shows_what_the_arguments_replace(recorder: Recorder) -> None:
