@@ -541,15 +541,3 @@ to_list(L) -> L.
 
 file_error(Reason) when is_tuple(Reason) -> string:trim(file:format_error(Reason));
 file_error(Reason) -> [" ", file:format_error(Reason)].
-
-text(T) when is_list(T); is_binary(T) ->
-    try unicode:characters_to_binary(T) of B when is_binary(B) -> B; _ -> <<>>
-    catch _:_ -> <<>>
-    end;
-text(T) -> bin(io_lib:format("~p", [T])).
-
-%% A list of texts; what is not one ({licenses, "MIT"}) is taken as a single text.
-texts([]) -> [];
-texts([C | _] = Text) when is_integer(C) -> [text(Text)];
-texts(List) when is_list(List) -> [text(T) || T <- List];
-texts(Text) -> [text(Text)].

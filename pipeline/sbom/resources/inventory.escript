@@ -108,12 +108,6 @@ first([]) -> [].
 atoms(List) when is_list(List) -> [A || A <- List, is_atom(A)];
 atoms(_) -> [].
 
-%% A list of texts; a text, a binary or an atom instead of a list ({licenses, "MIT"}) is a single one.
-texts([C | _] = Text) when is_integer(C) -> [text(Text)];
-texts(List) when is_list(List) -> [text(T) || T <- List, T =/= [], T =/= <<>>];
-texts(<<>>) -> [];
-texts(Text) -> [text(Text)].
-
 links(List) when is_list(List) -> [#{name => text(N), url => text(U)} || {N, U} <- List];
 links(_) -> [].
 
@@ -198,14 +192,3 @@ repository(#{kind := hex, package := Package, version := Version} = Lock, Reposi
     {Repository, Url} = maps:get({Package, Version}, Repositories, {<<"hexpm">>, <<>>}),
     Lock#{repository => Repository, repository_url => Url};
 repository(Lock, _) -> Lock.
-
-%% Texts --------------------------------------------------------------------------------------------
-
-text(T) when is_atom(T) -> atom_to_binary(T, utf8);
-text(T) when is_list(T); is_binary(T) ->
-    try unicode:characters_to_binary(T) of
-        B when is_binary(B) -> B;
-        _ -> bin(io_lib:format("~p", [T]))
-    catch _:_ -> bin(io_lib:format("~p", [T]))
-    end;
-text(T) -> bin(io_lib:format("~p", [T])).
