@@ -14,7 +14,6 @@
 #   FINISH_HOST  (args) the short name of this host
 #   FINISH_MODE  (args) local or cluster
 #   FINISH_OWN_INTERFACE (args) not empty: where the distribution listens is set elsewhere
-#   FINISH_RAW   (args) not empty: nothing is replaced
 #   RELX_COOKIE  (args) the cookie of this start
 #   ERL_DIST_PORT (args) the port of the distribution, where it is known
 
@@ -373,7 +372,7 @@ END {
     if (failed)
         exit 78
     if (what == "args") {
-        read_arguments(text, ENVIRON["FINISH_FILE"], ENVIRON["FINISH_RAW"] != "")
+        read_arguments(text, ENVIRON["FINISH_FILE"], 0)
         if (failed)
             exit 78
         kind = "-name"
