@@ -17,8 +17,6 @@ class OwnApplication:
     #: Path of its `.app.src`, `.app.src.script` or `.app`.
     app_file: str
     vsn: str
-    #: Applications of the project that it needs itself, directly.
-    needs: tuple[str, ...]
     #: Whether a command, a file or a script gives its version.
     computed: bool = False
 
@@ -29,10 +27,6 @@ class ConfigFile:
 
     #: Empty if the project says that the release has none.
     path: str
-    #: Whether `${VAR:-default}` in it is replaced at start.
-    src: bool
-    #: Whether the project names it; else relx takes it since it lies where it does.
-    named: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,8 +83,8 @@ class Application:
         if problem := release_name_problem(raw["name"]):
             raise InputError(f"rebar.config: {problem}")
         return cls(
-            apps=tuple(_own(app) for app in raw.pop("apps")),
-            other_apps=tuple(_own(app) for app in raw.pop("other_apps")),
+            apps=tuple(OwnApplication(**app) for app in raw.pop("apps")),
+            other_apps=tuple(OwnApplication(**app) for app in raw.pop("other_apps")),
             plugins={plugin["name"]: plugin["pinned"] for plugin in raw.pop("plugins")},
             links={link["name"]: link["url"] for link in raw.pop("links")},
             sys_config=_config_file(raw.pop("sys_config")),
@@ -137,10 +131,6 @@ class Application:
 
 def _frozen(raw: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-
-
-def _own(raw: dict[str, Any]) -> OwnApplication:
-    return OwnApplication(**{**raw, "needs": tuple(raw["needs"])})
 
 
 def _config_file(raw: dict[str, Any] | None) -> ConfigFile | None:

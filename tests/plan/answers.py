@@ -33,10 +33,9 @@ READ = {
             "dir": f"apps/{name}",
             "app_file": f"apps/{name}/src/{name}.app.src",
             "vsn": "1",
-            "needs": needs,
             "computed": False,
         }
-        for name, needs in (("core", []), ("web", ["core"]), ("alone", []))
+        for name in ("core", "web", "alone")
     ],
     "other_apps": [],
     "locked": ["cowboy"],

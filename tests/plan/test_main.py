@@ -91,7 +91,7 @@ async def test_application_reads_and_compiles_nothing(recorder: Recorder) -> Non
 
 
 async def test_application_tells_what_would_be_refused_and_what_may_be_secret(recorder: Recorder) -> None:
-    answers.of_reading(recorder, {**answers.READ, "vm_args": {"path": "vm.args", "src": False, "named": True}})
+    answers.of_reading(recorder, {**answers.READ, "vm_args": {"path": "vm.args"}})
     files = {"vm.args": "-name a@b\n-setcookie x\n", "config/a.pem": "", "_checkouts/x/b.key": ""}
     lines = (await erlmcp(recorder, files).application()).splitlines()
     assert [line for line in lines if line.startswith("refused: vm.args:2: a cookie")]

@@ -289,7 +289,7 @@ async def test_no_stage_gets_a_secret(recorder: Recorder) -> None:
     assert recorder.secrets() == []
 
 
-VM_ARGS = {"path": "config/vm.args", "src": False, "named": True}
+VM_ARGS = {"path": "config/vm.args"}
 WITH_VM_ARGS = Application.parse(json.dumps({**READ, "vm_args": VM_ARGS}))
 
 

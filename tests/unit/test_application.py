@@ -10,19 +10,17 @@ RAW = {
     "version": "1.2.0",
     "release_apps": ["web", "sasl"],
     "apps": [
-        {"name": name, "dir": f"apps/{name}", "app_file": f"apps/{name}/src/{name}.app.src", "vsn": "1", "needs": needs}
-        for name, needs in (("base", []), ("web", ["base"]))
+        {"name": name, "dir": f"apps/{name}", "app_file": f"apps/{name}/src/{name}.app.src", "vsn": "1"}
+        for name in ("base", "web")
     ],
-    "other_apps": [
-        {"name": "broken", "dir": "apps/broken", "app_file": "apps/broken/src/broken.app.src", "vsn": "", "needs": []}
-    ],
+    "other_apps": [{"name": "broken", "dir": "apps/broken", "app_file": "apps/broken/src/broken.app.src", "vsn": ""}],
     "locked": ["cowboy"],
     "unlocked": ["tiny"],
     "checkouts": [],
     "plugins": [{"name": "pc", "pinned": True}, {"name": "gpb", "pinned": False}],
     "dropped_plugins": ["rebar3_hex"],
     "sys_config": None,
-    "vm_args": {"path": "vm.args", "src": False, "named": True},
+    "vm_args": {"path": "vm.args"},
     "relx_files": [],
     "description": "d",
     "licenses": ["Apache-2.0"],

@@ -70,11 +70,9 @@ read(State) ->
       version => bin(Version),
       release_apps => Goals,
       apps => [#{name => maps:get(name, A), dir => bin(maps:get(dir, A)), app_file => bin(maps:get(app_file, A)),
-                 vsn => bin(vsn(State, A)), computed => maps:get(computed, A),
-                 needs => [N || N <- maps:get(needs, A), lists:member(N, [maps:get(name, O) || O <- Own])]}
-               || A <- Own],
+                 vsn => bin(vsn(State, A)), computed => maps:get(computed, A)} || A <- Own],
       other_apps => [#{name => maps:get(name, A), dir => bin(maps:get(dir, A)), app_file => bin(maps:get(app_file, A)),
-                       vsn => <<>>, computed => false, needs => []} || A <- All, not lists:member(A, Own)],
+                       vsn => <<>>, computed => false} || A <- All, not lists:member(A, Own)],
       locked => [N || {N, _} <- Locked],
       unlocked => [bin(N) || N <- lists:usort(lists:append([asked(Configs, P) || P <- Profiles])),
                              not lists:keymember(bin(N), 1, Locked), not lists:member(list_to_atom(N), Known)],
@@ -275,26 +273,21 @@ goals(RelxState, Name, Version) ->
     Release = maps:get({Name, Version}, rlx_state:configured_releases(RelxState)),
     [element(1, G) || G <- rlx_release:goals(Release)].
 
-%% Which file of the project becomes the sys.config or the vm.args: as relx chooses it.
+%% Which file of the project becomes the sys.config or the vm.args: as rlx_assemble chooses it.
 configuration(RelxState, Root, Name, Src, Plain) ->
     case {Src(RelxState), Plain(RelxState)} of
-        {Given, _} when is_list(Given) -> file(Given, Root, true, true);
-        {false, Given} when is_list(Given) -> file(Given, Root, false, true);
-        {SrcOff, PlainSet} ->
-            Found = [{File, IsSrc} || {File, IsSrc, On} <- [{"config/" ++ Name ++ ".src", true, SrcOff =/= false},
-                                                           {"config/" ++ Name, false, PlainSet =:= undefined}],
-                                      On, filelib:is_regular(filename:join(Root, File))],
-            case {Found, PlainSet} of
-                {[{File, true} | _], _} when PlainSet =:= undefined; not is_list(PlainSet) ->
-                    file(filename:join(Root, File), Root, true, false);
-                {_, Given} when is_list(Given) -> file(Given, Root, false, true);
-                {[{File, IsSrc} | _], _} -> file(filename:join(Root, File), Root, IsSrc, false);
-                {[], false} -> #{path => <<>>, src => false, named => true};
-                {[], _} -> null
+        {Path, _} when is_list(Path) -> file(Path, Root);
+        {_, Path} when is_list(Path) -> file(Path, Root);
+        {_, false} -> #{path => <<>>};
+        {SrcSet, undefined} ->
+            Paths = [filename:join([Root, "config", F]) || F <- [Name ++ ".src" || SrcSet =:= undefined] ++ [Name]],
+            case [P || P <- Paths, filelib:is_regular(P)] of
+                [Path | _] -> file(Path, Root);
+                [] -> null
             end
     end.
 
-file(Path, Root, IsSrc, Named) -> #{path => bin(relative(Path, Root)), src => IsSrc, named => Named}.
+file(Path, Root) -> #{path => bin(relative(Path, Root))}.
 
 %% Files and folders that the release is made of besides its applications.
 relx_files(Relx, RelxState, Root) ->
