@@ -22,7 +22,7 @@ import anyio
 import dagger
 from dagger import dag
 
-from pipeline.project.images import Images, default_images, parse_images
+from pipeline.project.images import Images, images_in_use
 from pipeline.sbom.containers import syft
 from pipeline.scan.databases import Databases
 from pipeline.scan.grype import grype
@@ -34,9 +34,7 @@ SCANNERS = ("syft", "trivy", "grype")
 async def main(arguments: argparse.Namespace) -> None:
     """Measure and print a table."""
     async with dagger.connection():
-        images = default_images()
-        if arguments.images:
-            images = images.override(parse_images(arguments.images.read_text(), "--images"))
+        images = images_in_use(arguments.images.read_text() if arguments.images else "", {})
         databases = Databases(
             "2026-01-01", dag.host().directory(str(arguments.trivy_db)), dag.host().directory(str(arguments.grype_db))
         )

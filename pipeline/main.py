@@ -65,10 +65,11 @@ class Erlmcp:
         Ignore(list(source.SOURCE_IGNORE)),
     ]
     flavor: Annotated[Flavor, Doc("Distribution of builder and runtime.")] = Flavor.alpine
+    otp: Annotated[str, Doc("Major version of Erlang/OTP, whose images the table has: 29 (default), 28 or 27.")] = ""
     image_table: Annotated[
         dagger.File | None,
         Name("images"),
-        Doc("TOML file whose [images] replaces image references (see the function images)."),
+        Doc("TOML file whose [images] and [otp.N] replace image references (see the function images)."),
     ] = None
     builder_image: Annotated[str, Doc("Image with Erlang/OTP and rebar3, instead of the table's.")] = ""
     runtime_image: Annotated[str, Doc("Base of the runtime image, instead of the table's.")] = ""
@@ -152,7 +153,7 @@ class Erlmcp:
 
     @function
     async def images(self) -> str:
-        """Show the table of image references in use, as TOML that --images reads."""
+        """Show the image references in use for the chosen Erlang/OTP, as TOML that --images reads."""
         return images.render_images(await self.table())
 
     @function
@@ -248,7 +249,7 @@ class Erlmcp:
         """Return the image references in use."""
         given = await self.image_table.contents() if self.image_table else ""
         own = {f"builder-{self.flavor.value}": self.builder_image, f"runtime-{self.flavor.value}": self.runtime_image}
-        return images.images_in_use(given, own)
+        return images.images_in_use(given, own, self.otp)
 
     async def project(self) -> Project:
         """Return what is built; a wrong argument is told before anything is run."""

@@ -2,12 +2,33 @@
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from importlib import resources
+from typing import Any
 
 from pipeline.errors import InputError, parse_toml
 
 #: `name[:tag][@sha256:…]` of the distribution specification, loosely: the engine checks the rest.
 _REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORECASE)
+#: Of which Erlang/OTP: what is in `[otp.N]`.
+_OF_OTP = re.compile(r"(builder|runtime)-[a-z0-9-]+")
+
+#: The table that comes with the module, by the name of its file.
+OWN = "pipeline/images.toml"
+#: The table that the user gives.
+GIVEN = "--images"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Table:
+    """An image table, as its file has it."""
+
+    #: `[images]`: in use, whatever the Erlang/OTP.
+    images: dict[str, str]
+    #: `[otp.N]`: builders and runtimes by the major version of Erlang/OTP.
+    otp: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    #: `default` of `[otp]`; empty if the table has none.
+    default: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -15,27 +36,52 @@ class Images:
     """The image references in use, by key (`builder-alpine`, `runtime-alpine`, …)."""
 
     table: dict[str, str]
+    #: The major version of Erlang/OTP whose builders and runtimes they are; empty if a builder was given for any.
+    otp: str = ""
+    #: Which other versions there are, each with its keys.
+    others: dict[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, key: str) -> str:
         """Return the reference for a key, or say how to give one."""
         try:
             return self.table[key]
         except KeyError:
-            msg = f'no image "{key}"; give one as `{key} = "…"` under [images] in a file for --images'
-            raise InputError(msg) from None
+            raise InputError(self._missing(key)) from None
 
-    def override(self, other: dict[str, str]) -> "Images":
+    def override(self, other: Mapping[str, str]) -> "Images":
         """Return a table in which `other` replaces entries of the same key."""
-        return Images({**self.table, **other})
+        # Of which Erlang/OTP another builder is, only the builder knows.
+        otp = "" if any(key.startswith("builder-") for key in other) else self.otp
+        return dataclasses.replace(self, table=_replaced(self.table, other), otp=otp)
+
+    def _missing(self, key: str) -> str:
+        if not self.otp or not _OF_OTP.fullmatch(key):
+            return f'no image "{key}"; give one as `{key} = "…"` under [images] in a file for {GIVEN}'
+        elsewhere = [f"--otp={version}" for version, keys in self.others.items() if key in keys]
+        kind, _, flavor = key.partition("-")
+        elsewhere += [
+            f"--flavor={other.removeprefix(f'{kind}-')}"
+            for other in sorted(self.table)
+            if other.startswith(f"{kind}-") and "-" not in other.removeprefix(f"{kind}-") and "-" not in flavor
+        ]
+        choose = f"choose {' or '.join(elsewhere)}, or " if elsewhere else ""
+        return (
+            f'no image "{key}" for Erlang/OTP {self.otp}; {choose}give one as `{key} = "…"` under [otp.{self.otp}] in '
+            f"a file for {GIVEN}"
+        )
+
+
+def own_table() -> str:
+    """Return the text of the table that comes with the module."""
+    return resources.files("pipeline").joinpath("images.toml").read_text(encoding="utf-8")
 
 
 def default_images() -> Images:
-    """Return the table that comes with the module (`pipeline/images.toml`), pinned by digest."""
-    text = resources.files("pipeline").joinpath("images.toml").read_text(encoding="utf-8")
-    return Images(parse_images(text, "pipeline/images.toml"))
+    """Return what is in use when nothing is given: all of it pinned by digest."""
+    return images_in_use("", {})
 
 
-def images_in_use(table: str, overrides: dict[str, str]) -> Images:
+def images_in_use(table: str, overrides: Mapping[str, str], otp: str = "") -> Images:
     """Return the module's table with what the user replaces.
 
     Parameters
@@ -44,40 +90,104 @@ def images_in_use(table: str, overrides: dict[str, str]) -> Images:
         Text of `--images`; empty if it is not given.
     overrides
         References by key that were given by an argument of their own, whose name is `--KIND-image`.
+    otp
+        `--otp`; empty if it is not given.
+
+    Raises
+    ------
+    InputError
+        If something given is wrong, or contradicts something else that is given.
     """
-    images = default_images()
-    if table:
-        images = images.override(parse_images(table, "--images"))
-    return images.override(
-        {
-            key: check_reference(reference, f"--{key.partition('-')[0]}-image")
-            for key, reference in overrides.items()
-            if reference
-        }
-    )
+    own = parse_table(own_table(), OWN)
+    given = parse_table(table, GIVEN) if table else Table({})
+    overrides = {key: check_reference(reference, _argument(key)) for key, reference in overrides.items() if reference}
+    if otp:
+        _check_choice(otp, given, overrides)
+    by_otp = {
+        version: _replaced(own.otp.get(version, {}), given.otp.get(version, {}))
+        for version in sorted({*own.otp, *given.otp}, key=int, reverse=True)
+    }
+    chosen = otp or given.default or own.default
+    if chosen not in by_otp:
+        name = f"--otp={chosen}" if otp else f"{GIVEN}: default = {chosen!r} under [otp]"
+        raise InputError(
+            f"{name}: no such Erlang/OTP in the table, which has {', '.join(by_otp)}; give its images under "
+            f"[otp.{chosen}] in a file for {GIVEN}"
+        )
+    others = {version: frozenset(entries) for version, entries in by_otp.items() if version != chosen}
+    images = Images({**own.images, **by_otp[chosen]}, chosen, others)
+    return images.override(given.images).override(overrides)
 
 
-def parse_images(text: str, name: str) -> dict[str, str]:
+def _check_choice(otp: str, given: Table, overrides: Mapping[str, str]) -> None:
+    """Raise `InputError` if an image is given for whatever Erlang/OTP beside the choice of one."""
+    if not otp.isascii() or not otp.isdecimal():
+        raise InputError(f"--otp={otp}: expected the major version of Erlang/OTP, such as 28")
+    for key in overrides:
+        if key.startswith("builder-"):
+            raise InputError(f"--otp={otp} and {_argument(key)}: the image decides which Erlang/OTP it is; give one")
+    for key in sorted(given.images):
+        if _OF_OTP.fullmatch(key):
+            raise InputError(
+                f"--otp={otp}: {GIVEN} has {key} under [images], for whatever Erlang/OTP; leave --otp away, or put "
+                f"{key} under [otp.{otp}]"
+            )
+
+
+def _argument(key: str) -> str:
+    return f"--{key.partition('-')[0]}-image"
+
+
+def _replaced(entries: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str]:
+    """Return entries with others in their place; a full image goes with the builder that it is the full image of."""
+    gone = {f"{key}-full" for key in other if key.startswith("builder-")}
+    return {**{key: value for key, value in entries.items() if key not in gone}, **other}
+
+
+def parse_table(text: str, name: str) -> Table:
     """Read an image table.
 
     Parameters
     ----------
     text
-        TOML with one table `[images]` of `key = "reference"`.
+        TOML with `[images]` of `key = "reference"`, and `[otp.N]` of the same for Erlang/OTP N, of which `default`
+        under `[otp]` chooses one.
     name
         Whose text it is, for the message.
 
     Raises
     ------
     InputError
-        If it is no TOML, has no `[images]`, or a value is no image reference.
+        If it is no TOML, has no images, or a value is no image reference.
     """
-    images = parse_toml(text, name).get("images")
-    if not isinstance(images, dict):
+    table = parse_toml(text, name)
+    images, otp = table.get("images"), table.get("otp", {})
+    if not isinstance(images, dict) and ("images" in table or not otp):
         raise InputError(f'{name}: no table [images]; it holds lines such as builder-alpine = "erlang:…@sha256:…"')
-    for key, reference in images.items():
-        check_reference(reference, f"{name}: {key}")
-    return images
+    if not isinstance(otp, dict):
+        raise InputError(f"{name}: otp is no table; expected [otp.28] and its like")
+    default = otp.get("default", "")
+    if not isinstance(default, str):
+        raise InputError(f'{name}: default under [otp] is {default!r}; expected a text such as "28"')
+    return Table(
+        _entries(images or {}, name),
+        {version: _of_otp(version, entries, name) for version, entries in otp.items() if version != "default"},
+        default,
+    )
+
+
+def _of_otp(version: str, entries: object, name: str) -> dict[str, str]:
+    section = f"{name}: [otp.{version}]"
+    if not version.isascii() or not version.isdecimal() or not isinstance(entries, dict):
+        raise InputError(f"{section}: expected a table named after a major version of Erlang/OTP, such as [otp.28]")
+    for key in entries:
+        if not _OF_OTP.fullmatch(key):
+            raise InputError(f"{section}: {key}: only builder-… and runtime-… depend on Erlang/OTP; see [images]")
+    return _entries(entries, section)
+
+
+def _entries(entries: Mapping[str, Any], name: str) -> dict[str, str]:
+    return {key: check_reference(reference, f"{name}: {key}") for key, reference in entries.items()}
 
 
 def check_reference(reference: object, name: str) -> str:
@@ -93,7 +203,7 @@ def is_pinned(reference: str) -> bool:
 
 
 def render_images(images: Images) -> str:
-    """Return the table as TOML: what `--images` reads, and the mirror list of an air-gapped site."""
+    """Return what is in use as TOML: what `--images` reads, and the mirror list of an air-gapped site."""
     lines = [f'{key} = "{reference}"' for key, reference in sorted(images.table.items())]
     unpinned = [key for key, reference in sorted(images.table.items()) if not is_pinned(reference)]
     if unpinned:

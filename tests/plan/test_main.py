@@ -13,9 +13,10 @@ from answers import FILES, NOW, execs, words
 from dagger import dag
 from recorder import Chain, Recorder, exec_error
 
+from pipeline.arguments import Flavor
 from pipeline.errors import BuildError, InputError, PolicyError, ScannerError, VerificationError
 from pipeline.main import Assessment, Erlmcp, Published, Verified
-from pipeline.project.images import default_images
+from pipeline.project.images import default_images, images_in_use
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE
 
 pytestmark = pytest.mark.anyio
@@ -107,6 +108,19 @@ async def test_images_shows_what_the_arguments_replace(recorder: Recorder) -> No
     assert 'crane = "mirror.example.org/crane:1"' in said
     assert 'runtime-alpine = "mirror.example.org/alpine:3"' in said
     assert "# not pinned by digest: crane, runtime-alpine" in said
+
+
+async def test_the_chosen_erlang_builds_and_a_pair_that_is_missing_is_refused_first(
+    recorder: Recorder,
+) -> None:
+    await erlmcp(recorder, otp="28", flavor=Flavor.debian).deps()
+    used = {chain.images()[0] for chain in recorder.execs()}
+    assert images_in_use("", {}, "28")["builder-debian"] in used
+    assert IMAGES["builder-debian"] not in used
+    before = len(recorder.execs())
+    with pytest.raises(InputError, match='no image "builder-alpine" for Erlang/OTP 28; choose --otp=29'):
+        await erlmcp(recorder, otp="28").deps()
+    assert len(recorder.execs()) == before
 
 
 async def test_a_reference_that_is_none_is_named_by_its_argument(recorder: Recorder) -> None:

@@ -1,18 +1,65 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.project.images import default_images, is_pinned, parse_images, render_images
+from pipeline.project.images import (
+    OWN,
+    Images,
+    default_images,
+    images_in_use,
+    is_pinned,
+    own_table,
+    parse_table,
+    render_images,
+)
+
+PINNED = "@sha256:" + "a" * 64
+TABLE = parse_table(own_table(), OWN)
 
 
-def test_every_default_image_is_pinned_by_digest() -> None:
-    table = default_images().table
-    assert {"builder-alpine", "runtime-alpine", "builder-debian", "runtime-debian"} <= set(table)
-    assert [key for key, reference in table.items() if not is_pinned(reference)] == []
+def test_every_image_of_the_own_table_is_pinned_by_digest() -> None:
+    entries = [TABLE.images, *TABLE.otp.values()]
+    assert [key for table in entries for key, reference in table.items() if not is_pinned(reference)] == []
+
+
+def test_builders_and_runtimes_come_in_pairs() -> None:
+    assert set(TABLE.otp) >= {"29", "28", "27"}
+    for version, entries in TABLE.otp.items():
+        builders = {key.split("-")[1] for key in entries if key.startswith("builder-")}
+        assert builders == {key.split("-")[1] for key in entries if key.startswith("runtime-")}
+        assert {f"builder-{flavor}" for flavor in builders} <= set(entries)
+        for key, reference in entries.items():
+            assert not key.startswith("builder-") or f"erlang:{version}." in reference
+    assert "builder-alpine" in TABLE.otp[TABLE.default]
+
+
+def test_the_readme_has_the_erlangs_of_the_table() -> None:
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    rows = re.findall(r"^\| (\d\d)( \(default\))? \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    told = {
+        number: {flavor for flavor, cell in zip(("alpine", "debian"), cells, strict=True) if "none" not in cell}
+        for number, _, *cells in rows
+    }
+    assert told == {
+        version: {key.removeprefix("runtime-") for key in entries if key.startswith("runtime-")}
+        for version, entries in TABLE.otp.items()
+    }
+    assert [number for number, default, *_ in rows if default] == [TABLE.default]
+
+
+def test_an_own_digest_stands_in_one_place_or_is_that_of_one_image() -> None:
+    references = [reference for table in (TABLE.images, *TABLE.otp.values()) for reference in table.values()]
+    digests = {reference.partition("@")[2]: reference for reference in references}
+    assert len(digests) == len(set(references))
 
 
 def test_what_is_shown_can_be_given_again() -> None:
-    images = default_images()
-    assert parse_images(render_images(images), "--images") == images.table
+    for version in TABLE.otp:
+        images = images_in_use("", {}, version)
+        assert images_in_use(render_images(images), {})["builder-debian"] == TABLE.otp[version]["builder-debian"]
+        assert parse_table(render_images(images), "--images").images == images.table
 
 
 def test_an_override_replaces_and_unpinned_ones_are_named() -> None:
@@ -21,21 +68,90 @@ def test_an_override_replaces_and_unpinned_ones_are_named() -> None:
     assert "# not pinned by digest: trivy" in render_images(images)
 
 
+def test_the_choice_of_an_erlang_changes_builder_and_runtime_together() -> None:
+    chosen = images_in_use("", {}, "27").table
+    assert {key: chosen[key] for key in TABLE.otp["27"]} == TABLE.otp["27"]
+    assert default_images().table == {**TABLE.images, **TABLE.otp[TABLE.default]}
+
+
+def test_a_sites_table_has_its_own_pairs_and_its_own_choice() -> None:
+    site = f"""
+    [otp]
+    default = "30"
+    [otp.30]
+    builder-debian = "m.example.org/erlang:30{PINNED}"
+    runtime-debian = "m.example.org/debian:14{PINNED}"
+    [otp.28]
+    builder-debian = "m.example.org/erlang:28{PINNED}"
+    """
+    assert images_in_use(site, {})["builder-debian"] == f"m.example.org/erlang:30{PINNED}"
+    assert images_in_use(site, {})["trivy"] == TABLE.images["trivy"]
+    other = images_in_use(site, {}, "28")
+    assert other["builder-debian"] == f"m.example.org/erlang:28{PINNED}"
+    assert other["runtime-debian"] == TABLE.otp["28"]["runtime-debian"]
+    # The full image of another builder is none of this one.
+    assert "builder-debian-full" not in other.table
+
+
+def test_what_is_in_use_for_any_erlang_wins_unless_one_is_chosen() -> None:
+    site = f'[images]\nbuilder-debian = "m.example.org/erlang:x{PINNED}"\n'
+    assert images_in_use(site, {})["builder-debian"] == f"m.example.org/erlang:x{PINNED}"
+    with pytest.raises(InputError, match='no image "builder-debian-full"; give one as'):
+        images_in_use(site, {})["builder-debian-full"]
+    with pytest.raises(InputError, match=r"--images has builder-debian under \[images\]"):
+        images_in_use(site, {}, "28")
+    tool = '[images]\ncrane = "m.example.org/crane:1"\n'
+    assert images_in_use(tool, {}, "28")["crane"] == "m.example.org/crane:1"
+
+
+@pytest.mark.parametrize(
+    ("otp", "given", "why"),
+    [
+        ("28.5", {}, "--otp=28.5: expected the major version"),
+        ("26", {}, r"--otp=26: no such Erlang/OTP in the table, which has 29, 28, 27; .*\[otp.26\]"),
+        ("28", {"builder-debian": "erlang:27"}, "--otp=28 and --builder-image: .*give one"),
+    ],
+)
+def test_says_what_is_wrong_with_a_choice(otp: str, given: dict[str, str], why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        images_in_use("", given, otp)
+
+
+def test_a_pair_that_is_not_there_is_refused_with_what_there_is() -> None:
+    with pytest.raises(InputError) as refused:
+        images_in_use("", {}, "28")["builder-alpine"]
+    for words in ('"builder-alpine" for Erlang/OTP 28', "--otp=29 or --flavor=debian", "[otp.28]", "--images"):
+        assert words in str(refused.value)
+    assert "--otp=27" not in str(refused.value)
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("a = ", "not TOML"),
         ("a = 1", "no table [images]"),
+        ("images = 1", "no table [images]"),
+        ("images = 1\n[otp.28]", "no table [images]"),
         ('[images]\nx = "not a reference"', "is no image reference"),
         ("[images]\nx = 1", "is no image reference"),
         ('[images]\nx = "a@sha256:12"', "is no image reference"),
+        ("otp = 28", "otp is no table"),
+        ("[otp]\ndefault = 28", 'expected a text such as "28"'),
+        ("[otp]\n28 = 1", "[otp.28]: expected a table"),
+        ("[otp.new]", "[otp.new]: expected a table named after a major version"),
+        ('[otp.28]\ntrivy = "a:1"', "[otp.28]: trivy: only builder-"),
+        ("[otp.28]\nbuilder-debian = 1", "[otp.28]: builder-debian: 1 is no image reference"),
     ],
 )
 def test_says_what_is_wrong_with_a_table(text: str, why: str) -> None:
-    with pytest.raises(InputError, match=why.replace("[", r"\[")):
-        parse_images(text, "--images")
+    with pytest.raises(InputError) as refused:
+        parse_table(text, "--images")
+    assert str(refused.value).startswith("--images: ")
+    assert why in str(refused.value)
 
 
 def test_says_how_to_give_a_missing_image() -> None:
     with pytest.raises(InputError, match="--images"):
-        default_images()["builder-plan9"]
+        default_images()["scout"]
+    with pytest.raises(InputError, match=r"under \[images\] in a file for --images"):
+        Images({})["builder-plan9"]
