@@ -194,3 +194,17 @@ def test_a_wrong_argument_is_named(module: Module, source: Path, words: tuple[st
 def test_a_node_that_does_not_start_says_why(module: Module, source: Path, tmp_path: Path) -> None:
     (tmp_path / "vm.args").write_text("-name a@127.0.0.1\n-setcookie ${RELX_COOKIE}\n+Muacul true\n")
     check(module(source, f"--vm-args={tmp_path}/vm.args", "health"), 'vm.args: bad "Muacul" value: true')
+
+
+def test_an_emulator_that_aborts_is_shown_as_it_is(module: Module, source: Path) -> None:
+    # As on musl and processors with AMX (github.com/erlang/otp issues 11248 and 11349).
+    words = "sys/unix/sys_signal_stack.c:103:sys_sigaltstack(): Internal error: Failed to set alternate signal stack"
+    (source / "config/erlexec").write_text(f"#!/bin/sh\necho '{words}' >&2\nkill -ABRT $$\n")
+    (source / "config/erlexec").chmod(0o755)
+    config = source / "rebar.config"
+    overlay = '{copy, "config/erlexec", "erts-{{erts_vsn}}/bin/erlexec"}'
+    config.write_text(config.read_text().replace("{overlay, [", f"{{overlay, [{overlay}, "))
+    result = module(source, "health")
+    assert result.code == 1
+    assert result.message.splitlines()[1:] == ["out of its log:", words]
+    assert result.message.splitlines()[0].endswith("with exit code 134")

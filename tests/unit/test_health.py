@@ -55,6 +55,13 @@ def test_a_wrong_logger_level_is_named() -> None:
     assert "{logger_level,warn" in diagnose((BOOT / "badlevel.log").read_text())[0]
 
 
+def test_an_emulator_that_aborts_at_its_start_is_shown_as_it_is() -> None:
+    # On musl and processors with AMX (github.com/erlang/otp issues 11248 and 11349).
+    words = "sys/unix/sys_signal_stack.c:103:sys_sigaltstack(): Internal error: Failed to set alternate signal stack"
+    log = f"Exec: /opt/x/erts-17.1/bin/erlexec -noinput +Bd\nRoot: /opt/x\n/opt/x\n{words}\nAborted (core dumped)\n"
+    assert diagnose(log) == [words, "Aborted (core dumped)"]
+
+
 def test_a_log_without_a_cause_is_shown_itself_without_repeats() -> None:
     lines = [f"2026-01-01T00:00:0{n}Z error: the same" for n in range(9)]
     assert diagnose("\n".join(["Exec: /opt/x", *lines])) == ["error: the same"]
