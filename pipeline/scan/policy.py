@@ -12,7 +12,7 @@ from pipeline.sbom.sbom import Sbom
 from pipeline.scan.acceptance import ACCEPTANCES, Acceptance, read_acceptances
 from pipeline.scan.databases import MAX_AGE
 from pipeline.scan.findings import Severity
-from pipeline.scan.vex import Statement, read_vex
+from pipeline.scan.vex import Statement, otp_document, read_vex
 
 _T = TypeVar("_T")
 #: A settings file of this name in the project's root is read without being asked for.
@@ -182,7 +182,7 @@ async def otp_statements(sbom: Sbom | None) -> tuple[Statement, ...]:
     version = next((part.version for part in sbom.components if part.name == "erlang"), "") if sbom else ""
     if not version:
         return ()
-    url = f"https://erlang.org/download/vex/otp-{version.partition('.')[0]}.openvex.json"
+    url = otp_document(version)
     try:
         return read_vex(await dag.http(url).contents(), url, told=False)
     except dagger.QueryError as error:

@@ -35,6 +35,11 @@ class Statement:
     told: bool = True
 
 
+def otp_document(version: str) -> str:
+    """Return where Erlang/OTP says which vulnerabilities the versions of one major version have."""
+    return f"https://erlang.org/download/vex/otp-{version.partition('.')[0]}.openvex.json"
+
+
 def read_vex(text: str, name: str, *, told: bool = True) -> tuple[Statement, ...]:
     """Read an OpenVEX document (0.2).
 

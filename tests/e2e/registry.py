@@ -2,8 +2,10 @@
 
 import gzip
 import hashlib
+import io
 import json
 import platform
+import tarfile
 import urllib.request
 
 OCI = "application/vnd.oci.image"
@@ -61,6 +63,51 @@ def indexed(repository: str, images: dict[str, str]) -> str:
         )
     kind = f"{OCI}.index.v1+json"
     return _push_manifest(_api(repository), {"schemaVersion": 2, "mediaType": kind, "manifests": entries})
+
+
+def small(
+    repository: str, tag: str, release: str, otp: str = "", architectures: tuple[str, ...] = ("amd64", "arm64")
+) -> str:
+    """Push an image of nothing but /etc/os-release under a tag; return the digest of its index.
+
+    Parameters
+    ----------
+    repository
+        With the registry's host.
+    tag
+        That it gets.
+    release
+        Text of the file.
+    otp
+        The version of Erlang/OTP that its environment names, if any.
+    architectures
+        Of its platforms.
+    """
+    api = _api(repository)
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        entry = tarfile.TarInfo("etc/os-release")
+        entry.size = len(release.encode())
+        archive.addfile(entry, io.BytesIO(release.encode()))
+    layer = {"mediaType": f"{OCI}.layer.v1.tar", **_push_blob(api, held.getvalue())}
+    digests = {}
+    for architecture in architectures:
+        config = {
+            "os": "linux",
+            "architecture": architecture,
+            "config": {"Env": [f"OTP_VERSION={otp}"] if otp else []},
+            "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]},
+        }
+        blob = {"mediaType": f"{OCI}.config.v1+json", **_push_blob(api, json.dumps(config).encode())}
+        manifest = {"mediaType": f"{OCI}.manifest.v1+json", "config": blob, "layers": [layer]}
+        digests[architecture] = _push_manifest(api, {"schemaVersion": 2, **manifest}).partition("@")[2]
+    index = indexed(repository, digests)
+    _request("PUT", f"{api}/manifests/{tag}", _get(f"{api}/manifests/{_digest(index)}"), f"{OCI}.index.v1+json")
+    return _digest(index)
+
+
+def _digest(reference: str) -> str:
+    return reference.partition("@")[2]
 
 
 def _api(repository: str) -> str:

@@ -1,0 +1,193 @@
+"""`outdated` and `refresh-images`: what registries are asked, and what is made of their answers."""
+
+import hashlib
+import json
+
+import dagger
+import pytest
+from answers import failing, reads, words
+from recorder import Chain, Recorder, pull_error
+
+from pipeline.errors import RegistryError
+from pipeline.main import Erlmcp
+from pipeline.project.images import OWN, images_in_use, own_table, parse_table
+
+pytestmark = pytest.mark.anyio
+
+ALPINE, NEWER = "ID=alpine\nVERSION_ID=3.24.2\n", "ID=alpine\nVERSION_ID=3.25.0\n"
+
+
+@pytest.fixture
+async def recorder(recorder: Recorder) -> Recorder:
+    recorder.answer("Changeset.isEmpty", value=False)
+    return recorder
+
+
+def digest(*parts: str) -> str:
+    return "sha256:" + hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+
+def of_registries(recorder: Recorder, tags: dict[str, dict[str, str]], platforms: str = "amd64 arm64") -> None:
+    """Let registries have images of two platforms.
+
+    Parameters
+    ----------
+    recorder
+        The engine.
+    tags
+        By the end of a repository's name: each tag with its first layer.
+    platforms
+        Architectures of each.
+    """
+    layers = {digest(name, tag): layer for name, its in tags.items() for tag, layer in its.items()}
+    layers |= {digest(index, arch): layer for index, layer in list(layers.items()) for arch in platforms.split()}
+
+    def said(chain: Chain) -> str:
+        command, *_, target = words(chain.parent)
+        repository, _, rest = target.partition("@")
+        name = repository.split("/")[-1].partition(":")[0]
+        if command == "ls":
+            return "\n".join(tags[name])
+        if command == "digest":
+            return digest(name, target.rpartition(":")[2])
+        if command == "config":
+            return json.dumps({"os": "linux", "architecture": "amd64", "config": {"Env": ["OTP_VERSION=29.1.1"]}})
+        if rest not in layers:
+            return json.dumps({"manifests": []})
+        if rest in {digest(name, tag) for tag in tags[name]}:
+            entries = [
+                {"digest": digest(rest, arch), "platform": {"os": "linux", "architecture": arch}}
+                for arch in platforms.split()
+            ]
+            return json.dumps({"manifests": entries})
+        return json.dumps({"layers": [{"digest": layers[rest]}]})
+
+    recorder.answer("Container.stdout", said, when=lambda chain: bool(chain.parent.call.args.get("useEntrypoint")))
+
+
+def table(recorder: Recorder, **images: str) -> dagger.File:
+    lines = ["[images]", *(f'{key} = "h.example.org/{value}"' for key, value in images.items())]
+    return recorder.host_directory({"site.toml": "\n".join([*lines, ""])}).file("site.toml")
+
+
+def texts(recorder: Recorder) -> list[str]:
+    """Return the tables before and after, as the changes have them."""
+    return [call.call.args["contents"] for call in recorder.walk() if call.call.field == "withNewFile"]
+
+
+def module(recorder: Recorder, files: dict[str, str] | None = None, **arguments: object) -> Erlmcp:
+    return Erlmcp(source=recorder.host_directory({"rebar.config": "", **(files or {})}), **arguments)
+
+
+async def test_without_a_table_in_the_source_nothing_is_asked(
+    recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = await module(recorder).refresh_images()
+    await changes.is_empty()
+    assert recorder.execs() == []
+    assert texts(recorder) == []
+    assert f"no {OWN} in the source, and no --images" in capsys.readouterr().err
+
+
+async def test_the_modules_own_table_is_refreshed_in_the_source(recorder: Recorder) -> None:
+    own = parse_table(own_table(), OWN)
+    entries = {**own.images, **{f"{key} {otp}": value for otp, its in own.otp.items() for key, value in its.items()}}
+    tags: dict[str, dict[str, str]] = {}
+    for reference in entries.values():
+        name, _, tag = reference.partition("@")[0].rpartition("/")[2].partition(":")
+        tags.setdefault(name, {})[tag] = "base"
+    of_registries(recorder, tags)
+    recorder.answer("File.contents", ALPINE, when=reads("/etc/os-release"))
+    changes = await module(recorder, {OWN: own_table()}).refresh_images()
+    await changes.is_empty()
+    [paths] = {chain.call.args["path"] for chain in recorder.walk() if chain.call.field == "withNewFile"}
+    assert paths == OWN
+    after = parse_table(texts(recorder)[-1], OWN)
+    for otp, its in after.otp.items():
+        for key, reference in its.items():
+            name, _, tag = reference.partition("@")[0].rpartition("/")[2].partition(":")
+            assert reference.endswith(digest(name, tag)), key
+            assert reference.partition("@")[0] == own.otp[otp][key].partition("@")[0]
+
+
+async def test_of_images_that_begin_with_one_layer_none_is_pulled_to_be_compared(recorder: Recorder) -> None:
+    of_registries(recorder, {"erlang": {"29.1.2-alpine": "base"}, "alpine": {"3.24.2": "base"}})
+    recorder.answer("File.contents", ALPINE, when=reads("/etc/os-release"))
+    given = table(recorder, **{"builder-alpine": "erlang:29.1.1-alpine", "runtime-alpine": "alpine:3.24.1"})
+    await (await module(recorder, image_table=given).refresh_images()).is_empty()
+    after = parse_table(texts(recorder)[-1], "site.toml").images
+    assert after["builder-alpine"] == f"h.example.org/erlang:29.1.2-alpine@{digest('erlang', '29.1.2-alpine')}"
+    assert after["runtime-alpine"] == f"h.example.org/alpine:3.24.2@{digest('alpine', '3.24.2')}"
+    # Once, to know which runtime to look for.
+    assert len(recorder.find("file", path="/etc/os-release")) == 1
+
+
+@pytest.mark.parametrize("other", [ALPINE, NEWER])
+async def test_of_others_the_release_decides_on_both_platforms(recorder: Recorder, other: str) -> None:
+    of_registries(recorder, {"erlang": {"29.1.2-alpine": "one"}, "alpine": {"3.24.2": "two"}})
+
+    def release(chain: Chain) -> str:
+        other_platform = any(step.call.args.get("platform") == "linux/arm64" for step in chain.steps())
+        return other if other_platform and "/alpine@" in chain.images()[0] else ALPINE
+
+    recorder.answer("File.contents", release, when=reads("/etc/os-release"))
+    given = table(recorder, **{"builder-alpine": "erlang:29.1.1-alpine", "runtime-alpine": "alpine:3.24.1"})
+    await (await module(recorder, image_table=given).refresh_images()).is_empty()
+    before, after = texts(recorder)[0], texts(recorder)[-1]
+    assert (before == after) == (other == NEWER)
+
+
+async def test_an_image_that_lacks_a_platform_is_not_taken(
+    recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    of_registries(recorder, {"syft": {"v2": "x"}}, platforms="arm64")
+    await (await module(recorder, image_table=table(recorder, syft="syft:v1")).refresh_images()).is_empty()
+    assert texts(recorder)[0] == texts(recorder)[-1]
+    assert "syft: h.example.org/syft:v2 lacks linux/amd64\n" in capsys.readouterr().err
+
+
+async def test_a_registry_that_does_not_answer_leaves_all_as_it_is(recorder: Recorder) -> None:
+    failing(recorder, "ls", "Error: no such host")
+    of_registries(recorder, {"syft": {"v2": "x"}})
+    with pytest.raises(RegistryError, match=r"^h\.example\.org/syft cannot be asked: no such host$"):
+        await module(recorder, image_table=table(recorder, syft="syft:v1")).refresh_images()
+
+
+async def test_outdated_asks_what_erlang_says_of_the_version_in_use(recorder: Recorder) -> None:
+    names = ("erlang", "alpine", "debian", "trivy", "grype", "syft", "cosign", "crane")
+    of_registries(recorder, {name: {"latest": "x"} for name in names})
+    said = {
+        "@context": "https://openvex.dev/ns/v0.2.0",
+        "@id": "x",
+        "timestamp": "2026-01-02T00:00:00Z",
+        "statements": [
+            {
+                "vulnerability": {"name": "CVE-1"},
+                "status": "affected",
+                "products": [{"@id": "pkg:github/erlang/otp@OTP-29.1.1"}, {"@id": "pkg:otp/ssh@6.0"}],
+            }
+        ],
+    }
+    url = "https://erlang.org/download/vex/otp-29.openvex.json"
+    recorder.answer("File.contents", json.dumps(said), when=lambda chain: chain.parent.call.args.get("url") == url)
+    text = await module(recorder, otp="29").outdated()
+    assert "Erlang/OTP 29.1.1 (builder-alpine, builder-debian, builder-debian-full): 1 published advisory" in text
+    assert "until 2026-01-02" in text
+    [row] = [line.split() for line in text.splitlines() if line.startswith(" CVE-1")]
+    assert row == ["CVE-1", "ssh", "affected"]
+    # The digests are not those of the table.
+    [row] = [line for line in text.splitlines() if line.startswith(" crane")]
+    assert row.endswith("another digest now")
+
+
+async def test_outdated_says_what_it_cannot_know(recorder: Recorder) -> None:
+    of_registries(recorder, {"erlang": {}})
+    failing(recorder, "ls", "Error: no such host")
+    recorder.answer(
+        "File.contents", pull_error("erlang.org"), when=lambda chain: bool(chain.parent.call.args.get("url"))
+    )
+    text = await module(recorder).outdated()
+    for key in images_in_use("", {}).table:
+        [row] = [line for line in text.splitlines() if line.strip().startswith(f"{key} ")]
+        assert row.rstrip().endswith("cannot be asked")
+    assert "docker.io/library/erlang cannot be asked: no such host" in text
