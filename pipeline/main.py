@@ -32,6 +32,7 @@ from pipeline.project.application import Application
 from pipeline.project.images import Images
 from pipeline.project.project import Project
 from pipeline.registry import content, outdated, promote, publish, refresh, rescan, verify
+from pipeline.registry.lines import Access
 from pipeline.registry.provenance import Origin
 from pipeline.registry.publish import Assess, Request
 from pipeline.registry.reference import Reference, parse_repository
@@ -160,16 +161,19 @@ class Erlmcp:
     async def outdated(
         self,
         *,
+        user: User = "",
+        password: Password = None,
         vex: Annotated[list[dagger.File], Doc("Erlang/OTP's OpenVEX documents; fetched if none are given.")] = (),  # type: ignore[assignment] # as above
     ) -> str:
         """Show for each image in use whether there is a newer one, and what is published on its Erlang/OTP."""
-        return await outdated.outdated(await self.tools(), list(vex))
+        return await outdated.outdated(await self.table(), Access(user, password, self.registry_service), list(vex))
 
     @fresh
     @generate
-    async def refresh_images(self) -> dagger.Changeset:
+    async def refresh_images(self, *, user: User = "", password: Password = None) -> dagger.Changeset:
         """Move the images of the table (--images, or the module's own) to the newest of their lines, pairs together."""
-        return await refresh.changes(await self.tools(), self.source, self.image_table)
+        access = Access(user, password, self.registry_service)
+        return await refresh.changes(await self.table(), access, self.source, self.image_table)
 
     @function
     async def deps(self) -> dagger.Container:
@@ -265,10 +269,6 @@ class Erlmcp:
         given = await self.image_table.contents() if self.image_table else ""
         own = {f"builder-{self.flavor.value}": self.builder_image, f"runtime-{self.flavor.value}": self.runtime_image}
         return images.images_in_use(given, own, self.otp)
-
-    async def tools(self) -> Tools:
-        """Return crane, which asks the registries of the images in use without a login."""
-        return await tools_for(await self.table(), {}, self.registry_service)
 
     async def project(self) -> Project:
         """Return what is built; a wrong argument is told before anything is run."""

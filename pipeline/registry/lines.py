@@ -2,13 +2,15 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Self
 
-from pipeline.errors import RegistryError
-from pipeline.project.images import check_reference
+import dagger
+
+from pipeline.errors import InputError, RegistryError
+from pipeline.project.images import GIVEN, Images, check_reference
 from pipeline.registry.reference import Reference
-from pipeline.registry.tools import SERVICE_HOST
+from pipeline.registry.tools import SERVICE_HOST, Login, Tools, tools_for
 
 _TAG = re.compile(r"((?:[a-z]+-|v)?)(\d+(?:\.\d+)*)(-[a-z][a-z0-9.-]*|)")
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}")
@@ -103,3 +105,39 @@ def reached(image: Reference, *, service: bool) -> Reference:
             f"{image.host}: the engine's containers do not see this machine; give --registry-service tcp://{image.host}"
         )
     return dataclasses.replace(image, host=f"{SERVICE_HOST}:{port}")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Access:
+    """How the registries of a table's images are asked."""
+
+    user: str = ""
+    password: dagger.Secret | None = None
+    service: dagger.Service | None = None
+
+    async def tools(self, images: Images, references: Mapping[str, str]) -> Tools:
+        """Return crane, with the login of the one registry that all images are in.
+
+        Parameters
+        ----------
+        images
+            In use; crane is one of them.
+        references
+            Those that are asked about, by key.
+
+        Raises
+        ------
+        InputError
+            If there is a login, and several registries: a password goes to the one alone that it is of.
+        """
+        login = Login(self.user, self.password)
+        if not login.password:
+            return await tools_for(images, {}, self.service)
+        places = [place(reference, key) for key, reference in references.items()]
+        hosts = sorted({reached(image, service=bool(self.service)).host for image in places})
+        if len(hosts) != 1:
+            raise InputError(
+                f"--user and --password are of one registry, and the images are in {', '.join(hosts)}; give a table "
+                f"with all of them in one as {GIVEN}"
+            )
+        return await tools_for(images, {hosts[0]: login}, self.service)

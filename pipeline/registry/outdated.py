@@ -8,7 +8,8 @@ import dagger
 from dagger import dag
 
 from pipeline.errors import PipelineError, RegistryError, gathered
-from pipeline.registry.lines import Tag, is_malicious, newer, place, reached
+from pipeline.project.images import Images
+from pipeline.registry.lines import Access, Tag, is_malicious, newer, place, reached
 from pipeline.registry.reference import Reference
 from pipeline.registry.tools import Tools, ask, refusal
 from pipeline.sbom.purl import Purl
@@ -42,17 +43,20 @@ class Advisory:
     fixed: tuple[str, ...]
 
 
-async def outdated(tools: Tools, vex: Sequence[dagger.File]) -> str:
+async def outdated(images: Images, access: Access, vex: Sequence[dagger.File]) -> str:
     """Return a report on the images in use: whether there are newer ones, and what their Erlang/OTP suffers from.
 
     Parameters
     ----------
-    tools
-        Crane, and the images.
+    images
+        In use.
+    access
+        How their registries are asked.
     vex
         OpenVEX documents of Erlang/OTP; its own are fetched, if there are none.
     """
-    rows = await gathered(*(_look(tools, key, reference) for key, reference in sorted(tools.images.table.items())))
+    tools = await access.tools(images, images.table)
+    rows = await gathered(*(_look(tools, key, reference) for key, reference in sorted(images.table.items())))
     versions = {row.otp: [other.key for other in rows if other.otp == row.otp] for row in rows if row.otp}
     given = [read_vex(await file.contents(), await file.name()) for file in vex]
     told = await gathered(*(_known(version, keys, given) for version, keys in sorted(versions.items())))

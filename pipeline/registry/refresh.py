@@ -12,8 +12,8 @@ import dagger
 from dagger import dag
 
 from pipeline.errors import InputError, PipelineError, RegistryError, gathered, guard
-from pipeline.project.images import OWN, Table, parse_table
-from pipeline.registry.lines import Tag, newer, place, reached
+from pipeline.project.images import OWN, Images, Table, parse_table
+from pipeline.registry.lines import Access, Tag, newer, place, reached
 from pipeline.registry.outdated import asked, digest_of, tags_of
 from pipeline.registry.reference import Reference
 from pipeline.registry.tools import Tools
@@ -47,8 +47,21 @@ class Found:
     config: dict[str, Any]
 
 
-async def changes(tools: Tools, source: dagger.Directory, given: dagger.File | None) -> dagger.Changeset:
+async def changes(
+    images: Images, access: Access, source: dagger.Directory, given: dagger.File | None
+) -> dagger.Changeset:
     """Return what is to change in an image table: the one given, or the module's own, if the source has it.
+
+    Parameters
+    ----------
+    images
+        In use; crane is one of them.
+    access
+        How the registries of the table are asked.
+    source
+        The user's project.
+    given
+        The table of the user.
 
     Raises
     ------
@@ -63,6 +76,8 @@ async def changes(tools: Tools, source: dagger.Directory, given: dagger.File | N
         # The run's log.
         sys.stderr.write(f"no {OWN} in the source, and no --images: there is no table to refresh\n")
         return before.changes(before)
+    every = {" ".join(key): reference for key, reference in _flat(parse_table(text, path)).items()}
+    tools = await access.tools(images, every)
     after, notes = await refreshed(tools, text, path, dt.datetime.now(dt.UTC).date())
     sys.stderr.writelines(f"{note}\n" for note in notes)
     before = before.with_new_file(path, text)
@@ -79,10 +94,8 @@ async def _table(source: dagger.Directory, given: dagger.File | None) -> tuple[s
 
 async def refreshed(tools: Tools, text: str, name: str, today: dt.date) -> tuple[str, list[str]]:
     """Return the text of a table with the newest images, and what stays though there may be a newer one, and why."""
-    table = parse_table(text, name)
-    sections = {"images": table.images, **{f"otp.{version}": entries for version, entries in table.otp.items()}}
     steps = []
-    for section, entries in sections.items():
+    for section, entries in _sections(parse_table(text, name)).items():
         paired = {key for key in entries if key.startswith(("builder-", "runtime-"))}
         steps += [_pair(tools, section, entries, flavor) for flavor in sorted({key.split("-")[1] for key in paired})]
         steps += [_single(tools, section, key, entries[key]) for key in entries if key not in paired]
@@ -306,8 +319,12 @@ def _drop_source(lines: list[str]) -> None:
 
 
 def _as_meant(before: Table, after: Table, moves: Mapping[_Key, Reference]) -> bool:
-    def flat(table: Table) -> dict[_Key, str]:
-        sections = {"images": table.images, **{f"otp.{version}": entries for version, entries in table.otp.items()}}
-        return {(section, key): value for section, entries in sections.items() for key, value in entries.items()}
+    return _flat(after) == {**_flat(before), **{key: str(image) for key, image in moves.items()}}
 
-    return flat(after) == {**flat(before), **{key: str(image) for key, image in moves.items()}}
+
+def _sections(table: Table) -> dict[str, dict[str, str]]:
+    return {"images": table.images, **{f"otp.{version}": entries for version, entries in table.otp.items()}}
+
+
+def _flat(table: Table) -> dict[_Key, str]:
+    return {(section, key): value for section, entries in _sections(table).items() for key, value in entries.items()}

@@ -6,9 +6,10 @@ import json
 import dagger
 import pytest
 from answers import failing, reads, words
+from dagger import dag
 from recorder import Chain, Recorder, pull_error
 
-from pipeline.errors import RegistryError
+from pipeline.errors import InputError, RegistryError
 from pipeline.main import Erlmcp
 from pipeline.project.images import OWN, images_in_use, own_table, parse_table
 
@@ -151,6 +152,21 @@ async def test_a_registry_that_does_not_answer_leaves_all_as_it_is(recorder: Rec
     of_registries(recorder, {"syft": {"v2": "x"}})
     with pytest.raises(RegistryError, match=r"^h\.example\.org/syft cannot be asked: no such host$"):
         await module(recorder, image_table=table(recorder, syft="syft:v1")).refresh_images()
+
+
+async def test_a_login_goes_to_the_one_registry_that_it_is_of(recorder: Recorder) -> None:
+    of_registries(recorder, {"syft": {"v2": "x"}})
+    recorder.answer("Secret.plaintext", "word")
+    login = {"user": "robot", "password": dag.set_secret("password", "word")}
+    given = table(recorder, syft="syft:v1")
+    await (await module(recorder, image_table=given).refresh_images(**login)).is_empty()
+    # It is of the host: the secret's name holds the hosts of its logins.
+    names = {call.args["name"] for step in recorder.walk() for call in [step.call] if call.field == "setSecret"}
+    assert names == {"password", "login h.example.org"}
+    assert all(chain.calls("withMountedSecret") for chain in recorder.execs())
+    # The module's own images are elsewhere.
+    with pytest.raises(InputError, match=r"--user and --password are of one registry, and .* docker\.io, .*h\.example"):
+        await module(recorder, image_table=given).outdated(**login)
 
 
 async def test_outdated_asks_what_erlang_says_of_the_version_in_use(recorder: Recorder) -> None:

@@ -42,6 +42,9 @@ RUN = {
     "ci/run compile": BUILD + "test_a_second_call_runs_nothing_and_one_line_reruns_one_application",
     "ci/run release": BUILD + "test_a_second_call_runs_nothing_and_one_line_reruns_one_application",
     "ci/run images >images.toml": CI + "test_the_commands_of_the_documents_run",
+    "ci/run outdated": "tests/e2e/test_image_table.py::test_says_what_is_newer_and_what_the_erlang_suffers_from",
+    "ci/run refresh-images export --path=.": "tests/e2e/test_image_table.py::"
+    "test_a_table_is_refreshed_and_a_pair_moves_together_or_stays",
     "ci/run application": CI + "test_the_commands_of_the_documents_run",
     "ci/run sbom export --path=sbom": CI + "test_the_commands_of_the_documents_run",
     "ci/run assess --fail-on=CRITICAL verdict": CI + "test_the_commands_of_the_documents_run",
