@@ -66,7 +66,7 @@ class Erlmcp:
         Ignore(list(source.SOURCE_IGNORE)),
     ]
     flavor: Annotated[Flavor, Doc("Distribution of builder and runtime.")] = Flavor.alpine
-    otp: Annotated[str, Doc("Major version of Erlang/OTP, whose images the table has: 29 (default), 28 or 27.")] = ""
+    otp: Annotated[str, Doc("Major version of Erlang/OTP: 29 (default on alpine), 28 (on debian) or 27.")] = ""
     image_table: Annotated[
         dagger.File | None,
         Name("images"),

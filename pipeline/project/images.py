@@ -10,8 +10,9 @@ from pipeline.errors import InputError, parse_toml
 
 #: `name[:tag][@sha256:…]` of the distribution specification, loosely: the engine checks the rest.
 _REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORECASE)
-#: Of which Erlang/OTP: what is in `[otp.N]`.
-_OF_OTP = re.compile(r"(builder|runtime)-[a-z0-9-]+")
+#: What depends on Erlang/OTP, and so stands in `[otp.N]`: kind, flavor, and which of that kind.
+_OF_OTP = re.compile(r"(builder|runtime)-([a-z0-9]+)(-[a-z0-9-]+)?")
+_DEFAULT = "default-"
 
 #: The table that comes with the module, by the name of its file.
 OWN = "pipeline/images.toml"
@@ -27,8 +28,8 @@ class Table:
     images: dict[str, str]
     #: `[otp.N]`: builders and runtimes by the major version of Erlang/OTP.
     otp: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
-    #: `default` of `[otp]`; empty if the table has none.
-    default: str = ""
+    #: `default-FLAVOR` of `[otp]`, by flavor: the major version that is taken if none is chosen.
+    default: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,10 +37,10 @@ class Images:
     """The image references in use, by key (`builder-alpine`, `runtime-alpine`, …)."""
 
     table: dict[str, str]
-    #: The major version of Erlang/OTP whose builders and runtimes they are; empty if a builder was given for any.
-    otp: str = ""
-    #: Which other versions there are, each with its keys.
-    others: dict[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    #: By flavor, the major version of Erlang/OTP whose builder and runtime they are; not if a builder is given for any.
+    otp: dict[str, str] = dataclasses.field(default_factory=dict)
+    #: Which keys each major version has.
+    versions: dict[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, key: str) -> str:
         """Return the reference for a key, or say how to give one."""
@@ -51,23 +52,26 @@ class Images:
     def override(self, other: Mapping[str, str]) -> "Images":
         """Return a table in which `other` replaces entries of the same key."""
         # Of which Erlang/OTP another builder is, only the builder knows.
-        otp = "" if any(key.startswith("builder-") for key in other) else self.otp
+        otp = {flavor: version for flavor, version in self.otp.items() if f"builder-{flavor}" not in other}
         return dataclasses.replace(self, table=_replaced(self.table, other), otp=otp)
 
     def _missing(self, key: str) -> str:
-        if not self.otp or not _OF_OTP.fullmatch(key):
+        match = _OF_OTP.fullmatch(key)
+        version = self.otp.get(match[2], "") if match else ""
+        if not match or not version:
             return f'no image "{key}"; give one as `{key} = "…"` under [images] in a file for {GIVEN}'
-        elsewhere = [f"--otp={version}" for version, keys in self.others.items() if key in keys]
-        kind, _, flavor = key.partition("-")
-        elsewhere += [
-            f"--flavor={other.removeprefix(f'{kind}-')}"
-            for other in sorted(self.table)
-            if other.startswith(f"{kind}-") and "-" not in other.removeprefix(f"{kind}-") and "-" not in flavor
-        ]
+        elsewhere = [f"--otp={other}" for other, keys in self.versions.items() if key in keys and other != version]
+        if not match[3]:
+            same = sorted(self.versions.get(version, ()))
+            elsewhere += [
+                f"--otp={version} --flavor={other[2]}"
+                for other in filter(None, map(_OF_OTP.fullmatch, same))
+                if other[1] == match[1] and not other[3]
+            ]
         choose = f"choose {' or '.join(elsewhere)}, or " if elsewhere else ""
         return (
-            f'no image "{key}" for Erlang/OTP {self.otp}; {choose}give one as `{key} = "…"` under [otp.{self.otp}] in '
-            f"a file for {GIVEN}"
+            f'no image "{key}" for Erlang/OTP {version}; {choose}give one as `{key} = "…"` under [otp.{version}] in a '
+            f"file for {GIVEN}"
         )
 
 
@@ -107,15 +111,23 @@ def images_in_use(table: str, overrides: Mapping[str, str], otp: str = "") -> Im
         version: _replaced(own.otp.get(version, {}), given.otp.get(version, {}))
         for version in sorted({*own.otp, *given.otp}, key=int, reverse=True)
     }
-    chosen = otp or given.default or own.default
-    if chosen not in by_otp:
-        name = f"--otp={chosen}" if otp else f"{GIVEN}: default = {chosen!r} under [otp]"
-        raise InputError(
-            f"{name}: no such Erlang/OTP in the table, which has {', '.join(by_otp)}; give its images under "
-            f"[otp.{chosen}] in a file for {GIVEN}"
-        )
-    others = {version: frozenset(entries) for version, entries in by_otp.items() if version != chosen}
-    images = Images({**own.images, **by_otp[chosen]}, chosen, others)
+    flavors = {match[2] for entries in by_otp.values() for match in map(_OF_OTP.fullmatch, entries) if match}
+    chosen = dict.fromkeys(flavors, otp) if otp else {**own.default, **given.default}
+    for flavor, version in chosen.items():
+        if version not in by_otp:
+            name = f"--otp={version}" if otp else f"{GIVEN}: {_DEFAULT}{flavor} under [otp]"
+            raise InputError(
+                f"{name}: no such Erlang/OTP in the table, which has {', '.join(by_otp)}; give its images under "
+                f"[otp.{version}] in a file for {GIVEN}"
+            )
+    paired = {
+        key: reference
+        for flavor, version in chosen.items()
+        for key, reference in by_otp[version].items()
+        if key.split("-")[1] == flavor
+    }
+    versions = {version: frozenset(entries) for version, entries in by_otp.items()}
+    images = Images({**own.images, **paired}, chosen, versions)
     return images.override(given.images).override(overrides)
 
 
@@ -150,8 +162,8 @@ def parse_table(text: str, name: str) -> Table:
     Parameters
     ----------
     text
-        TOML with `[images]` of `key = "reference"`, and `[otp.N]` of the same for Erlang/OTP N, of which `default`
-        under `[otp]` chooses one.
+        TOML with `[images]` of `key = "reference"`, and `[otp.N]` of the same for Erlang/OTP N, of which
+        `default-FLAVOR` under `[otp]` chooses one.
     name
         Whose text it is, for the message.
 
@@ -166,12 +178,17 @@ def parse_table(text: str, name: str) -> Table:
         raise InputError(f'{name}: no table [images]; it holds lines such as builder-alpine = "erlang:…@sha256:…"')
     if not isinstance(otp, dict):
         raise InputError(f"{name}: otp is no table; expected [otp.28] and its like")
-    default = otp.get("default", "")
-    if not isinstance(default, str):
-        raise InputError(f'{name}: default under [otp] is {default!r}; expected a text such as "28"')
+    default = {key.removeprefix(_DEFAULT): value for key, value in otp.items() if key.startswith(_DEFAULT)}
+    for flavor, version in default.items():
+        if not isinstance(version, str):
+            raise InputError(f'{name}: {_DEFAULT}{flavor} under [otp] is {version!r}; expected a text such as "28"')
     return Table(
         _entries(images or {}, name),
-        {version: _of_otp(version, entries, name) for version, entries in otp.items() if version != "default"},
+        {
+            version: _of_otp(version, entries, name)
+            for version, entries in otp.items()
+            if not version.startswith(_DEFAULT)
+        },
         default,
     )
 
@@ -179,7 +196,10 @@ def parse_table(text: str, name: str) -> Table:
 def _of_otp(version: str, entries: object, name: str) -> dict[str, str]:
     section = f"{name}: [otp.{version}]"
     if not version.isascii() or not version.isdecimal() or not isinstance(entries, dict):
-        raise InputError(f"{section}: expected a table named after a major version of Erlang/OTP, such as [otp.28]")
+        raise InputError(
+            f"{section}: expected a table named after a major version of Erlang/OTP, such as [otp.28], or under [otp] "
+            f'{_DEFAULT}debian = "28"'
+        )
     for key in entries:
         if not _OF_OTP.fullmatch(key):
             raise InputError(f"{section}: {key}: only builder-… and runtime-… depend on Erlang/OTP; see [images]")
@@ -204,7 +224,8 @@ def is_pinned(reference: str) -> bool:
 
 def render_images(images: Images) -> str:
     """Return what is in use as TOML: what `--images` reads, and the mirror list of an air-gapped site."""
-    lines = [f'{key} = "{reference}"' for key, reference in sorted(images.table.items())]
+    lines = [f"# Erlang/OTP {version} on {flavor}" for flavor, version in sorted(images.otp.items())]
+    lines += [f'{key} = "{reference}"' for key, reference in sorted(images.table.items())]
     unpinned = [key for key, reference in sorted(images.table.items()) if not is_pinned(reference)]
     if unpinned:
         lines.append(f"# not pinned by digest: {', '.join(unpinned)}")

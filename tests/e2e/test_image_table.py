@@ -87,7 +87,7 @@ trivy = "{made.reference("trivy", "0.69.3")}"
 syft = "{made.reference("syft", "v1.9.0")}"  # by hand
 
 [otp]
-default = "28"
+default-debian = "28"
 
 [otp.29]
 # Source: of the old builder

@@ -113,12 +113,12 @@ async def test_images_shows_what_the_arguments_replace(recorder: Recorder) -> No
 async def test_the_chosen_erlang_builds_and_a_pair_that_is_missing_is_refused_first(
     recorder: Recorder,
 ) -> None:
-    await erlmcp(recorder, otp="28", flavor=Flavor.debian).deps()
+    await erlmcp(recorder, otp="27", flavor=Flavor.debian).deps()
     used = {chain.images()[0] for chain in recorder.execs()}
-    assert images_in_use("", {}, "28")["builder-debian"] in used
+    assert images_in_use("", {}, "27")["builder-debian"] in used
     assert IMAGES["builder-debian"] not in used
     before = len(recorder.execs())
-    with pytest.raises(InputError, match='no image "builder-alpine" for Erlang/OTP 28; choose --otp=29'):
+    with pytest.raises(InputError, match='no image "builder-alpine" for Erlang/OTP 28; choose --otp=29 or'):
         await erlmcp(recorder, otp="28").deps()
     assert len(recorder.execs()) == before
 

@@ -32,21 +32,23 @@ def test_builders_and_runtimes_come_in_pairs() -> None:
         assert {f"builder-{flavor}" for flavor in builders} <= set(entries)
         for key, reference in entries.items():
             assert not key.startswith("builder-") or f"erlang:{version}." in reference
-    assert "builder-alpine" in TABLE.otp[TABLE.default]
+    assert set(TABLE.default) == {"alpine", "debian"}
+    for flavor, version in TABLE.default.items():
+        assert f"builder-{flavor}" in TABLE.otp[version]
 
 
 def test_the_readme_has_the_erlangs_of_the_table() -> None:
     text = (Path(__file__).parents[2] / "README.md").read_text()
-    rows = re.findall(r"^\| (\d\d)( \(default\))? \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
-    told = {
-        number: {flavor for flavor, cell in zip(("alpine", "debian"), cells, strict=True) if "none" not in cell}
-        for number, _, *cells in rows
+    rows = re.findall(r"^\| (\d\d) \| (.*?) \| (.*?) \|$", text, re.MULTILINE)
+    cells = {
+        (number, flavor): cell
+        for number, *its in rows
+        for flavor, cell in zip(("alpine", "debian"), its, strict=True)
+        if "none" not in cell
     }
-    assert told == {
-        version: {key.removeprefix("runtime-") for key in entries if key.startswith("runtime-")}
-        for version, entries in TABLE.otp.items()
-    }
-    assert [number for number, default, *_ in rows if default] == [TABLE.default]
+    keys = {(version, key.removeprefix("runtime-")) for version, entries in TABLE.otp.items() for key in entries}
+    assert set(cells) == {(version, flavor) for version, flavor in keys if not flavor.startswith("builder-")}
+    assert {flavor: version for (version, flavor), cell in cells.items() if "(default)" in cell} == TABLE.default
 
 
 def test_an_own_digest_stands_in_one_place_or_is_that_of_one_image() -> None:
@@ -71,13 +73,19 @@ def test_an_override_replaces_and_unpinned_ones_are_named() -> None:
 def test_the_choice_of_an_erlang_changes_builder_and_runtime_together() -> None:
     chosen = images_in_use("", {}, "27").table
     assert {key: chosen[key] for key in TABLE.otp["27"]} == TABLE.otp["27"]
-    assert default_images().table == {**TABLE.images, **TABLE.otp[TABLE.default]}
+    pairs = {
+        key: reference
+        for flavor, version in TABLE.default.items()
+        for key, reference in TABLE.otp[version].items()
+        if flavor in key
+    }
+    assert default_images().table == {**TABLE.images, **pairs}
 
 
 def test_a_sites_table_has_its_own_pairs_and_its_own_choice() -> None:
     site = f"""
     [otp]
-    default = "30"
+    default-debian = "30"
     [otp.30]
     builder-debian = "m.example.org/erlang:30{PINNED}"
     runtime-debian = "m.example.org/debian:14{PINNED}"
@@ -86,6 +94,7 @@ def test_a_sites_table_has_its_own_pairs_and_its_own_choice() -> None:
     """
     assert images_in_use(site, {})["builder-debian"] == f"m.example.org/erlang:30{PINNED}"
     assert images_in_use(site, {})["trivy"] == TABLE.images["trivy"]
+    assert images_in_use(site, {})["builder-alpine"] == default_images()["builder-alpine"]
     other = images_in_use(site, {}, "28")
     assert other["builder-debian"] == f"m.example.org/erlang:28{PINNED}"
     assert other["runtime-debian"] == TABLE.otp["28"]["runtime-debian"]
@@ -120,7 +129,8 @@ def test_says_what_is_wrong_with_a_choice(otp: str, given: dict[str, str], why: 
 def test_a_pair_that_is_not_there_is_refused_with_what_there_is() -> None:
     with pytest.raises(InputError) as refused:
         images_in_use("", {}, "28")["builder-alpine"]
-    for words in ('"builder-alpine" for Erlang/OTP 28', "--otp=29 or --flavor=debian", "[otp.28]", "--images"):
+    alternatives = "choose --otp=29 or --otp=28 --flavor=debian, or give"
+    for words in ('"builder-alpine" for Erlang/OTP 28', alternatives, "[otp.28]", "--images"):
         assert words in str(refused.value)
     assert "--otp=27" not in str(refused.value)
 
@@ -136,7 +146,8 @@ def test_a_pair_that_is_not_there_is_refused_with_what_there_is() -> None:
         ("[images]\nx = 1", "is no image reference"),
         ('[images]\nx = "a@sha256:12"', "is no image reference"),
         ("otp = 28", "otp is no table"),
-        ("[otp]\ndefault = 28", 'expected a text such as "28"'),
+        ("[otp]\ndefault-debian = 28", 'default-debian under [otp] is 28; expected a text such as "28"'),
+        ("[otp]\ndefault = '28'", 'or under [otp] default-debian = "28"'),
         ("[otp]\n28 = 1", "[otp.28]: expected a table"),
         ("[otp.new]", "[otp.new]: expected a table named after a major version"),
         ('[otp.28]\ntrivy = "a:1"', "[otp.28]: trivy: only builder-"),
@@ -148,6 +159,11 @@ def test_says_what_is_wrong_with_a_table(text: str, why: str) -> None:
         parse_table(text, "--images")
     assert str(refused.value).startswith("--images: ")
     assert why in str(refused.value)
+
+
+def test_a_default_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match=r"--images: default-debian under \[otp\]: no such Erlang/OTP in the table"):
+        images_in_use('[otp]\ndefault-debian = "26"\n', {})
 
 
 def test_says_how_to_give_a_missing_image() -> None:
