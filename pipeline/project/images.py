@@ -13,6 +13,10 @@ _REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORE
 #: What depends on Erlang/OTP, and so stands in `[otp.N]`: kind, flavor, and which of that kind.
 _OF_OTP = re.compile(r"(builder|runtime)-([a-z0-9]+)(-[a-z0-9-]+)?")
 _DEFAULT = "default-"
+#: The tables of a file.
+_TABLES = ("images", "otp")
+#: What else stands in `[images]`.
+_TOOLS = ("trivy", "grype", "syft", "cosign", "crane", "scout")
 
 #: The table that comes with the module, by the name of its file.
 OWN = "pipeline/images.toml"
@@ -170,14 +174,19 @@ def parse_table(text: str, name: str) -> Table:
     Raises
     ------
     InputError
-        If it is no TOML, has no images, or a value is no image reference.
+        If it is no TOML, has no images or something else, or a value is no image reference.
     """
     table = parse_toml(text, name)
     images, otp = table.get("images"), table.get("otp", {})
     if not isinstance(images, dict) and ("images" in table or not otp):
         raise InputError(f'{name}: no table [images]; it holds lines such as builder-alpine = "erlang:…@sha256:…"')
+    if unknown := sorted(table.keys() - set(_TABLES)):
+        raise InputError(f"{name}: {unknown[0]}: not known; expected the tables [images] and [otp.N], such as [otp.28]")
     if not isinstance(otp, dict):
         raise InputError(f"{name}: otp is no table; expected [otp.28] and its like")
+    for key in images or {}:
+        if key not in _TOOLS and not _OF_OTP.fullmatch(key):
+            raise InputError(f"{name}: {key}: no such image; expected builder-…, runtime-…, {', '.join(_TOOLS)}")
     default = {key.removeprefix(_DEFAULT): value for key, value in otp.items() if key.startswith(_DEFAULT)}
     for flavor, version in default.items():
         if not isinstance(version, str):

@@ -40,7 +40,8 @@ class Advisory:
     name: str
     status: str
     applications: tuple[str, ...]
-    fixed: tuple[str, ...]
+    #: The first version of the same major one that is fixed; empty if there is none.
+    fixed: str
 
 
 async def outdated(images: Images, access: Access, vex: Sequence[dagger.File]) -> str:
@@ -123,19 +124,24 @@ async def _known(version: str, keys: Sequence[str], given: Sequence[Sequence[Sta
     """Return what is published on a version of Erlang/OTP."""
     about = f"Erlang/OTP {version} ({', '.join(keys)})"
     statements = [statement for document in given for statement in document]
+    sources = list(dict.fromkeys(statement.file for statement in statements)) or ["what --vex gives"]
     if not given:
         url = otp_document(version)
         try:
-            statements = list(read_vex(await dag.http(url).contents(), url))
+            statements, sources = list(read_vex(await dag.http(url).contents(), url)), [url]
         except dagger.QueryError as error:
             reason = str(error).splitlines()[0]
             return f"{about}: not known, {url} cannot be fetched ({reason}); give it as a file with --vex\n"
     told = max((statement.time.date().isoformat() for statement in statements), default="")
+    if not any(_names(statement, version) for statement in statements):
+        # A document names every version that it was written for; this one came later, or is of another line.
+        until = f", which ends with {told}," if told else ""
+        return f"{about}: not known, no statement of {', '.join(sources)}{until} names this version\n"
     found = advisories(statements, version)
     number = f"{len(found)} published {'advisory' if len(found) == 1 else 'advisories'}"
-    line = f"{about}: {number}, by what Erlang/OTP said until {told}" if told else f"{about}: nothing is said of it"
-    rows = [(each.name, ", ".join(each.applications), ", ".join(each.fixed), each.status) for each in found]
-    return f"{line}\n" + (table(("advisory", "in", "fixed in", ""), rows) if rows else "")
+    rows = [(each.name, ", ".join(each.applications), each.fixed, each.status) for each in found]
+    listed = table(("advisory", "in", "fixed in", ""), rows) if rows else ""
+    return f"{about}: {number}, by what Erlang/OTP said until {told}\n{listed}"
 
 
 def advisories(statements: Iterable[Statement], version: str) -> list[Advisory]:
@@ -149,13 +155,12 @@ def advisories(statements: Iterable[Statement], version: str) -> list[Advisory]:
         Such as `27.3.4.13`.
     """
     last: dict[str, Statement] = {}
-    fixed: dict[str, dict[str, None]] = {}
+    fixed: dict[str, set[str]] = {}
     for statement in sorted(statements, key=lambda each: each.time):
-        whole = [part.normal().version for part in _parsed(statement) if part.is_erlang]
         for name in statement.names:
             if statement.status == "fixed":
-                fixed.setdefault(name, {}).update(dict.fromkeys(whole))
-            if version in whole:
+                fixed.setdefault(name, set()).update(_erlangs(statement))
+            if _names(statement, version):
                 last[name] = statement
     major = version.partition(".")[0]
     return [
@@ -163,11 +168,25 @@ def advisories(statements: Iterable[Statement], version: str) -> list[Advisory]:
             name,
             statement.status.replace("_", " "),
             tuple(dict.fromkeys(part.name for part in _parsed(statement) if part.type == "otp" and not part.is_erlang)),
-            tuple(each for each in fixed.get(name, ()) if each.partition(".")[0] == major),
+            min((each for each in fixed.get(name, ()) if each.partition(".")[0] == major), key=_number, default=""),
         )
         for name, statement in sorted(last.items())
         if statement.status in ("affected", "under_investigation")
     ]
+
+
+def _number(version: str) -> tuple[int, ...]:
+    """Return a version of Erlang/OTP as numbers; what comes after them (`-rc1`) does not count."""
+    return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdecimal())
+
+
+def _erlangs(statement: Statement) -> list[str]:
+    """Return the versions of Erlang/OTP as a whole that a statement is about; an empty one is any."""
+    return [part.normal().version for part in _parsed(statement) if part.is_erlang]
+
+
+def _names(statement: Statement, version: str) -> bool:
+    return not {version, ""}.isdisjoint(_erlangs(statement))
 
 
 def _parsed(statement: Statement) -> list[Purl]:

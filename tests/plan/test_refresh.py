@@ -196,6 +196,24 @@ async def test_outdated_asks_what_erlang_says_of_the_version_in_use(recorder: Re
     assert row.endswith("another digest now")
 
 
+async def test_a_version_that_no_statement_names_is_not_known(recorder: Recorder) -> None:
+    # As a document that was written before that version came out.
+    of_registries(recorder, {"erlang": {}})
+    statement = {
+        "vulnerability": {"name": "CVE-1"},
+        "status": "affected",
+        "products": [{"@id": "pkg:github/erlang/otp@OTP-29.1"}],
+    }
+    context = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "x", "timestamp": "2026-01-02T00:00:00Z"}
+    said = json.dumps({**context, "statements": [statement]})
+    recorder.answer("File.contents", said, when=lambda chain: bool(chain.parent.call.args.get("url")))
+    document = "https://erlang.org/download/vex/otp-29.openvex.json"
+    text = await module(recorder, otp="29").outdated()
+    unnamed = f"not known, no statement of {document}, which ends with 2026-01-02, names this version"
+    assert f"builder-debian-full): {unnamed}\n" in text
+    assert "advisor" not in text
+
+
 async def test_outdated_says_what_it_cannot_know(recorder: Recorder) -> None:
     of_registries(recorder, {"erlang": {}})
     failing(recorder, "ls", "Error: no such host")

@@ -109,8 +109,8 @@ TABLE = f"""# About all.
 # Never 1.
 # Source: old
 # and more
-x = "h.example.org/x:1@{DIGEST}" # why
-y = "h.example.org/y:1@{DIGEST}"
+syft = "h.example.org/x:1@{DIGEST}" # why
+grype = "h.example.org/y:1@{DIGEST}"
 [otp.29]
 # Source: of x
 builder-debian = "h.example.org/x:1@{DIGEST}"
@@ -119,13 +119,13 @@ builder-debian = "h.example.org/x:1@{DIGEST}"
 
 def test_what_is_said_of_a_digest_goes_with_it_and_the_rest_stays() -> None:
     moved = Reference("h.example.org", "x", "2", OTHER)
-    text = rewritten(TABLE, "t", {("images", "x"): moved}, TODAY)
+    text = rewritten(TABLE, "t", {("images", "syft"): moved}, TODAY)
     assert text == TABLE.replace(
-        f'# Source: old\n# and more\nx = "h.example.org/x:1@{DIGEST}"',
-        f'# Source: crane digest h.example.org/x:2, 2026-11-25\nx = "h.example.org/x:2@{OTHER}"',
+        f'# Source: old\n# and more\nsyft = "h.example.org/x:1@{DIGEST}"',
+        f'# Source: crane digest h.example.org/x:2, 2026-11-25\nsyft = "h.example.org/x:2@{OTHER}"',
     )
-    text = rewritten(TABLE, "t", {("otp.29", "builder-debian"): moved, ("images", "y"): moved}, TODAY)
-    assert "# Source: old\n# and more\nx =" in text
+    text = rewritten(TABLE, "t", {("otp.29", "builder-debian"): moved, ("images", "grype"): moved}, TODAY)
+    assert "# Source: old\n# and more\nsyft =" in text
     assert "# Source: of x" not in text
     assert text.count("# Source: crane digest h.example.org/x:2, 2026-11-25\n") == 2
     assert rewritten(TABLE, "t", {}, TODAY) == TABLE
@@ -134,15 +134,15 @@ def test_what_is_said_of_a_digest_goes_with_it_and_the_rest_stays() -> None:
 @pytest.mark.parametrize(
     "table",
     [
-        f'images = {{ x = "h.example.org/x:1@{DIGEST}" }}\n',
-        f'[images]\n"x" = "h.example.org/x:1@{DIGEST}"\n',
-        f"[images]\nx = 'h.example.org/x:1@{DIGEST}'\n",
-        f'images.x = "h.example.org/x:1@{DIGEST}"\n',
+        f'images = {{ syft = "h.example.org/x:1@{DIGEST}" }}\n',
+        f'[images]\n"syft" = "h.example.org/x:1@{DIGEST}"\n',
+        f"[images]\nsyft = 'h.example.org/x:1@{DIGEST}'\n",
+        f'images.syft = "h.example.org/x:1@{DIGEST}"\n',
     ],
 )
 def test_a_table_that_is_not_written_line_by_line_is_refused(table: str) -> None:
     with pytest.raises(InputError, match="t: it cannot be rewritten: give each image a line of its own"):
-        rewritten(table, "t", {("images", "x"): Reference("h.example.org", "x", "2", OTHER)}, TODAY)
+        rewritten(table, "t", {("images", "syft"): Reference("h.example.org", "x", "2", OTHER)}, TODAY)
 
 
 def said(day: int, status: str, *products: str, name: str = "CVE-1") -> Statement:
@@ -153,7 +153,7 @@ def said(day: int, status: str, *products: str, name: str = "CVE-1") -> Statemen
 def test_advisories_are_those_that_name_the_version_and_the_last_word_counts() -> None:
     otp = "pkg:github/erlang/otp@OTP-"
     statements = [
-        said(3, "fixed", f"{otp}28.0.1", f"{otp}27.3.5", "pkg:otp/ssl@11.1"),
+        said(3, "fixed", f"{otp}28.0.10", f"{otp}28.0.9", f"{otp}27.3.5", "pkg:otp/ssl@11.1"),
         said(1, "under_investigation", f"{otp}28.0"),
         said(2, "affected", f"{otp}28.0", f"{otp}28.0.2", "pkg:otp/ssl@11.0", "pkg:otp/ssl@11.0.2"),
         said(2, "not_affected", f"{otp}28.0", name="CVE-2"),
@@ -162,9 +162,12 @@ def test_advisories_are_those_that_name_the_version_and_the_last_word_counts() -
         # Of another product, and of a version whose number begins alike.
         said(1, "affected", "pkg:github/openssl/openssl@28.0", "pkg:otp/ssl@28.0", name="CVE-4"),
         said(1, "affected", f"{otp}28.0.1", name="CVE-5"),
+        # Of every version.
+        said(1, "affected", "pkg:github/erlang/otp", name="CVE-6"),
     ]
     assert advisories(statements, "28.0") == [
-        Advisory("CVE-1", "affected", ("ssl",), ("28.0.1",)),
-        Advisory("CVE-3", "under investigation", ("erts",), ()),
+        Advisory("CVE-1", "affected", ("ssl",), "28.0.9"),
+        Advisory("CVE-3", "under investigation", ("erts",), ""),
+        Advisory("CVE-6", "affected", (), ""),
     ]
-    assert [each.name for each in advisories(statements, "28.0.1")] == ["CVE-5"]
+    assert [each.name for each in advisories(statements, "28.0.1")] == ["CVE-5", "CVE-6"]
