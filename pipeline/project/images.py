@@ -233,7 +233,10 @@ def is_pinned(reference: str) -> bool:
 
 def render_images(images: Images) -> str:
     """Return what is in use as TOML: what `--images` reads, and the mirror list of an air-gapped site."""
-    lines = [f"# Erlang/OTP {version} on {flavor}" for flavor, version in sorted(images.otp.items())]
+    lines = [
+        f"# {'' if f'builder-{flavor}' in images.table else 'no '}Erlang/OTP {version} on {flavor}"
+        for flavor, version in sorted(images.otp.items())
+    ]
     lines += [f'{key} = "{reference}"' for key, reference in sorted(images.table.items())]
     unpinned = [key for key, reference in sorted(images.table.items()) if not is_pinned(reference)]
     if unpinned:

@@ -98,7 +98,18 @@ async def test_the_modules_own_table_is_refreshed_in_the_source(recorder: Record
         name, _, tag = reference.partition("@")[0].rpartition("/")[2].partition(":")
         tags.setdefault(name, {})[tag] = "base"
     of_registries(recorder, tags)
-    recorder.answer("File.contents", ALPINE, when=reads("/etc/os-release"))
+    releases = {}
+    for its in own.otp.values():
+        if "builder-alpine" in its:
+            tag, version = (
+                its[key].partition("@")[0].rpartition(":")[2] for key in ("builder-alpine", "runtime-alpine")
+            )
+            releases[digest("erlang", tag)] = version
+
+    def release(chain: Chain) -> str:
+        return f"ID=alpine\nVERSION_ID={releases.get(chain.images()[0].partition('@')[2], '')}\n"
+
+    recorder.answer("File.contents", release, when=reads("/etc/os-release"))
     changes = await module(recorder, {OWN: own_table()}).refresh_images()
     await changes.is_empty()
     [paths] = {chain.call.args["path"] for chain in recorder.walk() if chain.call.field == "withNewFile"}
