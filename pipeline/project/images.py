@@ -10,11 +10,25 @@ from pipeline.errors import InputError, parse_toml
 _REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORECASE)
 
 
+#: A file of the table: its URL, and what its content must be.
+_FILE = re.compile(r"(https?://[^\s#]+)#sha256=([0-9a-f]{64})")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Download:
+    """A file that is fetched."""
+
+    url: str
+    sha256: str
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Images:
-    """The image references in use, by key (`builder-alpine`, `runtime-alpine`, …)."""
+    """The image references in use, by key (`builder-alpine`, `runtime-alpine`, …), and the files that are fetched."""
 
     table: dict[str, str]
+    #: By key (`init-amd64`, `certificates`, …), as `URL#sha256=…`.
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def __getitem__(self, key: str) -> str:
         """Return the reference for a key, or say how to give one."""
@@ -24,15 +38,26 @@ class Images:
             msg = f'no image "{key}"; give one as `{key} = "…"` under [images] in a file for --images'
             raise InputError(msg) from None
 
-    def override(self, other: dict[str, str]) -> "Images":
-        """Return a table in which `other` replaces entries of the same key."""
-        return Images({**self.table, **other})
+    def file(self, key: str) -> Download:
+        """Return the file for a key, or say how to give one."""
+        if key not in self.files:
+            argument = f"--{key.partition('-')[0]}"
+            raise InputError(
+                f'no file "{key}"; give it with {argument}, or as `{key} = "https://…#sha256=…"` under [files] in a '
+                "file for --images"
+            )
+        return parse_file(self.files[key], key)
+
+    def override(self, other: dict[str, str], files: dict[str, str] | None = None) -> "Images":
+        """Return a table in which what is given replaces entries of the same key."""
+        return Images({**self.table, **other}, {**self.files, **(files or {})})
 
 
 def default_images() -> Images:
     """Return the table that comes with the module (`pipeline/images.toml`), pinned by digest."""
     text = resources.files("pipeline").joinpath("images.toml").read_text(encoding="utf-8")
-    return Images(parse_images(text, "pipeline/images.toml"))
+    name = "pipeline/images.toml"
+    return Images(parse_images(text, name), parse_files(text, name))
 
 
 def images_in_use(table: str, overrides: dict[str, str]) -> Images:
@@ -47,7 +72,7 @@ def images_in_use(table: str, overrides: dict[str, str]) -> Images:
     """
     images = default_images()
     if table:
-        images = images.override(parse_images(table, "--images"))
+        images = images.override(parse_images(table, "--images"), parse_files(table, "--images"))
     return images.override(
         {
             key: check_reference(reference, f"--{key.partition('-')[0]}-image")
@@ -80,6 +105,30 @@ def parse_images(text: str, name: str) -> dict[str, str]:
     return images
 
 
+def parse_files(text: str, name: str) -> dict[str, str]:
+    """Read the files of an image table: `[files]` of `key = "URL#sha256=…"`, which may be missing.
+
+    Raises
+    ------
+    InputError
+        If a value is none of that form.
+    """
+    files = parse_toml(text, name).get("files", {})
+    if not isinstance(files, dict):
+        raise InputError(f'{name}: [files] is no table; it holds lines such as init-amd64 = "https://…#sha256=…"')
+    for key, value in files.items():
+        parse_file(value, f"{name}: {key}")
+    return files
+
+
+def parse_file(value: object, name: str) -> Download:
+    """Return a file's URL and checksum, or raise `InputError` if the value has not that form."""
+    match = _FILE.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise InputError(f"{name}: {value!r} is no file; expected https://…#sha256= and 64 hexadecimal digits")
+    return Download(match[1], match[2])
+
+
 def check_reference(reference: object, name: str) -> str:
     """Return the reference, or raise `InputError` if it cannot be one."""
     if not isinstance(reference, str) or not _REFERENCE.match(reference):
@@ -98,4 +147,5 @@ def render_images(images: Images) -> str:
     unpinned = [key for key, reference in sorted(images.table.items()) if not is_pinned(reference)]
     if unpinned:
         lines.append(f"# not pinned by digest: {', '.join(unpinned)}")
-    return "\n".join(["[images]", *lines, ""])
+    files = [f'{key} = "{value}"' for key, value in sorted(images.files.items())]
+    return "\n".join(["[images]", *lines, "", "[files]", *files, ""])

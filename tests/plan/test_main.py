@@ -125,13 +125,13 @@ async def test_each_stage_stops_where_it_ends(recorder: Recorder) -> None:
         await container.sync()
         assert execs(recorder, last)
         assert recorder.plan[-1].calls("withLabel")[-1].args["value"] == label
-        assert not execs(recorder, "/pipeline/packages.sh")
+        assert not execs(recorder, "/pipeline/root.sh")
 
 
 async def test_build_runtime_is_the_image_with_its_init_and_its_check(recorder: Recorder) -> None:
     await (await erlmcp(recorder).build_runtime()).sync()
     chain = recorder.plan[-1]
-    assert chain.calls("withEntrypoint")[-1].args["args"] == ["tini", "--", "/usr/local/bin/entrypoint"]
+    assert chain.calls("withEntrypoint")[-1].args["args"] == ["/usr/local/bin/tini", "--", "/usr/local/bin/entrypoint"]
     assert chain.calls("withDefaultArgs")[-1].args["args"] == ["foreground"]
     assert chain.calls("withDockerHealthcheck")[-1].args["args"] == ["/usr/local/bin/healthcheck"]
 
