@@ -5,6 +5,7 @@ import dataclasses
 import dagger
 
 from pipeline.build.release import FILE_TIME, assembled
+from pipeline.errors import InputError
 from pipeline.image import platforms
 from pipeline.image.distribution import check_distributions
 from pipeline.image.files import INIT
@@ -54,12 +55,22 @@ async def runtime(
     else:
         release = stripped(project, release)
     await check_distributions(project, platform)
+    await check_health_url(project, platforms.container(platform, project.runtime).rootfs())
     added = await libraries(project, application, release, platform)
     image = platforms.container(platform, project.runtime).with_directory("/", added)
     for layer in LAYERS:
         image = image.with_directory("/", release.directory(f"/layers/{layer}").with_timestamps(FILE_TIME))
     await check_libraries(project, application, image, platform)
     return metadata(image, project, application)
+
+
+async def check_health_url(project: Project, base: dagger.Directory) -> None:
+    """Raise `InputError` if the health check of the image could not ask: only busybox, which Alpine has, speaks TLS."""
+    if project.health_url.startswith("https://") and not await base.exists("bin/busybox"):
+        raise InputError(
+            f"--health-url {project.health_url}: the health check of an image upon {project.runtime} speaks no TLS "
+            "(busybox does, and is not in it); give a URL that begins with http://, or --flavor=alpine"
+        )
 
 
 def metadata(image: dagger.Container, project: Project, application: Application) -> dagger.Container:
