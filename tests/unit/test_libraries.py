@@ -190,10 +190,14 @@ def test_terminals_are_described_where_something_asks(roots: Roots) -> None:
 
 
 def test_the_modules_of_a_crypto_library_come_with_it(roots: Roots) -> None:
+    roots.add("builder/usr/lib/ossl-modules/other.so")
     roots.library("builder", "libcrypto.so.3")
     roots.add(f"builder/{roots.system}/ossl-modules/legacy.so")
     roots.nif("libcrypto.so.3")
-    assert f"{roots.system}/ossl-modules/legacy.so" in roots.taken()
+    assert {f"{roots.system}/ossl-modules/legacy.so", "usr/lib/ossl-modules/other.so"} < set(roots.taken())
+    # That of the base has its own.
+    roots.library("base", "libcrypto.so.3")
+    assert roots.taken() == {}
 
 
 def test_a_file_of_the_base_is_not_replaced(roots: Roots) -> None:

@@ -333,13 +333,13 @@ chain(At, Base, Builder) ->
     end.
 
 %% Files that a library opens by itself, unless the image has some: descriptions of terminals, modules of OpenSSL.
-beside({_, Name, At, _}, #{base := Base, builder := Builder}) ->
+beside({Source, Name, At, _}, #{base := Base, builder := Builder}) ->
     Patterns =
         case string:split(Name, ".") of
             ["lib" ++ Stem | _] when Stem =:= "tinfo"; Stem =:= "tinfow"; Stem =:= "ncurses"; Stem =:= "ncursesw" ->
                 ["/etc/terminfo/?/*", "/lib/terminfo/?/*", "/usr/share/terminfo/?/*", "/usr/lib/terminfo/?/*"];
-            ["libcrypto" | _] ->
-                [filename:dirname(At) ++ "/ossl-modules/*.so"];
+            ["libcrypto" | _] when Source =:= builder ->
+                [Folder ++ "/ossl-modules/*.so" || Folder <- lists:usort([filename:dirname(At), "/usr/lib"])];
             _ ->
                 []
         end,

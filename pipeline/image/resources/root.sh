@@ -15,7 +15,7 @@ refuse() {
 if grep -q "^[^:]*:[^:]*:$uid:" "$base/etc/passwd" "$base/etc/group"; then
     refuse "the runtime image has a user or group $uid already: choose one without it with --runtime-image"
 fi
-mkdir -p "$added/etc/$name" "$added/opt/$name"
+mkdir -p "$added/etc/$name" "$added/opt/$name" "$added/usr/local/bin"
 for file in passwd group; do
     cp -p "$base/etc/$file" "$added/etc/$file"
 done
