@@ -88,7 +88,7 @@ def parse_images(text: str, name: str) -> dict[str, str]:
     Parameters
     ----------
     text
-        TOML with one table `[images]` of `key = "reference"`.
+        TOML with a table `[images]` of `key = "reference"`; one of `[files]` alone has no images.
     name
         Whose text it is, for the message.
 
@@ -97,7 +97,8 @@ def parse_images(text: str, name: str) -> dict[str, str]:
     InputError
         If it is no TOML, has no `[images]`, or a value is no image reference.
     """
-    images = parse_toml(text, name).get("images")
+    table = parse_toml(text, name)
+    images = table.get("images", {} if "files" in table else None)
     if not isinstance(images, dict):
         raise InputError(f'{name}: no table [images]; it holds lines such as builder-alpine = "erlang:…@sha256:…"')
     for key, reference in images.items():

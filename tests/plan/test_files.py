@@ -87,3 +87,15 @@ async def test_one_init_is_not_for_two_platforms(recorder: Recorder) -> None:
     check_init(made, ["linux/arm64"])
     with pytest.raises(InputError, match=r"^--init: one program does not run on linux/amd64 and linux/arm64"):
         check_init(made, ["linux/arm64", "linux/amd64"])
+
+
+async def test_a_health_check_over_tls_needs_a_base_that_speaks_it(recorder: Recorder) -> None:
+    made = project(recorder, health_url="https://127.0.0.1:8443/health")
+    release = await assembled(made, APPLICATION)
+    recorder.answer("Directory.exists", lambda _: True, when=lambda chain: chain.call.args["path"] == "bin/busybox")
+    await runtime(made, APPLICATION, release)
+    recorder.answer("Directory.exists", lambda _: False, when=lambda chain: chain.call.args["path"] == "bin/busybox")
+    with pytest.raises(
+        InputError, match=r"^--health-url https://127\.0\.0\.1:8443/health: the health check "
+    ):
+        await runtime(made, APPLICATION, release)
