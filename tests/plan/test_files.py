@@ -95,7 +95,5 @@ async def test_a_health_check_over_tls_needs_a_base_that_speaks_it(recorder: Rec
     recorder.answer("Directory.exists", lambda _: True, when=lambda chain: chain.call.args["path"] == "bin/busybox")
     await runtime(made, APPLICATION, release)
     recorder.answer("Directory.exists", lambda _: False, when=lambda chain: chain.call.args["path"] == "bin/busybox")
-    with pytest.raises(
-        InputError, match=r"^--health-url https://127\.0\.0\.1:8443/health: the health check "
-    ):
+    with pytest.raises(InputError, match=r"^--health-url https://127\.0\.0\.1:8443/health: the health check "):
         await runtime(made, APPLICATION, release)
