@@ -19,24 +19,28 @@ main([Base, Builder, Added, TakenFile, BuilderImage]) ->
         {apk, File} ->
             {ok, Text} = file:read_file(Builder ++ File),
             {Entries, Unowned} = apk_entries(unicode:characters_to_list(Text), Taken, Builder),
-            owned(Unowned, BuilderImage),
+            owned(Unowned, Builder, BuilderImage),
             apk(Entries, Base, Added);
         {dpkg, Folder} ->
             {Owners, Unowned} = dpkg_owners(Builder, Folder, Taken),
-            owned(Unowned, BuilderImage),
+            owned(Unowned, Builder, BuilderImage),
             {ok, Status} = file:read_file(Builder ++ Folder ++ "/status"),
             Stanzas = string:split(unicode:characters_to_list(Status), "\n\n", all),
             lists:foreach(fun({Name, Files}) -> dpkg(Name, Files, Stanzas, Builder, Added) end, Owners);
         none ->
-            owned([From || {From, _} <- Taken], BuilderImage)
+            owned([From || {From, _} <- Taken], Builder, BuilderImage)
     end.
 
-owned([], _) ->
-    ok;
-owned(Files, Image) ->
-    [io:format("~ts: ~ts has it, but as part of no package, so that no scanner would know it: put it into a package, or "
-               "into a base image of yours (--runtime-image)~n", [File, Image]) || File <- Files],
-    halt(1).
+%% Links may be of no package: ldconfig and update-alternatives make some.
+owned(Files, Builder, Image) ->
+    case [File || File <- Files, {error, einval} =:= file:read_link(Builder ++ File)] of
+        [] ->
+            ok;
+        Unowned ->
+            [io:format("~ts: ~ts has it, but as part of no package, so that no scanner would know it: put it into a "
+                       "package, or into a base image of yours (--runtime-image)~n", [File, Image]) || File <- Unowned],
+            halt(1)
+    end.
 
 %% Where a root filesystem has its database; apk-tools 3 knows a second place.
 databases(Root) ->
