@@ -11,7 +11,6 @@ from dagger import dag
 from pipeline.build.release import assembled
 from pipeline.handover import working_folder
 from pipeline.image.base import bases
-from pipeline.image.files import check_init
 from pipeline.image.layout import add_image, add_index, pack, parse_time, read_base
 from pipeline.image.platforms import parse_platforms
 from pipeline.image.runtime import runtime
@@ -37,7 +36,6 @@ async def variants(
 ) -> tuple[dict[str, dagger.Container], dict[str, dagger.Directory]]:
     """Return the image for each platform that was asked for, and its base as the registry has it."""
     wanted = parse_platforms(project.platforms, await dag.default_platform())
-    check_init(project, wanted)
     images = {name: await runtime(project, application, release, platform) for name, platform in wanted.items()}
     return images, await bases(project.images["crane"], project.runtime, wanted, project.registry_service)
 

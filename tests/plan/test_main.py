@@ -707,3 +707,10 @@ async def test_what_is_not_signed_is_not_rescanned(recorder: Recorder) -> None:
     with pytest.raises(VerificationError, match="no signature of it holds: no signatures found"):
         await image.rescan()
     assert scans(recorder) == []
+
+
+async def test_one_init_for_two_platforms_is_told_before_anything_is_run(recorder: Recorder) -> None:
+    init = dag.directory().with_new_file("tini", "ELF").file("tini")
+    with pytest.raises(InputError, match=r"^--init: one program does not run on linux/amd64 and linux/arm64"):
+        await erlmcp(recorder, init=init, platforms=["linux/amd64", "linux/arm64"]).image_tarball()
+    assert recorder.execs() == []
