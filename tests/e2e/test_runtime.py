@@ -1,9 +1,12 @@
 """What lies over the base image: libraries of the builder with their packages, the init; one image either way."""
 
 import contextlib
+import gzip
+import io
 import json
 import os
 import shutil
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +67,15 @@ class Made:
     trivy: dict
     under_tini: str
     under_sleep: str
+
+
+def layer_files(image: Path) -> list[str]:
+    """Return the paths of regular files right above the base."""
+    layer = read_archive(image).layers[1]
+    with tarfile.open(image) as archive:
+        data = gzip.decompress(archive.extractfile("blobs/" + layer.replace(":", "/")).read())
+    with tarfile.open(fileobj=io.BytesIO(data)) as files:
+        return ["/" + member.name.removeprefix("./") for member in files if member.isreg()]
 
 
 @contextlib.contextmanager
@@ -166,6 +178,9 @@ def test_a_library_of_the_builder_comes_with_its_package_to_the_end(made: Made) 
         assert artifacts[name]["version"].endswith(
             packages[name]["Version"].rpartition(":")[2] + "-" + packages[name]["Release"]
         )
+    # No library is of nobody.
+    owned = {file["path"] for each in made.syft["artifacts"] for file in each["metadata"].get("files", [])}
+    assert {path for path in layer_files(made.with_library) if path.startswith("/usr/lib/")} <= owned
     # What the base has is not there twice, and the image has no more of the builder.
     assert len([each for each in made.syft["artifacts"] if each["name"] == "libc6"]) == 1
     assert not {"erlang-base", "git", "libsctp1", "tini"} & set(artifacts)

@@ -413,6 +413,15 @@ Z:Q1other=
 """
 
 
+def test_a_base_without_a_database_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "builder/lib/apk/db/installed", INSTALLED + MORE)
+    (tmp_path / "base").mkdir()
+    write(tmp_path / "builder/usr/lib/libbar.so.2", "bar")
+    done = packages(tmp_path, ["/usr/lib/libbar.so.2"])
+    assert done.returncode == 1
+    assert done.stdout.startswith("the runtime image has no database of apk (/lib/apk/db/installed)")
+
+
 @pytest.mark.parametrize("database", ["lib/apk/db", "usr/lib/apk/db"])
 def test_alpine_packages_are_written_down_with_what_is_there_alone(tmp_path: Path, database: str) -> None:
     write(tmp_path / "base" / database / "installed", INSTALLED)

@@ -7,10 +7,10 @@
 
 main([Url, Sha256, File]) ->
     {ok, _} = application:ensure_all_started([inets, ssl]),
-    [proxy(Option, Names) || {Option, Names} <- [{https_proxy, ["HTTPS_PROXY", "https_proxy"]},
-                                                 {proxy, ["HTTP_PROXY", "http_proxy"]}]],
+    Login = lists:append([proxy(Option, Names) || {Option, Names} <- [{https_proxy, ["HTTPS_PROXY", "https_proxy"]},
+                                                                      {proxy, ["HTTP_PROXY", "http_proxy"]}]]),
     %% The builder may have no certificates. Nothing secret is sent, and the checksum tells whether the answer is right.
-    Options = [{ssl, [{verify, verify_none}]}, {connect_timeout, 30000}, {timeout, 300000}],
+    Options = Login ++ [{ssl, [{verify, verify_none}]}, {connect_timeout, 30000}, {timeout, 300000}],
     case httpc:request(get, {Url, [{"user-agent", "erlmcp-pipeline"}]}, Options, [{body_format, binary}]) of
         {ok, {{_, 200, _}, _, Body}} ->
             case lists:flatten([io_lib:format("~2.16.0b", [Byte]) || <<Byte>> <= crypto:hash(sha256, Body)]) of
@@ -35,10 +35,11 @@ failed(Format, Arguments) ->
     io:format(standard_error, "===> " ++ Format ++ "~n", Arguments),
     halt(1).
 
+%% Sets a proxy; returns its login as options of a request.
 proxy(Option, Names) ->
     case [Value || Name <- Names, Value <- [os:getenv(Name, "")], Value =/= ""] of
         [] ->
-            ok;
+            [];
         [Value | _] ->
             #{host := Host} = Parts = uri_string:parse(case string:find(Value, "://") of
                                                             nomatch -> "http://" ++ Value;
@@ -46,5 +47,9 @@ proxy(Option, Names) ->
                                                         end),
             Not = string:lexemes(os:getenv("NO_PROXY", os:getenv("no_proxy", "")), ", "),
             Except = [case Name of "." ++ _ -> "*" ++ Name; _ -> Name end || Name <- Not],
-            ok = httpc:set_options([{Option, {{Host, maps:get(port, Parts, 80)}, Except}}])
+            ok = httpc:set_options([{Option, {{Host, maps:get(port, Parts, 80)}, Except}}]),
+            case string:split(uri_string:percent_decode(maps:get(userinfo, Parts, "")), ":") of
+                [User, Password] -> [{proxy_auth, {User, Password}}];
+                _ -> []
+            end
     end.

@@ -128,7 +128,13 @@ apk_entry(Lines, Wanted, Builder) ->
     {About, Files, Found}.
 
 apk(Entries, Base, Added) ->
-    {apk, File} = databases(Base),
+    File = case databases(Base) of
+               {apk, Found} -> Found;
+               _ ->
+                   io:format("the runtime image has no database of apk (/lib/apk/db/installed), so that no scanner would "
+                             "know what is added: choose one that has it with --runtime-image~n"),
+                   halt(1)
+           end,
     {ok, Binary} = file:read_file(Base ++ File),
     Text = string:trim(unicode:characters_to_list(Binary)),
     Installed = [string:split(Stanza, "\n", all) || Stanza <- string:split(Text, "\n\n", all)],
