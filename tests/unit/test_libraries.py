@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import struct
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
@@ -245,6 +246,25 @@ def test_symbols_and_debugging_go_and_the_rest_stays_as_it_is(tmp_path: Path) ->
         assert b"d" * 9 not in after
         assert b"\0main" not in after
     assert stripped(tmp_path, *results) == results
+
+
+def test_what_is_put_together_in_another_way_stays_as_it_is(tmp_path: Path) -> None:
+    whole = elf(["libc.so.6"], unloaded=DEBUG)
+    [table] = struct.unpack_from("<Q", whole, 40)
+    # After the first, .dynstr, .symtab, .strtab and .debug_info.
+    comment = table + 5 * 64
+    odd = []
+    for at, form, value in (
+        # It belongs to the symbols that would go.
+        (40, "<I", 2),
+        # It says that it is not loaded, and lies where all is.
+        (24, "<Q", 64),
+    ):
+        changed = bytearray(whole)
+        struct.pack_into(form, changed, comment + at, value)
+        odd.append(bytes(changed))
+    assert stripped(tmp_path, *odd) == odd
+    assert stripped(tmp_path, whole) != [whole]
 
 
 @pytest.mark.skipif(not shutil.which("readelf") or not shutil.which("gcc"), reason="needs gcc and readelf")
