@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from pipeline.image.files import CERTIFICATES, INIT
-from pipeline.project.images import Images
+from pipeline.project.images import Images, default_images
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
 
@@ -21,11 +21,12 @@ def files(found: Iterable[Mapping[str, str]], images: Images, packages: Iterable
     found
         Path and SHA-256 of each.
     images
-        The table: a file that it has is known by its URL.
+        The table: a file that it has is known by its URL. One that comes with the module is known wherever it was had.
     packages
         Of the operating system: certificates that one of these brings are no component of their own.
     """
-    urls = {images.file(key).sha256: images.file(key).url for key in images.files}
+    tables = (images, default_images())
+    urls = {table.file(key).sha256: table.file(key).url for table in tables for key in table.files}
     theirs = any(package.name.startswith("ca-certificates") for package in packages)
     return [
         _component(file["path"], file["sha256"], urls.get(file["sha256"], ""))

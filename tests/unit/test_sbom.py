@@ -420,6 +420,17 @@ def test_the_init_and_fetched_certificates_are_parts_with_their_source() -> None
     assert "pkg:github/krallin/tini@v0.19.0" in spdx(parse(inventory={**INVENTORY, "files": found}))
 
 
+def test_a_file_is_known_by_its_checksum_wherever_it_was_had() -> None:
+    images = default_images()
+    mirrored = images.override(
+        {}, {"init-amd64": f"https://mirror.example.org/x#sha256={images.file('init-amd64').sha256}"}
+    )
+    inventory = json.dumps({**INVENTORY, "files": [{"path": INIT, "sha256": images.file("init-amd64").sha256}]})
+    purls = [part.purl for part in Sbom.parse(IMAGE, json.dumps(SYFT), inventory, mirrored).components]
+    assert "pkg:github/krallin/tini@v0.19.0" in purls
+    assert not [purl for purl in purls if "mirror.example.org" in purl]
+
+
 def test_files_of_the_user_have_a_hash_and_no_source() -> None:
     found = [{"path": INIT, "sha256": "1" * 64}, {"path": CERTIFICATES, "sha256": "2" * 64}]
     parts = {part.name: part for part in parse(inventory={**INVENTORY, "files": found}).components}
