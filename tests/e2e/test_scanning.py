@@ -1,13 +1,16 @@
 """The real scanners over the fixture, with small databases: what each finds, one verdict, and what fails how."""
 
 import datetime as dt
+import hashlib
 import json
 import tomllib
 from pathlib import Path
 
 import databases
+import files
 import pytest
 from conftest import Module
+from registry import own_architecture
 
 #: What `reports` writes, whatever the verdict and whichever scanner failed.
 ALWAYS = {
@@ -73,6 +76,11 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
     assert again.code == 0, again.message
     for name in ("sbom.spdx.json", "sbom.cdx.json"):
         assert (tmp_path / "sbom" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    # What is of no package is in it with its checksum.
+    components = json.loads((tmp_path / "sbom" / "sbom.cdx.json").read_text())["components"]
+    hashes = {part["name"]: part["hashes"][0]["content"] for part in components if "hashes" in part}
+    for name, file in (("tini", f"init-{own_architecture()}"), ("ca-certificates", "certificates")):
+        assert hashes[name] == hashlib.sha256((files.folder() / file).read_bytes()).hexdigest()
 
 
 def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databases.Databases) -> None:
