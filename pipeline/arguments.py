@@ -9,6 +9,7 @@ import dagger
 from dagger import Doc, Name, dag, enum_type, function
 
 from pipeline.errors import InputError
+from pipeline.image.files import check_init
 from pipeline.image.labels import parse_labels
 from pipeline.image.layout import parse_time
 from pipeline.image.platforms import parse_platforms
@@ -72,7 +73,7 @@ async def checked(project: Project) -> Project:
     if project.repository:
         parse_repository(project.repository, "--repository")
     if project.platforms:
-        parse_platforms(project.platforms, await dag.default_platform())
+        check_init(project, parse_platforms(project.platforms, await dag.default_platform()))
     for app in project.apps:
         if not _APP.fullmatch(app):
             raise InputError(

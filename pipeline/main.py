@@ -106,6 +106,12 @@ class Erlmcp:
     mirror: Annotated[
         dagger.Service | None, Doc("A service that the dependency stage reaches as http://mirror:PORT.")
     ] = None
+    init: Annotated[
+        dagger.File | None, Doc("Static init of the image (tini-static), instead of the one that is fetched.")
+    ] = None
+    certificates: Annotated[
+        dagger.File | None, Doc("Certificates (PEM) that the image trusts, instead of its base's or Mozilla's.")
+    ] = None
     health_url: Annotated[
         str, Doc("URL that the health check asks inside the container, if the release serves one.")
     ] = ""
@@ -290,6 +296,8 @@ class Erlmcp:
             hex_key=self.hex_key,
             git_config=self.git_config,
             mirror=self.mirror,
+            init=self.init,
+            certificates=self.certificates,
             health_url=self.health_url,
             revision=self.revision,
             created=self.created,

@@ -1,60 +1,89 @@
-"""What lies over the runtime's base besides the release: libraries, user, folders, the entrypoint and its check."""
+"""What lies over the runtime's base besides the release: libraries, user, folders, the init and our scripts."""
 
 import dagger
-from dagger import dag
 
 from pipeline.build.release import FILE_TIME
 from pipeline.errors import guard
-from pipeline.image import platforms
+from pipeline.image import files, platforms
 from pipeline.image.platforms import Platform
 from pipeline.project.application import Application
 from pipeline.project.project import Project, builder
 from pipeline.scripts import script
 
 UID = 1000
-_SCRIPT = "/pipeline/elf.escript"
+_BASE, _BUILDER, _ADDED = "/base", "/builder", "/added"
+_TAKEN = "/pipeline/taken"
 #: Where the entrypoint looks for it.
 _FINISH = "/usr/local/share/entrypoint/finish.awk"
-#: Where the root filesystem of another platform lies while the package manager of the engine's own installs into it.
-_OTHER_ROOT = "/other"
 
 
-async def libraries(project: Project, application: Application, platform: Platform | None) -> dagger.Directory:
-    """Return what lies over the runtime's base: libraries, user, folders and our scripts, all of one time."""
-    base = platforms.container(platform, project.runtime).rootfs()
-    container = dag.container().from_(project.runtime).with_user("root")
-    arguments = [application.name, str(UID)]
-    root = ""
-    if platform:
-        root = _OTHER_ROOT
-        container = container.with_mounted_directory(root, base)
-        arguments += [root, platform.architecture]
-    for name in ("entrypoint", "healthcheck"):
-        container = container.with_new_file(
-            f"{root}/usr/local/bin/{name}", script(f"image/resources/{name}.sh"), permissions=0o755
-        )
-    container = container.with_new_file(f"{root}{_FINISH}", script("image/resources/finish.awk"))
-    installed = container.with_new_file("/pipeline/packages.sh", script("image/resources/packages.sh")).with_exec(
-        ["sh", "/pipeline/packages.sh", *arguments]
-    )
-    links = await guard(installed.file("/pipeline/links").contents(), f"installing libraries into {project.runtime}")
-    added = base.diff(installed.directory(root) if root else installed.without_directory("/pipeline").rootfs())
-    return _with_one_time(project, added.without_files(links.split()) if links else added)
+async def libraries(
+    project: Project, application: Application, release: dagger.Container, platform: Platform | None
+) -> dagger.Directory:
+    """Return what lies over the runtime's base, all of one time.
 
+    The libraries are the builder's: what the release's programs and libraries need and the base has not. No package
+    manager runs, and nothing of the image; so it is one way for every platform.
 
-def _with_one_time(project: Project, directory: dagger.Directory) -> dagger.Directory:
-    """Set every time in a directory, also those of links.
-
-    The engine's `with_timestamps` follows a link, from its own root: it fails on those that packages make to
-    certificates (`/etc/ssl/certs/x.pem -> /usr/share/…`).
+    Raises
+    ------
+    BuildError
+        If a library is in neither, or of no package.
     """
-    return (
-        dag.container()
-        .from_(project.runtime)
-        .with_user("root")
-        .with_mounted_directory("/added", directory)
-        .with_exec(["find", "/added", "-exec", "touch", "-h", "-d", f"@{FILE_TIME}", "{}", "+"])
-        .directory("/added")
+    base = platforms.container(platform, project.runtime).rootfs()
+    container = (
+        _tools(project)
+        .with_mounted_directory(_BASE, base)
+        .with_mounted_directory(_BUILDER, platforms.container(platform, project.builder).rootfs())
+        .with_mounted_directory("/layers", release.directory("/layers"))
+        .with_directory(_ADDED, await _own_files(project, base, platform))
+        .with_exec(
+            [
+                *("escript", "/pipeline/elf.escript", "libraries", _architecture(platform)),
+                *(_BASE, _BUILDER, "/layers", _ADDED, _TAKEN, project.runtime, project.builder),
+            ]
+        )
+        .with_exec(
+            ["escript", "/pipeline/packages.escript", _BASE, _BUILDER, _ADDED, _TAKEN, project.builder],
+        )
+        .with_exec(["sh", "/pipeline/root.sh", application.name, str(UID), _BASE, _ADDED, str(FILE_TIME)])
+    )
+    return await guard(container.directory(_ADDED).sync(), f"taking libraries for {project.runtime}")
+
+
+async def _own_files(project: Project, base: dagger.Directory, platform: Platform | None) -> dagger.Directory:
+    """Return the files that we add."""
+    added = dagger.dag.directory()
+    for name in ("entrypoint", "healthcheck"):
+        added = added.with_new_file(f"/usr/local/bin/{name}", script(f"image/resources/{name}.sh"), permissions=0o755)
+    added = added.with_new_file(_FINISH, script("image/resources/finish.awk")).with_file(
+        files.INIT, await files.init(project, platform), permissions=0o755
+    )
+    if bundle := await files.certificates(project, base):
+        added = added.with_file(files.CERTIFICATES, bundle, permissions=0o644)
+    return added
+
+
+def _tools(project: Project) -> dagger.Container:
+    """Return the builder of the engine's own platform with our scripts."""
+    container = builder(project).with_user("root")
+    for name in ("elf.escript", "packages.escript", "root.hrl", "root.sh"):
+        container = container.with_new_file(f"/pipeline/{name}", script(f"image/resources/{name}"))
+    return container
+
+
+def _architecture(platform: Platform | None) -> str:
+    return platform.architecture if platform else "native"
+
+
+def stripped(project: Project, release: dagger.Container) -> dagger.Container:
+    """Return the container of a release whose `/layers` have native code without what nothing loads."""
+    return release.with_directory(
+        "/layers",
+        _tools(project)
+        .with_directory("/layers", release.directory("/layers"))
+        .with_exec(["escript", "/pipeline/elf.escript", "strip", "/layers"])
+        .directory("/layers"),
     )
 
 
@@ -67,14 +96,10 @@ async def check_libraries(
     symbols in every native library of OTP).
     """
     checked = (
-        builder(project)
-        .with_new_file(_SCRIPT, script("image/resources/elf.escript"))
+        _tools(project)
         .with_mounted_directory("/image", image.rootfs())
         .with_exec(
-            [
-                *("escript", _SCRIPT, "libraries"),
-                *(platform.architecture if platform else "native", "/image", f"/opt/{application.name}"),
-            ]
+            ["escript", "/pipeline/elf.escript", "check", _architecture(platform), "/image", f"/opt/{application.name}"]
         )
     )
     await guard(checked.sync(), "checking libraries")

@@ -51,6 +51,11 @@ def parse_platforms(given: Iterable[str], own: str) -> dict[str, Platform | None
     return {name: None if name == own else _KNOWN[name] for name in names}
 
 
+async def architecture(platform: Platform | None) -> str:
+    """Return the processor of a platform as images name it, such as `amd64`."""
+    return platform.architecture if platform else (await dag.default_platform()).split("/")[1]
+
+
 def container(platform: Platform | None, reference: str) -> dagger.Container:
     """Return an image for a platform; of another one than the engine's nothing runs."""
     return dag.container(platform=dagger.Platform(platform.name) if platform else None).from_(reference)
@@ -77,6 +82,7 @@ async def release_for(platform: Platform, project: Project, release: dagger.Cont
     await check_pulls(platform, project.builder)
     swapped = (
         release.with_new_file(_SCRIPT, script("image/resources/elf.escript"))
+        .with_new_file("/pipeline/root.hrl", script("image/resources/root.hrl"))
         .with_mounted_directory("/foreign", container(platform, project.builder).rootfs())
         .with_exec(["escript", _SCRIPT, "swap", platform.architecture, "/layers", "/foreign"])
     )

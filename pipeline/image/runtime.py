@@ -5,10 +5,12 @@ import dataclasses
 import dagger
 
 from pipeline.build.release import FILE_TIME, assembled
+from pipeline.errors import InputError
 from pipeline.image import platforms
 from pipeline.image.distribution import check_distributions
+from pipeline.image.files import INIT
 from pipeline.image.labels import labels
-from pipeline.image.libraries import UID, check_libraries, libraries
+from pipeline.image.libraries import UID, check_libraries, libraries, stripped
 from pipeline.image.platforms import Platform
 from pipeline.project.application import Application
 from pipeline.project.project import Project
@@ -50,13 +52,25 @@ async def runtime(
     if platform:
         await platforms.check_pulls(platform, project.runtime)
         release = await platforms.release_for(platform, project, release)
+    else:
+        release = stripped(project, release)
     await check_distributions(project, platform)
-    added = await libraries(project, application, platform)
+    await check_health_url(project, platforms.container(platform, project.runtime).rootfs())
+    added = await libraries(project, application, release, platform)
     image = platforms.container(platform, project.runtime).with_directory("/", added)
     for layer in LAYERS:
         image = image.with_directory("/", release.directory(f"/layers/{layer}").with_timestamps(FILE_TIME))
     await check_libraries(project, application, image, platform)
     return metadata(image, project, application)
+
+
+async def check_health_url(project: Project, base: dagger.Directory) -> None:
+    """Raise `InputError` if the health check of the image could not ask: only busybox, which Alpine has, speaks TLS."""
+    if project.health_url.startswith("https://") and not await base.exists("bin/busybox"):
+        raise InputError(
+            f"--health-url {project.health_url}: the health check of an image upon {project.runtime} speaks no TLS "
+            "(busybox does, and is not in it); give a URL that begins with http://, or --flavor=alpine"
+        )
 
 
 def metadata(image: dagger.Container, project: Project, application: Application) -> dagger.Container:
@@ -86,7 +100,7 @@ def metadata(image: dagger.Container, project: Project, application: Application
     image = (
         image.with_user(f"{UID}:{UID}")
         .with_workdir(home)
-        .with_entrypoint(["tini", "--", "/usr/local/bin/entrypoint"])
+        .with_entrypoint([INIT, "--", "/usr/local/bin/entrypoint"])
         .with_default_args(["foreground"])
         .with_docker_healthcheck(
             ["/usr/local/bin/healthcheck"], interval="15s", timeout="10s", start_period="45s", retries=3

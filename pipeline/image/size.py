@@ -1,6 +1,8 @@
 """How big the image is, by component, against the budgets."""
 
+import collections
 import dataclasses
+import re
 
 import dagger
 
@@ -14,7 +16,11 @@ from pipeline.table import table
 BUDGETS = {"base": 5.0, "libraries": 20.0, "ERTS and OTP": 40.0, "application code": 30.0}
 LIMIT = 100.0
 _MEGA = 1e6
-_BIGGEST = 10
+_BIGGEST = 20
+#: How many layers are ours.
+_OWN = 4
+#: An application of the release, with all its files.
+_APPLICATION = re.compile(r"/opt/[^/]+/lib/[^/]+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ def parts_of(layers: list[Layer]) -> list[Part]:
 
 
 def render(layers: list[Layer]) -> str:
-    """Return the table by component and the biggest files."""
+    """Return the table by component, and what is biggest over the base: applications, ERTS's programs, other files."""
     parts = parts_of(layers)
     by_budget = {name: (name,) for name in BUDGETS} | {"application code": ("dependencies", "applications")}
     rows = []
@@ -68,11 +74,15 @@ def render(layers: list[Layer]) -> str:
             "over" if total > LIMIT * _MEGA else "ok",
         )
     )
-    files = sorted(((size, path) for layer in layers for path, size in layer.files.items()), reverse=True)
+    biggest = collections.Counter[str]()
+    for layer in layers[-_OWN:]:
+        for path, size in layer.files.items():
+            application = _APPLICATION.match(path)
+            biggest[application[0] if application else path] += size
     return (
         table(("component", "MB compressed", "MB unpacked", "budget", ""), rows)
-        + "\nbiggest files\n"
-        + table(("MB", "path"), [(_mega(size), path) for size, path in files[:_BIGGEST]])
+        + "\nbiggest over the base\n"
+        + table(("MB unpacked", "path"), [(_mega(size), path) for path, size in biggest.most_common(_BIGGEST)])
     )
 
 

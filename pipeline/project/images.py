@@ -14,14 +14,25 @@ _REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORE
 _OF_OTP = re.compile(r"(builder|runtime)-([a-z0-9]+)(-[a-z0-9-]+)?")
 _DEFAULT = "default-"
 #: The tables of a file.
-_TABLES = ("images", "otp")
+_TABLES = ("images", "files", "otp")
 #: What else stands in `[images]`.
 _TOOLS = ("trivy", "grype", "syft", "cosign", "crane", "scout")
+
+#: A file of the table: its URL, and what its content must be.
+_FILE = re.compile(r"(https?://[^\s#]+)#sha256=([0-9a-f]{64})")
 
 #: The table that comes with the module, by the name of its file.
 OWN = "pipeline/images.toml"
 #: The table that the user gives.
 GIVEN = "--images"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Download:
+    """A file that is fetched."""
+
+    url: str
+    sha256: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,13 +45,17 @@ class Table:
     otp: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
     #: `default-FLAVOR` of `[otp]`, by flavor: the major version that is taken if none is chosen.
     default: dict[str, str] = dataclasses.field(default_factory=dict)
+    #: `[files]`: as `URL#sha256=…`.
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Images:
-    """The image references in use, by key (`builder-alpine`, `runtime-alpine`, …)."""
+    """The image references in use, by key (`builder-alpine`, `runtime-alpine`, …), and the files that are fetched."""
 
     table: dict[str, str]
+    #: By key (`init-amd64`, `certificates`, …), as `URL#sha256=…`.
+    files: dict[str, str] = dataclasses.field(default_factory=dict)
     #: By flavor, the major version of Erlang/OTP whose builder and runtime they are; not if a builder is given for any.
     otp: dict[str, str] = dataclasses.field(default_factory=dict)
     #: Which keys each major version has.
@@ -53,11 +68,22 @@ class Images:
         except KeyError:
             raise InputError(self._missing(key)) from None
 
-    def override(self, other: Mapping[str, str]) -> "Images":
-        """Return a table in which `other` replaces entries of the same key."""
+    def file(self, key: str) -> Download:
+        """Return the file for a key, or say how to give one."""
+        if key not in self.files:
+            argument = f"--{key.partition('-')[0]}"
+            raise InputError(
+                f'no file "{key}"; give it with {argument}, or as `{key} = "https://…#sha256=…"` under [files] in a '
+                "file for --images"
+            )
+        return parse_file(self.files[key], key)
+
+    def override(self, other: Mapping[str, str], files: Mapping[str, str] | None = None) -> "Images":
+        """Return a table in which what is given replaces entries of the same key."""
         # Of which Erlang/OTP another builder is, only the builder knows.
         otp = {flavor: version for flavor, version in self.otp.items() if f"builder-{flavor}" not in other}
-        return dataclasses.replace(self, table=_replaced(self.table, other), otp=otp)
+        table, files = _replaced(self.table, other), {**self.files, **(files or {})}
+        return dataclasses.replace(self, table=table, files=files, otp=otp)
 
     def _missing(self, key: str) -> str:
         match = _OF_OTP.fullmatch(key)
@@ -131,8 +157,8 @@ def images_in_use(table: str, overrides: Mapping[str, str], otp: str = "") -> Im
         if key.split("-")[1] == flavor
     }
     versions = {version: frozenset(entries) for version, entries in by_otp.items()}
-    images = Images({**own.images, **paired}, chosen, versions)
-    return images.override(given.images).override(overrides)
+    images = Images({**own.images, **paired}, own.files, chosen, versions)
+    return images.override(given.images, given.files).override(overrides)
 
 
 def _check_choice(otp: str, given: Table, overrides: Mapping[str, str]) -> None:
@@ -167,7 +193,7 @@ def parse_table(text: str, name: str) -> Table:
     ----------
     text
         TOML with `[images]` of `key = "reference"`, and `[otp.N]` of the same for Erlang/OTP N, of which
-        `default-FLAVOR` under `[otp]` chooses one.
+        `default-FLAVOR` under `[otp]` chooses one, and `[files]` of `key = "URL#sha256=…"`.
     name
         Whose text it is, for the message.
 
@@ -177,11 +203,17 @@ def parse_table(text: str, name: str) -> Table:
         If it is no TOML, has no images or something else, or a value is no image reference.
     """
     table = parse_toml(text, name)
-    images, otp = table.get("images"), table.get("otp", {})
-    if not isinstance(images, dict) and ("images" in table or not otp):
+    images, otp, files = table.get("images"), table.get("otp", {}), table.get("files", {})
+    if not isinstance(images, dict) and ("images" in table or not (otp or "files" in table)):
         raise InputError(f'{name}: no table [images]; it holds lines such as builder-alpine = "erlang:…@sha256:…"')
     if unknown := sorted(table.keys() - set(_TABLES)):
-        raise InputError(f"{name}: {unknown[0]}: not known; expected the tables [images] and [otp.N], such as [otp.28]")
+        raise InputError(
+            f"{name}: {unknown[0]}: not known; expected the tables [images], [files] and [otp.N], such as [otp.28]"
+        )
+    if not isinstance(files, dict):
+        raise InputError(f'{name}: [files] is no table; it holds lines such as init-amd64 = "https://…#sha256=…"')
+    for key, value in files.items():
+        parse_file(value, f"{name}: {key}")
     if not isinstance(otp, dict):
         raise InputError(f"{name}: otp is no table; expected [otp.28] and its like")
     for key in images or {}:
@@ -199,7 +231,16 @@ def parse_table(text: str, name: str) -> Table:
             if not version.startswith(_DEFAULT)
         },
         default,
+        files,
     )
+
+
+def parse_file(value: object, name: str) -> Download:
+    """Return a file's URL and checksum, or raise `InputError` if the value has not that form."""
+    match = _FILE.fullmatch(value) if isinstance(value, str) else None
+    if not match:
+        raise InputError(f"{name}: {value!r} is no file; expected https://…#sha256= and 64 hexadecimal digits")
+    return Download(match[1], match[2])
 
 
 def _of_otp(version: str, entries: object, name: str) -> dict[str, str]:
@@ -241,4 +282,5 @@ def render_images(images: Images) -> str:
     unpinned = [key for key, reference in sorted(images.table.items()) if not is_pinned(reference)]
     if unpinned:
         lines.append(f"# not pinned by digest: {', '.join(unpinned)}")
-    return "\n".join(["[images]", *lines, ""])
+    files = [f'{key} = "{value}"' for key, value in sorted(images.files.items())]
+    return "\n".join(["[images]", *lines, "", "[files]", *files, ""])

@@ -36,6 +36,10 @@ class Project:
     hex_key: dagger.Secret | None = None
     git_config: dagger.File | None = None
     mirror: dagger.Service | None = None
+    #: The image's process 1, instead of the table's.
+    init: dagger.File | None = None
+    #: The image's certificates, instead of the base's or the table's.
+    certificates: dagger.File | None = None
     health_url: str = ""
     revision: str = ""
     created: str = ""

@@ -16,6 +16,7 @@ from pipeline.project.images import Images
 from pipeline.project.project import Project
 from pipeline.project.reader import read
 from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.files import NAMES
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
 from pipeline.scripts import script
@@ -88,7 +89,7 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
         guard(syft(subject.project.images, subject.layout).contents(), "syft"),
         guard(inventory(subject), "the inventory of the release"),
     )
-    return found, Sbom.parse(subject.image, found, inventoried)
+    return found, Sbom.parse(subject.image, found, inventoried, subject.project.images)
 
 
 def syft(images: Images, layout: dagger.Directory) -> dagger.File:
@@ -110,10 +111,14 @@ async def inventory(subject: Subject) -> str:
         "--repositories": PACKAGES,
         "--own": ",".join(app.name for app in application.apps),
         "--checkouts": ",".join(application.checkouts),
+        "--image": "/image",
+        "--files": ",".join(NAMES),
     }
-    container = subject.release.with_new_file(
-        "/pipeline/inventory.escript", script("sbom/resources/inventory.escript")
-    ).with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
+    container = (
+        subject.release.with_new_file("/pipeline/inventory.escript", script("sbom/resources/inventory.escript"))
+        .with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
+        .with_mounted_directory("/image", subject.container.rootfs())
+    )
     if application.locked:
         lock = "/pipeline/rebar.lock"
         container = container.with_new_file(lock, await project.source.file("rebar.lock").contents())

@@ -29,6 +29,14 @@ def of_image(reference: str, architecture: str = "") -> str:
     )
 
 
+def of_file(name: str, url: str, sha256: str) -> str:
+    """Return the package URL of a file: of its release, if it is fetched from one of GitHub."""
+    match = re.fullmatch(r"https://github\.com/([^/]+)/([^/]+)/releases/download/([^/]+)/[^/]+", url)
+    if match:
+        return make("github", match[1].lower(), match[2].lower(), version=match[3])
+    return make("generic", name, qualifiers={"checksum": f"sha256:{sha256}", "download_url": plain_url(url)})
+
+
 def repository(url: str) -> tuple[str, str, str]:
     """Take the URL of a git repository apart: host, path, and the URL without what must not be published."""
     scp = re.fullmatch(r"(?:[^@/:]+@)?([^/:@]+):(?!//)(.+)", url)

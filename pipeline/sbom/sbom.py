@@ -6,9 +6,11 @@ import uuid
 from typing import Any, Self
 
 from pipeline.errors import InputError
+from pipeline.project.images import Images
 from pipeline.sbom import purl
 from pipeline.sbom.beam import applications
 from pipeline.sbom.component import Component, Kind, System
+from pipeline.sbom.files import files
 from pipeline.sbom.syft import packages, system_of
 
 
@@ -40,7 +42,7 @@ class Sbom:
     components: tuple[Component, ...]
 
     @classmethod
-    def parse(cls, image: Image, syft: str, inventory: str) -> Self:
+    def parse(cls, image: Image, syft: str, inventory: str, images: Images) -> Self:
         """Merge what Syft found in the image with what the release is made of.
 
         Parameters
@@ -51,6 +53,8 @@ class Sbom:
             Syft's own JSON of the image.
         inventory
             The JSON of `inventory.escript`.
+        images
+            The table of what is fetched.
 
         Raises
         ------
@@ -67,7 +71,8 @@ class Sbom:
                 "a base image must keep its package database (/var/lib/dpkg or /lib/apk/db)"
             )
         components: dict[str, Component] = {}
-        for component in [*found_packages, *applications(release)]:
+        own = files(release.get("files", ()), images, found_packages)
+        for component in [*found_packages, *own, *applications(release)]:
             components.setdefault(component.purl, component)
         order = list(Kind)
         return cls(

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bcrypt
+import files
 import mirror as mirrors
 import pytest
 
@@ -146,7 +147,10 @@ class Module:
 
     def __call__(self, source: Path, *words: str) -> Result:
         """Run `dagger call` on a source; the module's arguments come before the function's name."""
-        command = ["dagger", "--progress=plain", "call", f"--mod={ROOT}", "--flavor=debian", f"--images={self.images}"]
+        # One init does not run on two platforms: those come by URL.
+        several = any(word.startswith("--platforms=") for word in words)
+        own = files.by_url(self.images) if several else [f"--images={self.images}", *files.given()]
+        command = ["dagger", "--progress=plain", "call", f"--mod={ROOT}", "--flavor=debian", *own]
         done = subprocess.run(
             [*command, f"--source={source}", *words],
             env=self.env,

@@ -7,6 +7,7 @@ import time
 import tomllib
 from pathlib import Path
 
+import files
 from conftest import FIXTURES, ROOT, Module, read_archive
 from mirror import ORGANISATION, ORGANISATION_KEY, Mirror
 from registry import republished
@@ -129,7 +130,7 @@ def test_what_the_image_says_of_itself(module: Module, source: Path, registry: s
     assert image.config["created"] == "2026-02-04T17:25:56Z"
     config = image.config["config"]
     assert config["User"] == "1000:1000"
-    assert config["Entrypoint"] == ["tini", "--", "/usr/local/bin/entrypoint"]
+    assert config["Entrypoint"] == ["/usr/local/bin/tini", "--", "/usr/local/bin/entrypoint"]
     assert sorted(config["ExposedPorts"]) == ["8080/tcp", "9090/tcp", "9100/tcp"]
     seconds = {key: value // 10**9 for key, value in config["Healthcheck"].items() if key not in ("Test", "Retries")}
     assert seconds == {"Interval": 15, "Timeout": 10, "StartPeriod": 45}
@@ -193,7 +194,7 @@ def test_the_shim_fills_in_the_revision(module: Module, source: Path) -> None:
     git("init", "-q")
     git("add", "-A")
     git("commit", "-q", "-m", "x")
-    words = ["--flavor=debian", f"--images={module.images}", "--source=.", "build-runtime"]
+    words = ["--flavor=debian", f"--images={module.images}", *files.given(), "--source=.", "build-runtime"]
     words += ["label", "--name=org.opencontainers.image.revision"]
     command = [ROOT / "ci" / "run", *words]
     done = subprocess.run(command, cwd=source, env=module.env, check=False, capture_output=True, text=True, timeout=600)

@@ -38,6 +38,7 @@ LEFT_OUT = {
     "of developers, and start scripts of old",
     r"lib/[^/]+/(include|src|doc|man|examples|c_src|emacs|info)/.*": "sources and manuals: nothing of it runs",
     r".*\.a": "libraries to link with",
+    r"lib/crypto-[^/]+/priv/lib/otp_test_engine\.so": "OTP's own tests load it",
     r"(log|data)/": "empty folders of relx: links to folders that may be written take their place in the image",
 }
 #: Where the project has neither, relx would write a vm.args with a cookie, and an empty sys.config.

@@ -86,6 +86,11 @@ done
 printf 'from-file\n' >/tmp/cookie
 chmod 644 /tmp/cookie
 try 'cookie of a file' vm.args "$VM" sys.config '[].' "$COOKIE" RELX_COOKIE_FILE=/tmp/cookie
+try zone vm.args "$VM" sys.config '[].' 'calendar:universal_time_to_local_time({{2026,7,1},{0,0,0}}).' TZ=Europe/Berlin
+try 'zone in full' vm.args "$VM" sys.config '[].' \
+    'calendar:universal_time_to_local_time({{2026,7,1},{0,0,0}}).' TZ='<+05>-5'
+try 'no such zone' vm.args "$VM" sys.config '[].' 'x.' TZ=Mars/Olympus
+try 'health over TLS' vm.args "$VM" sys.config '[].' 'x.' HEALTH_URL=https://127.0.0.1:8443/health
 try 'literal host' vm.args '-name greeter@10.0.0.5' sys.config '[].' 'node().'
 uid=1000680000:0
 try 'random user' vm.args "$VM" sys.config '[].' 'node().'
@@ -156,6 +161,8 @@ def test_nodes_start_as_people_configure_them_or_say_why_not(module: Module, sou
         "value": '{ok, "a&b[?+(*|${V}"}',
         "strange cookie": "'$(id);${RELX_COOKIE}&|<>%='",
         "cookie of a file": "'from-file'",
+        "zone": "{{2026, 7, 1}, {2, 0, 0}}",
+        "zone in full": "{{2026, 7, 1}, {5, 0, 0}}",
         "literal host": "'greeter@10.0.0.5'",
         "random user": "'greeter@127.0.0.1'",
         "another user": "'greeter@127.0.0.1'",
@@ -168,6 +175,14 @@ def test_nodes_start_as_people_configure_them_or_say_why_not(module: Module, sou
         code, line = seen[f"cookie {cookie}"].splitlines()
         assert code == "ended with 78"
         assert line.startswith("greeter: RELX_COOKIE: a node cannot take this cookie: ")
+
+    for case, said in {
+        "no such zone": "greeter: TZ=Mars/Olympus: /usr/share/zoneinfo has no such zone: ",
+        "health over TLS": "greeter: HEALTH_URL=https://127.0.0.1:8443/health: the health check of this image ",
+    }.items():
+        code, line = seen[case].splitlines()
+        assert code == "ended with 78"
+        assert line.startswith(said)
 
     # Whoever attaches changes nothing, and nothing but the application's own port listens outside.
     node = "'greeter@127.0.0.1'"

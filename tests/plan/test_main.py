@@ -139,13 +139,13 @@ async def test_each_stage_stops_where_it_ends(recorder: Recorder) -> None:
         await container.sync()
         assert execs(recorder, last)
         assert recorder.plan[-1].calls("withLabel")[-1].args["value"] == label
-        assert not execs(recorder, "/pipeline/packages.sh")
+        assert not execs(recorder, "/pipeline/root.sh")
 
 
 async def test_build_runtime_is_the_image_with_its_init_and_its_check(recorder: Recorder) -> None:
     await (await erlmcp(recorder).build_runtime()).sync()
     chain = recorder.plan[-1]
-    assert chain.calls("withEntrypoint")[-1].args["args"] == ["tini", "--", "/usr/local/bin/entrypoint"]
+    assert chain.calls("withEntrypoint")[-1].args["args"] == ["/usr/local/bin/tini", "--", "/usr/local/bin/entrypoint"]
     assert chain.calls("withDefaultArgs")[-1].args["args"] == ["foreground"]
     assert chain.calls("withDockerHealthcheck")[-1].args["args"] == ["/usr/local/bin/healthcheck"]
 
@@ -721,3 +721,10 @@ async def test_what_is_not_signed_is_not_rescanned(recorder: Recorder) -> None:
     with pytest.raises(VerificationError, match="no signature of it holds: no signatures found"):
         await image.rescan()
     assert scans(recorder) == []
+
+
+async def test_one_init_for_two_platforms_is_told_before_anything_is_run(recorder: Recorder) -> None:
+    init = dag.directory().with_new_file("tini", "ELF").file("tini")
+    with pytest.raises(InputError, match=r"^--init: one program does not run on linux/amd64 and linux/arm64"):
+        await erlmcp(recorder, init=init, platforms=["linux/amd64", "linux/arm64"]).image_tarball()
+    assert recorder.execs() == []

@@ -3,14 +3,14 @@
 import answers
 import dagger
 import pytest
-from answers import APPLICATION, execs, project
+from answers import APPLICATION, execs, project, words
 from recorder import Chain, Recorder, exec_error, pull_error
 
 from pipeline.build.release import assembled
 from pipeline.errors import BuildError, InputError
 from pipeline.image.base import base_layers
 from pipeline.image.libraries import libraries
-from pipeline.image.platforms import check_pulls, parse_platforms, release_for
+from pipeline.image.platforms import Platform, check_pulls, parse_platforms, release_for
 from pipeline.image.runtime import runtime
 
 pytestmark = pytest.mark.anyio
@@ -59,29 +59,26 @@ async def test_erts_comes_from_the_builder_of_that_platform(recorder: Recorder) 
     assert (platform(mounted), mounted.images()) == ("linux/arm64", [made.builder])
 
 
-async def test_packages_go_into_a_mounted_root_by_the_engines_own_package_manager(recorder: Recorder) -> None:
+@pytest.mark.parametrize(("one", "architecture"), [(None, "native"), (ARM, "arm64")])
+async def test_libraries_come_from_the_builder_of_that_platform_in_one_way(
+    recorder: Recorder, one: Platform | None, architecture: str
+) -> None:
     made = project(recorder)
-    await libraries(made, APPLICATION, ARM)
-    [install] = execs(recorder, "/pipeline/packages.sh")
-    assert install.call.args["args"] == [
-        *("sh", "/pipeline/packages.sh", "greeter", "1000"),
-        *("/other", "arm64"),
+    await libraries(made, APPLICATION, await assembled(made, APPLICATION), one)
+    [packages] = execs(recorder, "/pipeline/packages.escript")
+    [take] = execs(recorder, "/pipeline/taken")[:1]
+    assert words(take)[2:] == [
+        *("libraries", architecture, "/base", "/builder", "/layers", "/added", "/pipeline/taken"),
+        *(made.runtime, made.builder),
     ]
-    [mounted] = [call.args["source"] for call in install.calls("withMountedDirectory")]
-    assert (platform(mounted), mounted.images()) == ("linux/arm64", [made.runtime])
-    paths = [call.args["path"] for call in install.calls("withNewFile")]
-    assert paths[:3] == [
-        "/other/usr/local/bin/entrypoint",
-        "/other/usr/local/bin/healthcheck",
-        "/other/usr/local/share/entrypoint/finish.awk",
-    ]
-
-
-async def test_the_engines_own_platform_mounts_no_root(recorder: Recorder) -> None:
-    await libraries(project(recorder), APPLICATION, None)
-    [install] = execs(recorder, "/pipeline/packages.sh")
-    assert install.call.args["args"][2:] == ["greeter", "1000"]
-    assert not install.calls("withMountedDirectory")
+    mounted = {call.args["path"]: call.args["source"] for call in packages.calls("withMountedDirectory")}
+    name = one and one.name
+    assert {path: (platform(mounted[path]), mounted[path].images()) for path in ("/base", "/builder")} == {
+        "/base": (name, [made.runtime]),
+        "/builder": (name, [made.builder]),
+    }
+    assert packages.images()[0] == made.builder
+    assert platform(packages) is None
 
 
 async def test_libraries_are_read_for_every_platform(recorder: Recorder) -> None:
@@ -89,16 +86,16 @@ async def test_libraries_are_read_for_every_platform(recorder: Recorder) -> None
     release = await assembled(made, APPLICATION)
     for one in (None, ARM):
         await runtime(made, APPLICATION, release, one)
-    checks = [chain.call.args["args"][2:] for chain in execs(recorder, "libraries")]
+    checks = [chain.call.args["args"][2:] for chain in execs(recorder, "check")]
     assert checks == [
-        ["libraries", "native", "/image", "/opt/greeter"],
-        ["libraries", "arm64", "/image", "/opt/greeter"],
+        ["check", "native", "/image", "/opt/greeter"],
+        ["check", "arm64", "/image", "/opt/greeter"],
     ]
 
 
 async def test_a_missing_library_is_the_message(recorder: Recorder) -> None:
     made = project(recorder)
-    said = "libraries that the runtime image lacks:\n/opt/greeter/lib/a-1/priv/a.so: libx.so.1 is not there"
+    said = "/opt/greeter/lib/a-1/priv/a.so: libx.so.1 is not there: neither in erlang nor in alpine"
     recorder.answer(
         "Container.withExec", exec_error(1, said), when=lambda chain: "libraries" in chain.call.args["args"]
     )

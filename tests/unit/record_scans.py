@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from pipeline.project.images import default_images
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Image, Sbom
 
@@ -33,7 +34,7 @@ def sbom() -> str:
     inventory["locks"].append(lock | added)
     inventory["applications"].append(dependency | {"name": "tiny_text", "vsn": "1.0.2", "hex": {"version": "1.0.2"}})
     text = (_DATA / "sbom" / "syft.json").read_text()
-    document = json.loads(cyclonedx(Sbom.parse(_IMAGE, text, json.dumps(inventory)).shipped()))
+    document = json.loads(cyclonedx(Sbom.parse(_IMAGE, text, json.dumps(inventory), default_images()).shipped()))
     for component in document["components"]:
         if component.get("purl") == "pkg:otp/ftp@1.2.3":
             # As Syft guesses it for an application that it found itself: the known false match. Grype 0.121 falls for

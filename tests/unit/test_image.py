@@ -218,12 +218,15 @@ def test_everything_below_our_four_layers_is_the_base() -> None:
 
 
 def test_dependencies_and_applications_share_a_budget() -> None:
-    text = render([layer(4), layer(10), layer(30), layer(20, "/opt/big.beam"), layer(11)])
+    web = Layer("sha256:x", 20_000_000, {f"/opt/a/lib/web-1/ebin/{name}.beam": 30_000_000 for name in "ab"})
+    text = render([layer(4, "/base"), layer(10), layer(30), web, layer(11)])
     rows = {line.split("  ")[0].strip(): line.split() for line in text.splitlines()}
     assert rows["base"][-2:] == ["5", "ok"]
     assert rows["applications"][-2:] == ["30", "over"]
     assert rows["in all"][-2:] == ["100", "ok"]
-    assert "60.0   /opt/big.beam" in text
+    assert "60.0   /opt/a/lib/web-1\n" in text
+    # What is in the base nobody here can make smaller.
+    assert "/base" not in text
 
 
 def test_only_the_sum_breaks_the_limit() -> None:

@@ -61,7 +61,8 @@ def test_what_is_shown_can_be_given_again() -> None:
     for version in TABLE.otp:
         images = images_in_use("", {}, version)
         assert images_in_use(render_images(images), {})["builder-debian"] == TABLE.otp[version]["builder-debian"]
-        assert parse_table(render_images(images), "--images").images == images.table
+        shown = parse_table(render_images(images), "--images")
+        assert (shown.images, shown.files) == (images.table, images.files)
 
 
 def test_what_is_shown_says_of_which_erlang_it_is_and_for_what_there_is_none() -> None:
@@ -145,12 +146,16 @@ def test_a_pair_that_is_not_there_is_refused_with_what_there_is() -> None:
         ("a = ", "not TOML"),
         ("a = 1", "no table [images]"),
         ("images = 1", "no table [images]"),
+        ("files = 1", "[files] is no table"),
         ("images = 1\n[otp.28]", "no table [images]"),
         ('[images]\ncrane = "not a reference"', "is no image reference"),
         ("[images]\ncrane = 1", "is no image reference"),
         ('[images]\ncrane = "a@sha256:12"', "is no image reference"),
         ("otp = 28", "otp is no table"),
-        ('[images]\n[opt.28]\nbuilder-debian = "a:1"', "opt: not known; expected the tables [images] and [otp.N]"),
+        (
+            '[images]\n[opt.28]\nbuilder-debian = "a:1"',
+            "opt: not known; expected the tables [images], [files]",
+        ),
         ('[images]\ncran = "a:1"', "cran: no such image; expected builder-…, runtime-…, trivy, "),
         ('crane = "a:1"\n[images]', "crane: not known; expected the tables"),
         ("[otp]\ndefault-debian = 28", 'default-debian under [otp] is 28; expected a text such as "28"'),
@@ -178,3 +183,34 @@ def test_says_how_to_give_a_missing_image() -> None:
         default_images()["scout"]
     with pytest.raises(InputError, match=r"under \[images\] in a file for --images"):
         Images({})["builder-plan9"]
+
+
+SHA256 = "ab" * 32
+
+
+def test_the_default_files_are_those_of_both_platforms() -> None:
+    images = default_images()
+    assert set(images.files) == {"init-amd64", "init-arm64", "certificates"}
+    assert {images.file(key).url[:8] for key in images.files} == {"https://"}
+
+
+def test_a_sites_own_files_replace_those_of_the_same_key() -> None:
+    table = f'[files]\ninit-amd64 = "https://mirror.example.org/tini#sha256={SHA256}"\n'
+    images = images_in_use(table, {})
+    assert images.file("init-amd64").url == "https://mirror.example.org/tini"
+    assert images.file("init-amd64").sha256 == SHA256
+    assert images.file("init-arm64") == default_images().file("init-arm64")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['"https://example.org/tini"', f'"https://example.org/tini#sha256={SHA256[1:]}"', f'"tini#sha256={SHA256}"', "1"],
+)
+def test_a_file_without_its_checksum_is_named(value: str) -> None:
+    with pytest.raises(InputError, match=r"^--images: init-amd64: .* is no file; expected https://…#sha256= and 64"):
+        parse_table(f"[files]\ninit-amd64 = {value}", "--images")
+
+
+def test_says_how_to_give_a_missing_file() -> None:
+    with pytest.raises(InputError, match=r'^no file "init-riscv64"; give it with --init, or as'):
+        default_images().file("init-riscv64")

@@ -21,6 +21,8 @@ from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDi
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from pipeline.errors import InputError
+from pipeline.image.files import CERTIFICATES, INIT
+from pipeline.project.images import default_images
 from pipeline.sbom.component import Kind
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.licence import License, license_of
@@ -56,7 +58,7 @@ APK = {
 
 
 def parse(syft: dict[str, Any] = SYFT, inventory: dict[str, Any] = INVENTORY) -> Sbom:
-    return Sbom.parse(IMAGE, json.dumps(syft), json.dumps(inventory))
+    return Sbom.parse(IMAGE, json.dumps(syft), json.dumps(inventory), default_images())
 
 
 def with_app(name: str, locks: list[dict[str, Any]] | None = None, **changes: object) -> Sbom:
@@ -373,7 +375,7 @@ def test_an_empty_or_broken_input_is_refused(change: Callable[..., object], mess
 
 def test_text_that_is_not_json_is_refused() -> None:
     with pytest.raises(InputError, match="the JSON of Syft is not readable"):
-        Sbom.parse(IMAGE, "[0000] ERROR no such image", json.dumps(INVENTORY))
+        Sbom.parse(IMAGE, "[0000] ERROR no such image", json.dumps(INVENTORY), default_images())
 
 
 # The documents --------------------------------------------------------------------------------------------------------
@@ -404,6 +406,45 @@ def test_the_same_input_gives_the_same_bytes(write: Callable[[Sbom], str]) -> No
     assert write(parse()) == write(parse(syft, inventory))
 
 
+def test_the_init_and_fetched_certificates_are_parts_with_their_source() -> None:
+    images = default_images()
+    init, bundle = images.file("init-amd64"), images.file("certificates")
+    found = [{"path": INIT, "sha256": init.sha256}, {"path": CERTIFICATES, "sha256": bundle.sha256}]
+    parts = {part.name: part for part in parse(inventory={**INVENTORY, "files": found}).components}
+    tini, certificates = parts["tini"], parts["ca-certificates"]
+    assert (tini.version, tini.purl, tini.download) == ("0.19.0", "pkg:github/krallin/tini@v0.19.0", init.url)
+    assert tini.sha256 == init.sha256
+    assert certificates.version == bundle.url[-14:-4]
+    assert certificates.purl.startswith("pkg:generic/ca-certificates?checksum=sha256:")
+    assert certificates.download == bundle.url
+    assert "pkg:github/krallin/tini@v0.19.0" in spdx(parse(inventory={**INVENTORY, "files": found}))
+
+
+def test_a_file_is_known_by_its_checksum_wherever_it_was_had() -> None:
+    images = default_images()
+    mirrored = images.override(
+        {}, {"init-amd64": f"https://mirror.example.org/x#sha256={images.file('init-amd64').sha256}"}
+    )
+    inventory = json.dumps({**INVENTORY, "files": [{"path": INIT, "sha256": images.file("init-amd64").sha256}]})
+    purls = [part.purl for part in Sbom.parse(IMAGE, json.dumps(SYFT), inventory, mirrored).components]
+    assert "pkg:github/krallin/tini@v0.19.0" in purls
+    assert not [purl for purl in purls if "mirror.example.org" in purl]
+
+
+def test_files_of_the_user_have_a_hash_and_no_source() -> None:
+    found = [{"path": INIT, "sha256": "1" * 64}, {"path": CERTIFICATES, "sha256": "2" * 64}]
+    parts = {part.name: part for part in parse(inventory={**INVENTORY, "files": found}).components}
+    assert (parts["tini"].purl, parts["tini"].version, parts["tini"].download) == (
+        f"pkg:generic/tini?checksum=sha256:{'1' * 64}",
+        "",
+        "",
+    )
+    # Those of the base image are its package's.
+    syft = {**SYFT, "artifacts": [*SYFT["artifacts"], {**APK, "name": "ca-certificates-bundle"}]}
+    own = parse(syft=syft, inventory={**INVENTORY, "files": found}).components
+    assert [part.kind for part in own if part.name.startswith("ca-certificates")] == [Kind.OS]
+
+
 def test_time_and_serial_come_of_the_image() -> None:
     document = json.loads(cyclonedx(parse()))
     assert document["metadata"]["timestamp"] == IMAGE.created
@@ -411,6 +452,7 @@ def test_time_and_serial_come_of_the_image() -> None:
         Image("ghcr.io/banyan-platform/erlmcp", "3.0.0", "sha256:" + "00" * 32, IMAGE.created),
         json.dumps(SYFT),
         json.dumps(INVENTORY),
+        default_images(),
     )
     assert document["serialNumber"] != json.loads(cyclonedx(other))["serialNumber"]
     assert json.loads(spdx(parse()))["documentNamespace"].endswith(document["serialNumber"].removeprefix("urn:uuid:"))

@@ -22,6 +22,8 @@ for part in include src doc man examples c_src emacs info; do
     rm -rf "${root:?}"/lib/*/$part
 done
 find "$root" -name '*.a' -exec rm -f {} +
+# An engine for OpenSSL that OTP's own tests load.
+rm -f "$root"/lib/crypto-*/priv/lib/otp_test_engine.so
 # The base layer has log and data, as links to folders that may be written; one that relx filled with files stays.
 for folder in log data; do
     [ ! -d "$root/$folder" ] || rmdir "$root/$folder" 2>/dev/null || true

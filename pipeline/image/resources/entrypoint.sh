@@ -158,6 +158,41 @@ choose_distribution() {
     esac
 }
 
+# A zone that libc does not find is UTC to it, without a word.
+check_zone() {
+    [ -n "${TZ:-}" ] || return 0
+    zone=${TZ#:}
+    folders=${TZDIR:-/usr/share/zoneinfo}
+    # musl knows more folders, and no description behind a colon.
+    set -- /lib/ld-musl-*.so.1
+    [ ! -e "$1" ] || { folders='/usr/share/zoneinfo /share/zoneinfo /etc/zoneinfo' zone=$TZ; }
+    case $zone in
+        UTC | GMT | Etc/UTC | Etc/GMT | Universal | Zulu) return 0 ;;
+    esac
+    ! printf '%s\n' "$zone" | grep -Eq '^([A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)[+-]?[0-9]' || return 0
+    zone=${TZ#:}
+    for folder in $folders; do
+        case $zone in
+            /*) [ ! -f "$zone" ] || return 0 ;;
+            *) [ ! -f "$folder/$zone" ] || return 0 ;;
+        esac
+    done
+    refuse "TZ=$TZ: ${folders%% *} has no such zone: give a form such as CET-1CEST,M3.5.0,M10.5.0/3, or build with a" \
+        "--runtime-image that has the package tzdata"
+}
+
+# What the health check can ask.
+check_health_url() {
+    case ${HEALTH_URL:-} in
+        '' | http://?*) ;;
+        https://?*)
+            command -v busybox >/dev/null || refuse "HEALTH_URL=$HEALTH_URL: the health check of this image speaks no" \
+                "TLS: give a URL that begins with http://"
+            ;;
+        *) refuse "HEALTH_URL=$HEALTH_URL: expected a URL that begins with http://" ;;
+    esac
+}
+
 # Writes vm.args, sys.config and what others must know into a folder.
 prepare() { # folder
     out=$1
@@ -208,6 +243,8 @@ use() { # folder
 
 start() { # command, arguments...
     check_folders
+    check_zone
+    check_health_url
     if is_running; then
         echo "$name: a node runs in this container already (process $pid); $name remote_console attaches to it" >&2
         exit 1

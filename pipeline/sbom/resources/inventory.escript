@@ -4,13 +4,17 @@
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
 %%   locks                             one entry for each dependency of rebar.lock, shipped or not
+%%   files                             path and SHA-256 of each file of --files
 %% Usage: inventory.escript RELEASE OUT [--libs DIR] [--lock FILE] [--own A,B] [--checkouts A,B] [--repositories FILE]
+%%                          [--image DIR --files A,B]
 %%   --libs DIR        where DIR/NAME/hex_metadata.config of a dependency may lie
 %%   --own A,B         applications of the project itself
 %%   --checkouts A,B   dependencies that come from _checkouts: what the lock says of them does not hold
 %%   --repositories F  from which repository each package of Hex was fetched: lines NAME VERSION REPOSITORY [URL], name and
 %%                     version as the lock has them, REPOSITORY as rebar3 calls it (hexpm, hexpm:ORGANISATION, another);
 %%                     what has no line is hexpm's
+%%   --image DIR       root filesystem of the image
+%%   --files A,B       files of it that come from no package
 -mode(compile).
 -include("common.hrl").
 
@@ -33,7 +37,13 @@ inventory(Release, Options) ->
       otp_release => bin(erlang:system_info(otp_release)),
       otp_version => otp_version(),
       applications => [application(File, Locks, Options) || File <- lists:sort(Files)],
-      locks => Locks}.
+      locks => Locks,
+      files => [#{path => bin(File), sha256 => sha256(maps:get("image", Options) ++ File)}
+                || File <- names("files", Options)]}.
+
+sha256(File) ->
+    {ok, Data} = file:read_file(File),
+    bin(lists:flatten([io_lib:format("~2.16.0b", [Byte]) || <<Byte>> <= crypto:hash(sha256, Data)])).
 
 erts(Release) ->
     case filelib:wildcard("erts-*", Release) of
