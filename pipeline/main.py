@@ -99,8 +99,11 @@ class Erlmcp:
         dagger.Directory | None, Doc("The checkout's git folder (--git=.git), for versions and scripts that ask it.")
     ] = None
     git_config: Annotated[
-        dagger.File | None, Doc("git configuration for git dependencies, such as url.MIRROR.insteadOf.")
+        dagger.Secret | None,
+        Doc("git configuration for git dependencies (file:PATH): url.MIRROR.insteadOf, http.extraHeader with a token."),
     ] = None
+    ssh: Annotated[dagger.Socket | None, Doc("SSH agent with keys for git dependencies (--ssh=$SSH_AUTH_SOCK).")] = None
+    known_hosts: Annotated[dagger.File | None, Doc("Keys of the hosts that are reached by SSH.")] = None
     mirror: Annotated[
         dagger.Service | None, Doc("A service that the dependency stage reaches as http://mirror:PORT.")
     ] = None
@@ -269,6 +272,8 @@ class Erlmcp:
             hex_mirror_key=self.hex_mirror_key,
             hex_key=self.hex_key,
             git_config=self.git_config,
+            ssh=self.ssh,
+            known_hosts=self.known_hosts,
             mirror=self.mirror,
             health_url=self.health_url,
             revision=self.revision,

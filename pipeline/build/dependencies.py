@@ -5,9 +5,9 @@ import re
 import dagger
 from dagger import dag
 
-from pipeline.errors import BuildError, guard
-from pipeline.project.application import Application, OwnApplication
-from pipeline.project.project import BUILD, Project, builder
+from pipeline.errors import BuildError, gathered, guard
+from pipeline.project.application import Application, GitDependency, OwnApplication
+from pipeline.project.project import BUILD, Project, builder, with_git
 from pipeline.scripts import script
 
 #: The host name under which `--mirror` is known to the stages that fetch.
@@ -15,6 +15,7 @@ MIRROR_HOST = "mirror"
 #: A line for each locked package that was fetched: NAME VERSION REPOSITORY.
 PACKAGES = "/pipeline/packages"
 _CACHE = "/root/.cache/rebar3"
+_CLONE = "build/resources/clone.sh"
 _STAND_IN = (
     '{application, %s, [{description, ""}, {vsn, "0"}, {registered, []}, {applications, [kernel, stdlib]}, '
     "{modules, []}]}.\n"
@@ -37,27 +38,51 @@ def configured(container: dagger.Container, application: Application, name: str 
 
 
 async def fetched(project: Project, application: Application) -> dagger.Container:
-    """Fetch and compile the dependencies, as the lock has them; nothing of the project's code is in its key."""
+    """Fetch and compile the dependencies, as the lock has them; nothing of the project's code is in its key.
+
+    What comes from afar is fetched in commands of its own, whose keys are the lock's checksums and commits: once it is
+    there, no network is needed for it. Compiling sees the network only where rebar3 itself must fetch something:
+    plugins, dependencies that are not locked.
+    """
+    steps = {dependency.name: _cloned(project, dependency) for dependency in application.repositories}
+    if application.packages:
+        steps[""] = _packages(project, application)
+    trees = dict(zip(steps, await gathered(*steps.values()), strict=True))
+    packages = trees.pop("", None)
     container = configured(await _locked(builder(project), project, application), application)
     for app in application.apps:
         container = container.with_new_file(f"{BUILD}/{app.app_file.removesuffix('.script')}", _stand_in(app))
-    filled = (
-        container.with_new_file("/pipeline/fetch.sh", script("build/resources/fetch.sh"))
-        .with_(lambda ctr: _fetching(ctr, project, application))
-        .with_(lambda ctr: _cached(ctr, project))
-        .with_exec(["sh", "/pipeline/fetch.sh", project.profile])
-    )
+    if trees:
+        container = with_git(container, project)
+    if packages:
+        container = container.with_file(f"{PACKAGES}.etf", packages.file("packages.etf"))
+    for dependency, tree in trees.items():
+        container = container.with_mounted_directory(f"/pipeline/git/{dependency}", tree)
+    if application.plugins or application.unlocked:
+        container = _online(container, project, application).with_env_variable("PIPELINE_ONLINE", "yes")
+    filled = _fetch(container, "dependencies", project.profile)
     # A fresh container: mirrors, secrets and caches of the fetching stay out of every later key.
     stage = (
         (await _locked(builder(project), project, application))
         .with_directory(f"{BUILD}/_build", filled.directory("/fetched/_build"))
         .with_directory(f"{_CACHE}/hex", filled.directory("/fetched/hex"))
-        .with_file(PACKAGES, filled.file("/fetched/packages"))
         .with_env_variable("REBAR_OFFLINE", "1")
         .with_label("stage", "deps")
     )
+    stage = stage.with_file(PACKAGES, packages.file("packages")) if packages else stage.with_new_file(PACKAGES, "")
+    return await guard(stage.sync(), "fetching and compiling the dependencies")
+
+
+async def _packages(project: Project, application: Application) -> dagger.Directory:
+    """Fetch the locked packages of Hex, each of which has the lock's checksum: `packages.etf`, and the list of them."""
+    container = (
+        builder(project)
+        .with_new_file(f"{BUILD}/rebar.config", application.hex)
+        .with_new_file("/pipeline/wanted", application.packages)
+    )
+    found = _fetch(_online(container, project, application), "packages").directory("/fetched")
     try:
-        return await guard(stage.sync(), "fetching and compiling the dependencies")
+        return await guard(found.sync(), "fetching the packages that rebar.lock has")
     except BuildError as error:
         private = private_repositories(application)
         if not private or project.hex_key:
@@ -65,12 +90,34 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
         raise BuildError(f"{error}\n{', '.join(private)}: give the key with --hex-key=env:NAME") from None
 
 
-def _cached(container: dagger.Container, project: Project) -> dagger.Container:
-    """Keep what rebar3 fetches for other builds, but for what only this one may have."""
-    if project.hex_key:
-        return container.with_mounted_temp(_CACHE)
-    volume = dag.cache_volume("erlmcp-rebar3")
-    return container.with_mounted_cache(_CACHE, volume, sharing=dagger.CacheSharingMode.LOCKED)
+async def _cloned(project: Project, dependency: GitDependency) -> dagger.Directory:
+    """Fetch a git dependency by its commit, with its history; return its tree."""
+    container = dag.container().from_(project.images["git"]).with_new_file("/pipeline/clone.sh", script(_CLONE))
+    command = ["sh", "/pipeline/clone.sh", dependency.url, dependency.commit, dependency.folder]
+    tree = _with_git_access(container, project).with_exec(command).directory("/fetched")
+    return await guard(tree.sync(), f"fetching {dependency.name}, which rebar.lock has from git,")
+
+
+def _with_git_access(container: dagger.Container, project: Project) -> dagger.Container:
+    """Give git its configuration, its keys and the mirror."""
+    if project.mirror:
+        container = container.with_service_binding(MIRROR_HOST, project.mirror)
+    if project.git_config:
+        container = container.with_mounted_secret("/run/gitconfig", project.git_config)
+        container = container.with_env_variable("GIT_CONFIG_GLOBAL", "/run/gitconfig")
+    if project.ssh:
+        container = container.with_unix_socket("/run/ssh.sock", project.ssh)
+        container = container.with_env_variable("SSH_AUTH_SOCK", "/run/ssh.sock")
+    if project.known_hosts:
+        container = container.with_mounted_file("/run/known_hosts", project.known_hosts)
+        container = container.with_env_variable("GIT_SSH_COMMAND", "ssh -o UserKnownHostsFile=/run/known_hosts")
+    return container
+
+
+def _fetch(container: dagger.Container, *words: str) -> dagger.Container:
+    for name in ("fetch.sh", "pipeline_source.erl"):
+        container = container.with_new_file(f"/pipeline/{name}", script(f"build/resources/{name}"))
+    return container.with_exec(["sh", "/pipeline/fetch.sh", *words])
 
 
 def _stand_in(app: OwnApplication) -> str:
@@ -87,28 +134,25 @@ async def _locked(container: dagger.Container, project: Project, application: Ap
     return container
 
 
-def _fetching(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
+def _online(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
     """Say where packages and repositories come from."""
-    if project.mirror:
-        container = container.with_service_binding(MIRROR_HOST, project.mirror)
+    container = _with_git_access(container, project)
     if project.hex_mirror:
         container = container.with_env_variable("HEX_CDN", project.hex_mirror)
     if project.hex_mirror_key:
         container = container.with_mounted_file("/run/hex-mirror.pem", project.hex_mirror_key)
     if project.hex_key:
+        # rebar3 writes the key into neither of these folders, and what it reads it from is none that lasts.
         container = (
             container.with_mounted_temp("/root/.config/rebar3")
+            .with_mounted_temp(_CACHE)
             .with_mounted_secret("/run/hex.key", project.hex_key)
             .with_new_file("/pipeline/repositories", "".join(f"{name}\n" for name in private_repositories(application)))
-        )
-    if project.git_config:
-        container = container.with_mounted_file("/run/gitconfig", project.git_config).with_env_variable(
-            "GIT_CONFIG_GLOBAL", "/run/gitconfig"
         )
     return container
 
 
 def private_repositories(application: Application) -> list[str]:
     """Return the names of the Hex repositories that rebar.config names, but for the public one."""
-    names = re.findall(r"name\s*=>\s*<<\"([\w:.-]+)\">>", application.configs["rebar.config"])
+    names = re.findall(r"name\s*=>\s*<<\"([\w:.-]+)\">>", application.hex)
     return [name for name in dict.fromkeys(names) if name != "hexpm"]

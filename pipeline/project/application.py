@@ -30,6 +30,17 @@ class ConfigFile:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class GitDependency:
+    """A dependency that the lock has from a git repository."""
+
+    name: str
+    url: str
+    commit: str
+    #: The only part of the repository that is taken (rebar3's `git_subdir`); empty for the whole.
+    folder: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Application:
     """A release and what it is made of."""
 
@@ -45,6 +56,14 @@ class Application:
     #: Dependencies that are asked for, and not in the lock: their versions may change.
     unlocked: tuple[str, ...]
     checkouts: tuple[str, ...]
+    #: What comes from Hex: a term of Erlang a line, with name, version and checksums (see `pipeline_source.erl`).
+    packages: str
+    #: Packages for which the lock has no checksum.
+    without_checksum: tuple[str, ...]
+    #: What comes from git.
+    repositories: tuple[GitDependency, ...]
+    #: What rebar.config says of the repositories of Hex, as text; empty if nothing.
+    hex: str
     #: Plugins that stay, and whether each has a version.
     plugins: dict[str, bool]
     dropped_plugins: tuple[str, ...]
@@ -85,6 +104,7 @@ class Application:
         return cls(
             apps=tuple(OwnApplication(**app) for app in raw.pop("apps")),
             other_apps=tuple(OwnApplication(**app) for app in raw.pop("other_apps")),
+            repositories=tuple(GitDependency(**repository) for repository in raw.pop("repositories")),
             plugins={plugin["name"]: plugin["pinned"] for plugin in raw.pop("plugins")},
             links={link["name"]: link["url"] for link in raw.pop("links")},
             sys_config=_config_file(raw.pop("sys_config")),
@@ -117,6 +137,7 @@ class Application:
             "not in the release": ", ".join(app.name for app in self.other_apps),
             "locked": ", ".join(self.locked),
             "not locked": ", ".join(f"{name} (another version may come)" for name in self.unlocked),
+            "no checksum": ", ".join(f"{name} (its registry's counts)" for name in self.without_checksum),
             "checkouts": ", ".join(self.checkouts),
             "plugins kept": ", ".join(
                 name if pinned else f"{name} (no version: fetched anew)" for name, pinned in self.plugins.items()

@@ -73,7 +73,7 @@ async def _ask(project: Project, source: dagger.Directory, *, whole: bool) -> tu
         "VM_ARGS": "given" if project.vm_args else "",
     }
     container = (
-        asking(builder(project).with_directory(BUILD, source), project.git if whole else None)
+        asking(builder(project).with_directory(BUILD, source), project, project.git if whole else None)
         .with_new_file("/pipeline/reader.sh", script("project/resources/reader.sh"))
         # The project's own files stay as they are: rebar3's global configuration names the plugin.
         .with_new_file("/root/.config/rebar3/rebar.config", "{plugins, [pipeline_reader]}.\n")

@@ -65,7 +65,7 @@ class Mirror:
             f"--mirror=tcp://127.0.0.1:{self.port}",
             f"--hex-mirror={self.hex_url}",
             f"--hex-mirror-key={self.public_key}",
-            f"--git-config={self.git_config}",
+            f"--git-config=file:{self.git_config}",
         ]
 
 

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Fetches and compiles the dependencies and the plugins of the project in the working folder. What later stages need
-# of it goes to /fetched: _build, and the index of packages, without which rebar3 does not know one that is there.
-# Usage: fetch.sh PROFILE
+# Fetches: the packages of Hex that the lock has (`fetch.sh packages`, the result is /fetched/packages.etf and
+# /fetched/packages), or the rest, compiling all (`fetch.sh dependencies PROFILE`, the result is what later stages need of
+# it: /fetched/_build, and the index of packages, without which rebar3 does not know one that is there).
 # Secrets come as files: /run/hex-mirror.pem (public key of a repository), /run/hex.key (of private repositories).
 set -eu
-profile=$1
+what=$1
 config=/root/.config/rebar3 cache=/root/.cache/rebar3/hex
 mkdir -p "$config" /fetched/hex
 if [ -f /run/hex-mirror.pem ]; then
@@ -29,8 +29,17 @@ if [ -f /run/hex.key ]; then
         echo '}.'
     } >"$config/hex.config"
 fi
+# The module comes before rebar3's own, as part of its environment: no configuration says anything of it.
+mkdir -p /pipeline/ebin
+erlc -o /pipeline/ebin /pipeline/pipeline_source.erl
+source='[{pkg,pipeline_source},{git,pipeline_source},{git_subdir,pipeline_source},{hg,rebar_hg_resource}]'
+if [ "$what" = packages ]; then
+    export ERL_AFLAGS="-pa /pipeline/ebin -rebar providers [pipeline_source] ${ERL_AFLAGS:-}"
+    exec rebar3 pipeline_source
+fi
+export ERL_AFLAGS="-pa /pipeline/ebin -rebar resources $source ${ERL_AFLAGS:-}"
 status=0
-rebar3 as "$profile" compile --deps_only >/pipeline/log 2>&1 || status=$?
+rebar3 as "$2" compile --deps_only >/pipeline/log 2>&1 || status=$?
 cat /pipeline/log
 [ "$status" = 0 ] || exit "$status"
 # rebar3 goes on without a plugin that it cannot load, and what the plugin does is not done.
@@ -40,15 +49,5 @@ if grep -q 'Errors loading plugin' /pipeline/log; then
     exit 1
 fi
 [ ! -f "$cache/packages.idx" ] || cp "$cache/packages.idx" /fetched/hex/
-# Which repository each locked package came from: NAME-VERSION.tar lies in that one's folder. The cache may have tarballs
-# of other projects too; the checksum tells.
-for tarball in "$cache"/*/packages/*.tar; do
-    if [ ! -f "$tarball" ] || [ ! -f rebar.lock ]; then continue; fi
-    sum=$(sha256sum "$tarball")
-    grep -qiF "${sum%% *}" rebar.lock || continue
-    package=$(basename "$tarball" .tar)
-    # The name of a package has no hyphen.
-    echo "${package%%-*} ${package#*-} $(basename "$(dirname "$(dirname "$tarball")")")"
-done >/fetched/packages
 [ -d _build ] || mkdir _build
 mv _build /fetched/_build

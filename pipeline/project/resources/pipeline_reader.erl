@@ -77,6 +77,11 @@ read(State) ->
       unlocked => [bin(N) || N <- lists:usort(lists:append([asked(Configs, P) || P <- Profiles])),
                              not lists:keymember(bin(N), 1, Locked), not lists:member(list_to_atom(N), Known)],
       checkouts => Checkouts,
+      packages => bin([io_lib:format("~tp.~n", [P]) || P <- packages(Locked, Checkouts)]),
+      without_checksum => [N || {N, _, undefined, undefined} <- packages(Locked, Checkouts)],
+      repositories => [git(N, S) || {N, S} <- Locked, lists:member(element(1, S), [git, git_subdir]),
+                                    not lists:member(binary_to_atom(N, utf8), Checkouts)],
+      hex => bin([io_lib:format("~tp.~n", [T]) || T <- config(Root), key(T) =:= hex]),
       plugins => [#{name => plugin_name(P), pinned => is_tuple(P)} || P <- Kept],
       dropped_plugins => [plugin_name(P) || P <- Dropped],
       sys_config => SysConfig,
@@ -441,6 +446,20 @@ plain_version(Version) ->
 locked_version(Source) when element(1, Source) =:= pkg -> to_list(element(3, Source));
 locked_version({git, _, {ref, Ref}}) -> to_list(Ref);
 locked_version(_) -> none.
+
+%% What rebar3 fetches from Hex: name, version, and the SHA-256 of the contents and of the file, where the lock has them.
+packages(Locked, Checkouts) ->
+    [{Name, Version, Inner, Outer} || {N, {pkg, Name, Version, Inner, Outer}} <- Locked,
+                                      not lists:member(binary_to_atom(N, utf8), Checkouts)].
+
+git(Name, {Type, Url, {ref, Ref}}) when Type =:= git -> git(Name, {Type, Url, {ref, Ref}, ""});
+git(Name, {_, Url, {ref, Ref}, Folder}) ->
+    case re:run(Ref, "^[0-9a-f]{7,64}$", [{capture, none}]) of
+        match -> #{name => Name, url => text(Url), commit => text(Ref), folder => text(Folder)};
+        nomatch -> git(Name, Ref)
+    end;
+git(Name, _) ->
+    bad("rebar.lock: ~ts is not locked at a commit; run `rebar3 upgrade ~ts` and commit the file", [Name, Name]).
 
 %% Plugins ----------------------------------------------------------------------------------------
 
