@@ -143,6 +143,7 @@ class Erlmcp:
         """Show what was read from rebar.config, rebar.lock and the applications."""
         project = await self.project()
         application = await reader.read(project)
+        native = await dependencies.told(project, application)
         refused = [f"refused: {fault}" for fault in await configuration.faults(project, application)]
         keys = await source.secrets(project.source)
         told = []
@@ -151,7 +152,7 @@ class Erlmcp:
             told = [f"may hold keys or passwords, and is sent to the engine: {', '.join(keys[:_SHOWN])}{more}"]
         if "_checkouts/" in set(await self.source.entries()) - set(await project.source.entries()):
             told.append("left out, since .gitignore or .dockerignore names it: _checkouts")
-        return "\n".join([application.summary(), *refused, *told])
+        return "\n".join([application.summary(native), *refused, *told])
 
     @function
     async def images(self) -> str:
@@ -161,20 +162,17 @@ class Erlmcp:
     @function
     async def deps(self) -> dagger.Container:
         """Fetch and compile the locked dependencies; they lie in /build/_build."""
-        project = await self.project()
-        return await dependencies.fetched(project, await reader.read(project))
+        return await dependencies.fetched(*await self.opened())
 
     @function
     async def compile(self) -> dagger.Container:
         """Compile the applications of the project that the release needs; they lie in /build/_build."""
-        project = await self.project()
-        return await applications.compiled(project, await reader.read(project))
+        return await applications.compiled(*await self.opened())
 
     @function
     async def release(self) -> dagger.Container:
         """Assemble the release with ERTS, stripped; it lies in /opt/NAME."""
-        project = await self.project()
-        return await release.assembled(project, await reader.read(project))
+        return await release.assembled(*await self.opened())
 
     @function
     async def build_runtime(self) -> dagger.Container:
@@ -250,7 +248,10 @@ class Erlmcp:
     async def table(self) -> Images:
         """Return the image references in use."""
         given = await self.image_table.contents() if self.image_table else ""
-        own = {f"builder-{self.flavor.value}": self.builder_image, f"runtime-{self.flavor.value}": self.runtime_image}
+        flavor = self.flavor.value
+        own = {f"builder-{flavor}": self.builder_image, f"runtime-{flavor}": self.runtime_image}
+        # One that was given is taken, whatever there is to compile.
+        own[f"builder-{flavor}-full"] = self.builder_image
         return images.images_in_use(given, own)
 
     async def project(self) -> Project:
@@ -284,6 +285,12 @@ class Erlmcp:
             registry_service=self.registry_service,
         )
         return await checked(given)
+
+    async def opened(self) -> tuple[Project, Application]:
+        """Return what is built, with the builder that it takes, and what was read of it."""
+        project = await self.project()
+        application = await reader.read(project)
+        return await dependencies.equipped(project, application), application
 
     async def scanners(self, table: Images, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""

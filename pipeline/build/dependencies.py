@@ -1,12 +1,14 @@
 """The stage of the dependencies."""
 
+import dataclasses
+import json
 import re
 
 import dagger
 from dagger import dag
 
-from pipeline.errors import BuildError, gathered, guard
-from pipeline.project.application import Application, GitDependency, OwnApplication
+from pipeline.errors import BuildError, InputError, gathered, guard
+from pipeline.project.application import Application, GitDependency, Native, OwnApplication
 from pipeline.project.project import BUILD, Project, builder, with_git
 from pipeline.scripts import script
 
@@ -16,6 +18,10 @@ MIRROR_HOST = "mirror"
 PACKAGES = "/pipeline/packages"
 _CACHE = "/root/.cache/rebar3"
 _CLONE = "build/resources/clone.sh"
+_FETCH_SH, _SOURCE = "build/resources/fetch.sh", "build/resources/pipeline_source.erl"
+#: What gets the dependencies takes besides.
+_NATIVE = ("build/resources/pipeline_native.erl", "project/resources/native.hrl", "project/resources/common.hrl")
+_FETCH = "/pipeline/fetch.sh"
 _STAND_IN = (
     '{application, %s, [{description, ""}, {vsn, "0"}, {registered, []}, {applications, [kernel, stdlib]}, '
     "{modules, []}]}.\n"
@@ -37,30 +43,73 @@ def configured(container: dagger.Container, application: Application, name: str 
     return container
 
 
+async def equipped(project: Project, application: Application) -> Project:
+    """Return the project with a builder that has what its native code is compiled with, if there is any.
+
+    Raises
+    ------
+    InputError
+        If there is no such builder.
+    """
+    native = (*application.native, *await native_dependencies(project, application))
+    if not native:
+        return project
+    missing = await _missing(project, native)
+    if missing and f"builder-{project.flavor}-full" in project.images.table:
+        project = dataclasses.replace(project, native=True)
+        missing = await _missing(project, native)
+    if missing:
+        other = "" if project.flavor == "debian" else ", or --flavor=debian"
+        raise InputError(
+            f"{', '.join(map(str, missing))}: compiling calls what {project.builder} has not; give an image that has "
+            f"it with --builder-image{other}"
+        )
+    return project
+
+
+async def told(project: Project, application: Application) -> str:
+    """Return which native code there is, and what builds it, for people."""
+    try:
+        native = (*application.native, *await native_dependencies(project, application))
+    except BuildError as error:
+        known = ", ".join(map(str, application.native))
+        first = str(error).splitlines()[0].removesuffix(":")
+        return f"{known}{', ' if known else ''}that of the dependencies is not known ({first})"
+    if not native:
+        return ""
+    names = ", ".join(map(str, native))
+    try:
+        return f"{names}; built with {(await equipped(project, application)).builder}"
+    except InputError:
+        return f"{names}; {project.builder} has no such program"
+
+
+async def _missing(project: Project, native: tuple[Native, ...]) -> list[Native]:
+    """Return those of which the builder has not every program; any C compiler is one."""
+    programs = sorted({program for item in native for program in item.programs})
+    command = 'for p do case $p in cc) n="cc gcc clang" ;; *) n=$p ;; esac; command -v $n >/dev/null || echo "$p"; done'
+    asked = builder(project).with_exec(["sh", "-c", command, "sh", *programs])
+    absent = (await guard(asked.stdout(), f"asking {project.builder} for {', '.join(programs)}")).split()
+    found = [Native(item.name, tuple(program for program in item.programs if program in absent)) for item in native]
+    return [item for item in found if item.programs]
+
+
+async def native_dependencies(project: Project, application: Application) -> tuple[Native, ...]:
+    """Return which dependencies call other programs than Erlang's to be compiled."""
+    if not (application.packages or application.repositories or application.unlocked or application.checkouts):
+        return ()
+    text = (await _got(project, application)).file("/fetched/native.json").contents()
+    return Native.parse(json.loads(await guard(text, "fetching the dependencies")))
+
+
 async def fetched(project: Project, application: Application) -> dagger.Container:
     """Fetch and compile the dependencies, as the lock has them; nothing of the project's code is in its key.
 
     What comes from afar is fetched in commands of its own, whose keys are the lock's checksums and commits: once it is
-    there, no network is needed for it. Compiling sees the network only where rebar3 itself must fetch something:
-    plugins, dependencies that are not locked.
+    there, no network is needed for it. Getting and compiling see the network only where rebar3 itself must fetch
+    something: plugins, dependencies that are not locked.
     """
-    steps = {dependency.name: _cloned(project, dependency) for dependency in application.repositories}
-    if application.packages:
-        steps[""] = _packages(project, application)
-    trees = dict(zip(steps, await gathered(*steps.values()), strict=True))
-    packages = trees.pop("", None)
-    container = configured(await _locked(builder(project), project, application), application)
-    for app in application.apps:
-        container = container.with_new_file(f"{BUILD}/{app.app_file.removesuffix('.script')}", _stand_in(app))
-    if trees:
-        container = with_git(container, project)
-    if packages:
-        container = container.with_file(f"{PACKAGES}.etf", packages.file("packages.etf"))
-    for dependency, tree in trees.items():
-        container = container.with_mounted_directory(f"/pipeline/git/{dependency}", tree)
-    if application.plugins or application.unlocked:
-        container = _online(container, project, application).with_env_variable("PIPELINE_ONLINE", "yes")
-    filled = _fetch(container, "dependencies", project.profile)
+    filled = (await _got(project, application)).with_exec(["sh", _FETCH, "compile", project.profile])
     # A fresh container: mirrors, secrets and caches of the fetching stay out of every later key.
     stage = (
         (await _locked(builder(project), project, application))
@@ -69,8 +118,31 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
         .with_env_variable("REBAR_OFFLINE", "1")
         .with_label("stage", "deps")
     )
-    stage = stage.with_file(PACKAGES, packages.file("packages")) if packages else stage.with_new_file(PACKAGES, "")
+    if application.packages:
+        stage = stage.with_file(PACKAGES, (await _packages(project, application)).file("packages"))
+    else:
+        stage = stage.with_new_file(PACKAGES, "")
     return await guard(stage.sync(), "fetching and compiling the dependencies")
+
+
+async def _got(project: Project, application: Application) -> dagger.Container:
+    """Let rebar3 get the dependencies, out of what was fetched."""
+    steps = {dependency.name: _cloned(project, dependency) for dependency in application.repositories}
+    if application.packages:
+        steps[""] = _packages(project, application)
+    trees = dict(zip(steps, await gathered(*steps.values()), strict=True))
+    container = configured(await _locked(builder(project), project, application), application)
+    for app in application.apps:
+        container = container.with_new_file(f"{BUILD}/{app.app_file.removesuffix('.script')}", _stand_in(app))
+    if packages := trees.pop("", None):
+        container = container.with_file(f"{PACKAGES}.etf", packages.file("packages.etf"))
+    if trees:
+        container = with_git(container, project)
+    for name, tree in trees.items():
+        container = container.with_mounted_directory(f"/pipeline/git/{name}", tree)
+    if application.plugins or application.unlocked:
+        container = _online(container, project, application).with_env_variable("PIPELINE_ONLINE", "yes")
+    return _with_scripts(container, _SOURCE, *_NATIVE).with_exec(["sh", _FETCH, "get", project.profile])
 
 
 async def _packages(project: Project, application: Application) -> dagger.Directory:
@@ -80,7 +152,8 @@ async def _packages(project: Project, application: Application) -> dagger.Direct
         .with_new_file(f"{BUILD}/rebar.config", application.hex)
         .with_new_file("/pipeline/wanted", application.packages)
     )
-    found = _fetch(_online(container, project, application), "packages").directory("/fetched")
+    container = _with_scripts(_online(container, project, application), _SOURCE).with_exec(["sh", _FETCH, "packages"])
+    found = container.directory("/fetched")
     try:
         return await guard(found.sync(), "fetching the packages that rebar.lock has")
     except BuildError as error:
@@ -114,10 +187,10 @@ def _with_git_access(container: dagger.Container, project: Project) -> dagger.Co
     return container
 
 
-def _fetch(container: dagger.Container, *words: str) -> dagger.Container:
-    for name in ("fetch.sh", "pipeline_source.erl"):
-        container = container.with_new_file(f"/pipeline/{name}", script(f"build/resources/{name}"))
-    return container.with_exec(["sh", "/pipeline/fetch.sh", *words])
+def _with_scripts(container: dagger.Container, *paths: str) -> dagger.Container:
+    for path in (_FETCH_SH, *paths):
+        container = container.with_new_file(f"/pipeline/{path.rpartition('/')[2]}", script(path))
+    return container
 
 
 def _stand_in(app: OwnApplication) -> str:

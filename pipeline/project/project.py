@@ -19,6 +19,8 @@ class Project:
     images: Images
     #: Which pair of the table builds and carries the release.
     flavor: str = "alpine"
+    #: Whether it takes the full builder of that flavor, which has a compiler.
+    native: bool = False
     #: The profile of rebar3 that the release is built under.
     profile: str = "prod"
     #: The git folder of the checkout, for what asks it.
@@ -53,7 +55,7 @@ class Project:
     @property
     def builder(self) -> str:
         """The image with Erlang/OTP and rebar3."""
-        return self.images[f"builder-{self.flavor}"]
+        return self.images[f"builder-{self.flavor}-full" if self.native else f"builder-{self.flavor}"]
 
     @property
     def runtime(self) -> str:

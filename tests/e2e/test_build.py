@@ -70,7 +70,8 @@ def test_a_second_call_runs_nothing_and_one_line_reruns_one_application(
     module: Module, source: Path, tmp_path: Path
 ) -> None:
     archives = [tmp_path / f"{name}.tar" for name in ("first", "second", "third", "fourth")]
-    stages = ("fetch.sh prod", "prod apps/greeter_core compile", "prod apps/greeter_web compile", "release --relname")
+    applications = (f"prod apps/greeter_{name} compile" for name in ("core", "web"))
+    stages = ("fetch.sh compile prod", *applications, "release --relname")
 
     def build(archive: Path) -> dict[str, bool]:
         result = module(source, "image-tarball", "export", f"--path={archive}")

@@ -35,7 +35,7 @@ async def keys(recorder: Recorder, made: Project) -> dict[str, str]:
     runs = {" ".join(chain.call.args["args"][1:]): chain.content_key for chain in recorder.execs()}
     stages = {
         "packages": "/pipeline/fetch.sh packages",
-        "deps": "/pipeline/fetch.sh dependencies prod",
+        "deps": "/pipeline/fetch.sh compile prod",
         "core": "/pipeline/rebar3.sh prod apps/core compile",
         "web": "/pipeline/rebar3.sh prod apps/web compile",
         "alone": "/pipeline/rebar3.sh prod apps/alone compile",
@@ -261,7 +261,7 @@ async def test_compiling_that_asks_git_gets_it_or_is_refused(recorder: Recorder)
         "Container.withExec",
         exec_error(1, "===> git was asked, and its folder is not there: git rev-parse HEAD"),
         when=lambda chain: (
-            "compile" in words(chain)
+            "/pipeline/rebar3.sh" in words(chain)
             and not [call for call in chain.calls("withDirectory") if call.args["path"] == "/build/.git"]
         ),
     )
@@ -281,7 +281,7 @@ async def test_mirrors_reach_the_fetching_and_nothing_after_it(recorder: Recorde
         for chain in recorder.execs()
     }
     assert asked.pop("packages") == [made.hex_mirror]
-    assert {"dependencies", "compile", "greeter"} <= set(asked)
+    assert {"get", "compile", "greeter"} <= set(asked)
     assert not any(asked.values())
     [release] = [chain for chain in recorder.execs() if "release" in chain.call.args["args"]]
     offline = [call.args["value"] for call in release.calls("withEnvVariable") if call.args["name"] == "REBAR_OFFLINE"]
@@ -391,13 +391,13 @@ async def test_a_git_dependency_is_fetched_by_its_commit_alone(recorder: Recorde
     assert clone.images() == [made.images["git"]]
 
 
-async def test_what_compiles_the_dependencies_sees_no_network_unless_rebar3_must_fetch(recorder: Recorder) -> None:
+async def test_what_gets_the_dependencies_sees_no_network_unless_rebar3_must_fetch(recorder: Recorder) -> None:
     made = project(
         recorder, hex_key=dagger.dag.set_secret("key", "plain"), git_config=dagger.dag.set_secret("gitconfig", "plain")
     )
     for application in (with_repository(), dataclasses.replace(with_repository(), unlocked=("tiny",))):
         await fetched(made, application)
-    closed, opened = fetching(recorder, "dependencies")
+    closed, opened = fetching(recorder, "get")
     assert not closed.calls("withMountedSecret")
     assert len(opened.calls("withMountedSecret")) == len(("key", "gitconfig"))
     online = [call.args["name"] for call in opened.calls("withEnvVariable")]
@@ -412,7 +412,7 @@ async def test_no_stage_keeps_what_another_project_could_find(recorder: Recorder
 async def test_a_builder_answers_questions_to_repositories_with_another_images_git(recorder: Recorder) -> None:
     made = project(recorder)
     await assembled(made, with_repository())
-    [deps] = fetching(recorder, "dependencies")
+    [deps] = fetching(recorder, "get")
     [release] = fetching(recorder, "release")
     for chain in (deps, release):
         assert "/pipeline/git-root" in [call.args["path"] for call in chain.calls("withMountedDirectory")]

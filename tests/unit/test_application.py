@@ -20,6 +20,7 @@ RAW = {
     "packages": "",
     "without_checksum": ["old"],
     "repositories": [{"name": "tiny", "url": "https://git.example.org/tiny.git", "commit": "abcdef1", "folder": ""}],
+    "native": [],
     "hex": "",
     "plugins": [{"name": "pc", "pinned": True}, {"name": "gpb", "pinned": False}],
     "dropped_plugins": ["rebar3_hex"],

@@ -1,7 +1,9 @@
 #!/bin/sh
-# Fetches: the packages of Hex that the lock has (`fetch.sh packages`, the result is /fetched/packages.etf and
-# /fetched/packages), or the rest, compiling all (`fetch.sh dependencies PROFILE`, the result is what later stages need of
-# it: /fetched/_build, and the index of packages, without which rebar3 does not know one that is there).
+# Gets what the project is built from, in three steps:
+#   fetch.sh packages          the packages of Hex that the lock has: /fetched/packages.etf, /fetched/packages
+#   fetch.sh get PROFILE       the rest, and what of it takes a compiler: /fetched/native.json
+#   fetch.sh compile PROFILE   compiles it: /fetched/_build, and the index of packages, without which rebar3 does not
+#                              know one that is there
 # Secrets come as files: /run/hex-mirror.pem (public key of a repository), /run/hex.key (of private repositories).
 set -eu
 what=$1
@@ -29,17 +31,18 @@ if [ -f /run/hex.key ]; then
         echo '}.'
     } >"$config/hex.config"
 fi
-# The module comes before rebar3's own, as part of its environment: no configuration says anything of it.
+# These modules are named in rebar3's own environment: no configuration says anything of them.
 mkdir -p /pipeline/ebin
-erlc -o /pipeline/ebin /pipeline/pipeline_source.erl
-source='[{pkg,pipeline_source},{git,pipeline_source},{git_subdir,pipeline_source},{hg,rebar_hg_resource}]'
-if [ "$what" = packages ]; then
-    export ERL_AFLAGS="-pa /pipeline/ebin -rebar providers [pipeline_source] ${ERL_AFLAGS:-}"
-    exec rebar3 pipeline_source
-fi
-export ERL_AFLAGS="-pa /pipeline/ebin -rebar resources $source ${ERL_AFLAGS:-}"
+erlc -o /pipeline/ebin /pipeline/pipeline_*.erl
+flags="-pa /pipeline/ebin"
+sources='[{pkg,pipeline_source},{git,pipeline_source},{git_subdir,pipeline_source},{hg,rebar_hg_resource}]'
+case $what in
+    packages) flags="$flags -rebar providers [pipeline_source]"; set -- pipeline_source ;;
+    get) flags="$flags -rebar providers [pipeline_native] -rebar resources $sources"; set -- as "$2" pipeline_native ;;
+    compile) flags="$flags -rebar resources $sources"; set -- as "$2" compile --deps_only ;;
+esac
 status=0
-rebar3 as "$2" compile --deps_only >/pipeline/log 2>&1 || status=$?
+ERL_AFLAGS="$flags ${ERL_AFLAGS:-}" rebar3 "$@" >/pipeline/log 2>&1 || status=$?
 cat /pipeline/log
 [ "$status" = 0 ] || exit "$status"
 # rebar3 goes on without a plugin that it cannot load, and what the plugin does is not done.
@@ -48,6 +51,7 @@ if grep -q 'Errors loading plugin' /pipeline/log; then
         "it, leave it out of rebar.config, or of a dependency: {overrides, [{override, NAME, [{plugins, []}]}]}" >&2
     exit 1
 fi
+[ "$what" = compile ] || exit 0
 [ ! -f "$cache/packages.idx" ] || cp "$cache/packages.idx" /fetched/hex/
 [ -d _build ] || mkdir _build
 mv _build /fetched/_build

@@ -9,6 +9,7 @@
 -module(pipeline_reader).
 -export([init/1, do/1, format_error/1]).
 -include("common.hrl").
+-include("native.hrl").
 
 %% Plugins for developers, which no release needs, each with the providers or namespaces that a hook may name.
 %% Any other plugin stays: a port compiler or a code generator is part of the build.
@@ -81,6 +82,11 @@ read(State) ->
       without_checksum => [N || {N, _, undefined, undefined} <- packages(Locked, Checkouts)],
       repositories => [git(N, S) || {N, S} <- Locked, lists:member(element(1, S), [git, git_subdir]),
                                     not lists:member(binary_to_atom(N, utf8), Checkouts)],
+      native => [#{name => bin(N), programs => [bin(T) || T <- Ts]}
+                 || {N, Ts} <- [{"rebar.config", native(rebar_state:opts(State), none)}
+                                | [{atom_to_list(maps:get(name, A)),
+                                    native(rebar_app_info:opts(maps:get(info, A)), maps:get(path, A))} || A <- Own]],
+                    Ts =/= []],
       hex => bin([io_lib:format("~tp.~n", [T]) || T <- config(Root), key(T) =:= hex]),
       plugins => [#{name => plugin_name(P), pinned => is_tuple(P)} || P <- Kept],
       dropped_plugins => [plugin_name(P) || P <- Dropped],
