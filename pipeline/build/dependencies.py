@@ -22,6 +22,15 @@ _FETCH_SH, _SOURCE = "build/resources/fetch.sh", "build/resources/pipeline_sourc
 #: What gets the dependencies takes besides.
 _NATIVE = ("build/resources/pipeline_native.erl", "project/resources/native.hrl", "project/resources/common.hrl")
 _FETCH = "/pipeline/fetch.sh"
+#: Shell that says which of its arguments are no programs here; any C compiler is one.
+_LACKING = """for wanted do
+    names=$wanted
+    [ "$wanted" != cc ] || names="cc gcc clang"
+    for name in $names; do
+        command -v "$name" >/dev/null && continue 2
+    done
+    echo "$wanted"
+done"""
 _STAND_IN = (
     '{application, %s, [{description, ""}, {vsn, "0"}, {registered, []}, {applications, [kernel, stdlib]}, '
     "{modules, []}]}.\n"
@@ -85,10 +94,9 @@ async def told(project: Project, application: Application) -> str:
 
 
 async def _missing(project: Project, native: tuple[Native, ...]) -> list[Native]:
-    """Return those of which the builder has not every program; any C compiler is one."""
+    """Return those of which the builder has not every program."""
     programs = sorted({program for item in native for program in item.programs})
-    command = 'for p do case $p in cc) n="cc gcc clang" ;; *) n=$p ;; esac; command -v $n >/dev/null || echo "$p"; done'
-    asked = builder(project).with_exec(["sh", "-c", command, "sh", *programs])
+    asked = builder(project).with_exec(["sh", "-c", _LACKING, "sh", *programs])
     absent = (await guard(asked.stdout(), f"asking {project.builder} for {', '.join(programs)}")).split()
     found = [Native(item.name, tuple(program for program in item.programs if program in absent)) for item in native]
     return [item for item in found if item.programs]
