@@ -34,9 +34,9 @@ HEX_NEEDS = ("tiny_word", "2.0.0")
 GIT = ("tiny_math", "v0.3.0")
 #: A private repository, which nobody reads without its key.
 ORGANISATION = "acme"
-ORGANISATION_KEY = "0123456789abcdef"
+ORGANISATION_KEY = "0b7e41c95d2fa386"
 #: Whoever wants a repository below git/guarded must have this.
-GIT_TOKEN = "fedcba9876543210"  # noqa: S105 # made up
+GIT_TOKEN = "51c0ffee7a9b3d24"  # noqa: S105 # made up
 _TIME = "2026-01-01T00:00:00 +0000"
 
 

@@ -37,7 +37,7 @@ def test_a_package_of_a_private_organisation_comes_with_its_key_and_nothing_of_t
     assert ORGANISATION_KEY not in found.err
     kept = private(
         source, *mirror.arguments(), "--hex-key=env:HEX_KEY", "release", "with-exec",
-        "--args=sh,-c,grep -rl 0123456789abcdef /root /build /pipeline /run || echo none", "stdout",
+        f"--args=sh,-c,grep -rl {ORGANISATION_KEY} /root /build /pipeline /run || echo none", "stdout",
     )  # fmt: skip
     assert kept.out.strip() == "none", kept.err
     # Without the key rebar3 goes on to the public repository, as it does everywhere.
