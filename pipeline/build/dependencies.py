@@ -22,6 +22,13 @@ _FETCH_SH, _SOURCE = "build/resources/fetch.sh", "build/resources/pipeline_sourc
 #: What gets the dependencies takes besides.
 _NATIVE = ("build/resources/pipeline_native.erl", "project/resources/native.hrl", "project/resources/common.hrl")
 _FETCH = "/pipeline/fetch.sh"
+#: What to do about words of git and ssh.
+_HINTS = {
+    "Host key verification failed": "give the keys of that host with --known-hosts",
+    "Permission denied (publickey": "give an agent that has a key for it with --ssh=$SSH_AUTH_SOCK",
+    "could not read Username": "give a git configuration with a token (http.extraHeader) with --git-config=file:PATH",
+    "Authentication failed": "what --git-config has for it is not accepted",
+}
 #: Shell that says which of its arguments are no programs here; any C compiler is one.
 _LACKING = """for wanted do
     names=$wanted
@@ -149,24 +156,26 @@ async def _got(project: Project, application: Application) -> dagger.Container:
     for name, tree in trees.items():
         container = container.with_mounted_directory(f"/pipeline/git/{name}", tree)
     if application.plugins or application.unlocked:
-        container = _online(container, project, application).with_env_variable("PIPELINE_ONLINE", "yes")
+        container = _with_git_access(_with_hex_access(container, project, application), project)
+        container = container.with_env_variable("PIPELINE_ONLINE", "yes")
     return _with_scripts(container, _SOURCE, *_NATIVE).with_exec(["sh", _FETCH, "get", project.profile])
 
 
 async def _packages(project: Project, application: Application) -> dagger.Directory:
     """Fetch the locked packages of Hex, each of which has the lock's checksum: `packages.etf`, and the list of them."""
     container = (
-        builder(project)
+        # Whatever builder compiles them.
+        builder(dataclasses.replace(project, native=False))
         .with_new_file(f"{BUILD}/rebar.config", application.hex)
         .with_new_file("/pipeline/wanted", application.packages)
     )
-    container = _with_scripts(_online(container, project, application), _SOURCE).with_exec(["sh", _FETCH, "packages"])
-    found = container.directory("/fetched")
+    container = _with_scripts(_with_hex_access(container, project, application), _SOURCE)
+    found = container.with_exec(["sh", _FETCH, "packages"]).directory("/fetched")
     try:
         return await guard(found.sync(), "fetching the packages that rebar.lock has")
     except BuildError as error:
         private = private_repositories(application)
-        if not private or project.hex_key:
+        if not private or project.hex_key or not re.search(" answers 40[134]", str(error)):
             raise
         raise BuildError(f"{error}\n{', '.join(private)}: give the key with --hex-key=env:NAME") from None
 
@@ -176,7 +185,11 @@ async def _cloned(project: Project, dependency: GitDependency) -> dagger.Directo
     container = dag.container().from_(project.images["git"]).with_new_file("/pipeline/clone.sh", script(_CLONE))
     command = ["sh", "/pipeline/clone.sh", dependency.url, dependency.commit, dependency.folder]
     tree = _with_git_access(container, project).with_exec(command).directory("/fetched")
-    return await guard(tree.sync(), f"fetching {dependency.name}, which rebar.lock has from git,")
+    try:
+        return await guard(tree.sync(), f"fetching {dependency.name}, which rebar.lock has from git,")
+    except BuildError as error:
+        hints = [hint for words, hint in _HINTS.items() if words in str(error)]
+        raise BuildError("\n".join([str(error), *hints[:1]])) from None
 
 
 def _with_git_access(container: dagger.Container, project: Project) -> dagger.Container:
@@ -215,9 +228,10 @@ async def _locked(container: dagger.Container, project: Project, application: Ap
     return container
 
 
-def _online(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
-    """Say where packages and repositories come from."""
-    container = _with_git_access(container, project)
+def _with_hex_access(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
+    """Say where packages come from."""
+    if project.mirror:
+        container = container.with_service_binding(MIRROR_HOST, project.mirror)
     if project.hex_mirror:
         container = container.with_env_variable("HEX_CDN", project.hex_mirror)
     if project.hex_mirror_key:

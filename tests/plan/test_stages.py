@@ -391,6 +391,25 @@ async def test_a_git_dependency_is_fetched_by_its_commit_alone(recorder: Recorde
     assert clone.images() == [made.images["git"]]
 
 
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("Host key verification failed.", "--known-hosts$"),
+        ("root@h: Permission denied (publickey).", r"--ssh=\$SSH_AUTH_SOCK$"),
+        ("fatal: could not read Username for 'https://h'", "--git-config=file:PATH$"),
+        ("fatal: repository not found", "fatal: repository not found$"),
+    ],
+)
+async def test_a_repository_that_is_not_given_away_is_told_with_what_to_give(
+    recorder: Recorder, said: str, hint: str
+) -> None:
+    recorder.answer(
+        "Container.withExec", exec_error(128, said), when=lambda chain: "/pipeline/clone.sh" in words(chain)
+    )
+    with pytest.raises(BuildError, match=f"^fetching tiny, which rebar.lock has from git, failed:\n(.*\n)*.*{hint}"):
+        await fetched(project(recorder), with_repository())
+
+
 async def test_what_gets_the_dependencies_sees_no_network_unless_rebar3_must_fetch(recorder: Recorder) -> None:
     made = project(
         recorder, hex_key=dagger.dag.set_secret("key", "plain"), git_config=dagger.dag.set_secret("gitconfig", "plain")
