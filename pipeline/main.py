@@ -101,8 +101,11 @@ class Erlmcp:
         dagger.Directory | None, Doc("The checkout's git folder (--git=.git), for versions and scripts that ask it.")
     ] = None
     git_config: Annotated[
-        dagger.File | None, Doc("git configuration for git dependencies, such as url.MIRROR.insteadOf.")
+        dagger.Secret | None,
+        Doc("git configuration for git dependencies (file:PATH): url.MIRROR.insteadOf, http.extraHeader with a token."),
     ] = None
+    ssh: Annotated[dagger.Socket | None, Doc("SSH agent with keys for git dependencies (--ssh=$SSH_AUTH_SOCK).")] = None
+    known_hosts: Annotated[dagger.File | None, Doc("Keys of the hosts that are reached by SSH.")] = None
     mirror: Annotated[
         dagger.Service | None, Doc("A service that the dependency stage reaches as http://mirror:PORT.")
     ] = None
@@ -148,6 +151,7 @@ class Erlmcp:
         """Show what was read from rebar.config, rebar.lock and the applications."""
         project = await self.project()
         application = await reader.read(project)
+        native = await dependencies.told(project, application)
         refused = [f"refused: {fault}" for fault in await configuration.faults(project, application)]
         keys = await source.secrets(project.source)
         told = []
@@ -156,7 +160,7 @@ class Erlmcp:
             told = [f"may hold keys or passwords, and is sent to the engine: {', '.join(keys[:_SHOWN])}{more}"]
         if "_checkouts/" in set(await self.source.entries()) - set(await project.source.entries()):
             told.append("left out, since .gitignore or .dockerignore names it: _checkouts")
-        return "\n".join([application.summary(), *refused, *told])
+        return "\n".join([application.summary(native), *refused, *told])
 
     @function
     async def images(self) -> str:
@@ -184,20 +188,17 @@ class Erlmcp:
     @function
     async def deps(self) -> dagger.Container:
         """Fetch and compile the locked dependencies; they lie in /build/_build."""
-        project = await self.project()
-        return await dependencies.fetched(project, await reader.read(project))
+        return await dependencies.fetched(*await self.opened())
 
     @function
     async def compile(self) -> dagger.Container:
         """Compile the applications of the project that the release needs; they lie in /build/_build."""
-        project = await self.project()
-        return await applications.compiled(project, await reader.read(project))
+        return await applications.compiled(*await self.opened())
 
     @function
     async def release(self) -> dagger.Container:
         """Assemble the release with ERTS, stripped; it lies in /opt/NAME."""
-        project = await self.project()
-        return await release.assembled(project, await reader.read(project))
+        return await release.assembled(*await self.opened())
 
     @function
     async def build_runtime(self) -> dagger.Container:
@@ -273,7 +274,10 @@ class Erlmcp:
     async def table(self) -> Images:
         """Return the image references in use."""
         given = await self.image_table.contents() if self.image_table else ""
-        own = {f"builder-{self.flavor.value}": self.builder_image, f"runtime-{self.flavor.value}": self.runtime_image}
+        flavor = self.flavor.value
+        own = {f"builder-{flavor}": self.builder_image, f"runtime-{flavor}": self.runtime_image}
+        # One that was given is taken, whatever there is to compile.
+        own[f"builder-{flavor}-full"] = self.builder_image
         return images.images_in_use(given, own, self.otp)
 
     async def project(self) -> Project:
@@ -295,6 +299,8 @@ class Erlmcp:
             hex_mirror_key=self.hex_mirror_key,
             hex_key=self.hex_key,
             git_config=self.git_config,
+            ssh=self.ssh,
+            known_hosts=self.known_hosts,
             mirror=self.mirror,
             init=self.init,
             certificates=self.certificates,
@@ -307,6 +313,12 @@ class Erlmcp:
             registry_service=self.registry_service,
         )
         return await checked(given)
+
+    async def opened(self) -> tuple[Project, Application]:
+        """Return what is built, with the builder that it takes, and what was read of it."""
+        project = await self.project()
+        application = await reader.read(project)
+        return await dependencies.equipped(project, application), application
 
     async def scanners(self, table: Images, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""

@@ -8,7 +8,7 @@ import dagger
 from pipeline.build.dependencies import configured, fetched
 from pipeline.errors import BuildError, InputError, guard
 from pipeline.project.application import Application, OwnApplication
-from pipeline.project.project import BUILD, Project, asking
+from pipeline.project.project import BUILD, Project, asking, with_git
 from pipeline.scripts import script
 
 #: Files for readers and for tests, at the root and in the folder of each application: no stage before the release
@@ -70,7 +70,7 @@ def grown(
 ) -> dagger.Container:
     """Compile application by application: each stage is the one before and the files of one application."""
     late = aside(application)
-    container = configured(_ready(base, git), application)
+    container = configured(_ready(project, application, base, git), application)
     if application.one_stage:
         files = project.source.filter(exclude=[*late, *_without(application)])
         return _compile(container.with_directory(BUILD, files), project, application.apps)
@@ -94,7 +94,7 @@ def whole(
 ) -> dagger.Container:
     """Compile all at once, with every file of the project there; `siblings`: applications that it does not need too."""
     exclude = [*_configurations(application), *([] if siblings else _strangers(application))]
-    container = configured(_ready(base, git), application, "rebar.release.config")
+    container = configured(_ready(project, application, base, git), application, "rebar.release.config")
     return _compile(container.with_directory(BUILD, project.source.filter(exclude=exclude)), project, application.apps)
 
 
@@ -133,8 +133,13 @@ def _without(application: Application) -> list[str]:
     return [*_configurations(application), *_strangers(application), *folders]
 
 
-def _ready(base: dagger.Container, git: dagger.Directory | None) -> dagger.Container:
-    return asking(base, git).with_new_file("/pipeline/rebar3.sh", script("build/resources/rebar3.sh"))
+def _ready(
+    project: Project, application: Application, base: dagger.Container, git: dagger.Directory | None
+) -> dagger.Container:
+    container = asking(base, project, git)
+    if application.repositories and not git:
+        container = with_git(container, project)
+    return container.with_new_file("/pipeline/rebar3.sh", script("build/resources/rebar3.sh"))
 
 
 def _compile(

@@ -1,13 +1,15 @@
 """The stage of the dependencies."""
 
+import dataclasses
+import json
 import re
 
 import dagger
 from dagger import dag
 
-from pipeline.errors import BuildError, guard
-from pipeline.project.application import Application, OwnApplication
-from pipeline.project.project import BUILD, Project, builder
+from pipeline.errors import BuildError, InputError, gathered, guard
+from pipeline.project.application import Application, GitDependency, Native, OwnApplication
+from pipeline.project.project import BUILD, Project, builder, with_git
 from pipeline.scripts import script
 
 #: The host name under which `--mirror` is known to the stages that fetch.
@@ -15,6 +17,27 @@ MIRROR_HOST = "mirror"
 #: A line for each locked package that was fetched: NAME VERSION REPOSITORY.
 PACKAGES = "/pipeline/packages"
 _CACHE = "/root/.cache/rebar3"
+_CLONE = "build/resources/clone.sh"
+_FETCH_SH, _SOURCE = "build/resources/fetch.sh", "build/resources/pipeline_source.erl"
+#: What gets the dependencies takes besides.
+_NATIVE = ("build/resources/pipeline_native.erl", "project/resources/native.hrl", "project/resources/common.hrl")
+_FETCH = "/pipeline/fetch.sh"
+#: What to do about words of git and ssh.
+_HINTS = {
+    "Host key verification failed": "give the keys of that host with --known-hosts",
+    "Permission denied (publickey": "give an agent that has a key for it with --ssh=$SSH_AUTH_SOCK",
+    "could not read Username": "give a git configuration with a token (http.extraHeader) with --git-config=file:PATH",
+    "Authentication failed": "what --git-config has for it is not accepted",
+}
+#: Shell that says which of its arguments are no programs here; any C compiler is one.
+_LACKING = """for wanted do
+    names=$wanted
+    [ "$wanted" != cc ] || names="cc gcc clang"
+    for name in $names; do
+        command -v "$name" >/dev/null && continue 2
+    done
+    echo "$wanted"
+done"""
 _STAND_IN = (
     '{application, %s, [{description, ""}, {vsn, "0"}, {registered, []}, {applications, [kernel, stdlib]}, '
     "{modules, []}]}.\n"
@@ -36,41 +59,159 @@ def configured(container: dagger.Container, application: Application, name: str 
     return container
 
 
+async def equipped(project: Project, application: Application) -> Project:
+    """Return the project with a builder that has what its native code is compiled with, if there is any.
+
+    Raises
+    ------
+    InputError
+        If there is no such builder.
+    """
+    native = (*application.native, *await native_dependencies(project, application))
+    if not native:
+        return project
+    missing = await _missing(project, native)
+    if missing and f"builder-{project.flavor}-full" in project.images.table:
+        project = dataclasses.replace(project, native=True)
+        missing = await _missing(project, native)
+    if missing:
+        other = "" if project.flavor == "debian" else ", or --flavor=debian"
+        raise InputError(
+            f"{', '.join(map(str, missing))}: compiling calls what {project.builder} has not; give an image that has "
+            f"it with --builder-image{other}"
+        )
+    return project
+
+
+async def told(project: Project, application: Application) -> str:
+    """Return which native code there is, and what builds it, for people."""
+    try:
+        native = (*application.native, *await native_dependencies(project, application))
+    except BuildError as error:
+        known = ", ".join(map(str, application.native))
+        first = str(error).splitlines()[0].removesuffix(":")
+        return f"{known}{', ' if known else ''}that of the dependencies is not known ({first})"
+    if not native:
+        return ""
+    names = ", ".join(map(str, native))
+    try:
+        return f"{names}; built with {(await equipped(project, application)).builder}"
+    except InputError:
+        return f"{names}; {project.builder} has no such program"
+
+
+async def _missing(project: Project, native: tuple[Native, ...]) -> list[Native]:
+    """Return those of which the builder has not every program."""
+    programs = sorted({program for item in native for program in item.programs})
+    asked = builder(project).with_exec(["sh", "-c", _LACKING, "sh", *programs])
+    absent = (await guard(asked.stdout(), f"asking {project.builder} for {', '.join(programs)}")).split()
+    found = [Native(item.name, tuple(program for program in item.programs if program in absent)) for item in native]
+    return [item for item in found if item.programs]
+
+
+async def native_dependencies(project: Project, application: Application) -> tuple[Native, ...]:
+    """Return which dependencies call other programs than Erlang's to be compiled."""
+    if not (application.packages or application.repositories or application.unlocked or application.checkouts):
+        return ()
+    text = (await _got(project, application)).file("/fetched/native.json").contents()
+    return Native.parse(json.loads(await guard(text, "fetching the dependencies")))
+
+
 async def fetched(project: Project, application: Application) -> dagger.Container:
-    """Fetch and compile the dependencies, as the lock has them; nothing of the project's code is in its key."""
-    container = configured(await _locked(builder(project), project, application), application)
-    for app in application.apps:
-        container = container.with_new_file(f"{BUILD}/{app.app_file.removesuffix('.script')}", _stand_in(app))
-    filled = (
-        container.with_new_file("/pipeline/fetch.sh", script("build/resources/fetch.sh"))
-        .with_(lambda ctr: _fetching(ctr, project, application))
-        .with_(lambda ctr: _cached(ctr, project))
-        .with_exec(["sh", "/pipeline/fetch.sh", project.profile])
-    )
+    """Fetch and compile the dependencies, as the lock has them; nothing of the project's code is in its key.
+
+    What comes from afar is fetched in commands of its own, whose keys are the lock's checksums and commits: once it is
+    there, no network is needed for it. Getting and compiling see the network only where rebar3 itself must fetch
+    something: plugins, dependencies that are not locked.
+    """
+    filled = (await _got(project, application)).with_exec(["sh", _FETCH, "compile", project.profile])
     # A fresh container: mirrors, secrets and caches of the fetching stay out of every later key.
     stage = (
         (await _locked(builder(project), project, application))
         .with_directory(f"{BUILD}/_build", filled.directory("/fetched/_build"))
         .with_directory(f"{_CACHE}/hex", filled.directory("/fetched/hex"))
-        .with_file(PACKAGES, filled.file("/fetched/packages"))
         .with_env_variable("REBAR_OFFLINE", "1")
         .with_label("stage", "deps")
     )
+    if application.packages:
+        stage = stage.with_file(PACKAGES, (await _packages(project, application)).file("packages"))
+    else:
+        stage = stage.with_new_file(PACKAGES, "")
+    return await guard(stage.sync(), "fetching and compiling the dependencies")
+
+
+async def _got(project: Project, application: Application) -> dagger.Container:
+    """Let rebar3 get the dependencies, out of what was fetched."""
+    steps = {dependency.name: _cloned(project, dependency) for dependency in application.repositories}
+    if application.packages:
+        steps[""] = _packages(project, application)
+    trees = dict(zip(steps, await gathered(*steps.values()), strict=True))
+    container = configured(await _locked(builder(project), project, application), application)
+    for app in application.apps:
+        container = container.with_new_file(f"{BUILD}/{app.app_file.removesuffix('.script')}", _stand_in(app))
+    if packages := trees.pop("", None):
+        container = container.with_file(f"{PACKAGES}.etf", packages.file("packages.etf"))
+    if trees:
+        container = with_git(container, project)
+    for name, tree in trees.items():
+        container = container.with_mounted_directory(f"/pipeline/git/{name}", tree)
+    if application.plugins or application.unlocked:
+        container = _with_git_access(_with_hex_access(container, project, application), project)
+        container = container.with_env_variable("PIPELINE_ONLINE", "yes")
+    return _with_scripts(container, _SOURCE, *_NATIVE).with_exec(["sh", _FETCH, "get", project.profile])
+
+
+async def _packages(project: Project, application: Application) -> dagger.Directory:
+    """Fetch the locked packages of Hex, each of which has the lock's checksum: `packages.etf`, and the list of them."""
+    container = (
+        # Whatever builder compiles them.
+        builder(dataclasses.replace(project, native=False))
+        .with_new_file(f"{BUILD}/rebar.config", application.hex)
+        .with_new_file("/pipeline/wanted", application.packages)
+    )
+    container = _with_scripts(_with_hex_access(container, project, application), _SOURCE)
+    found = container.with_exec(["sh", _FETCH, "packages"]).directory("/fetched")
     try:
-        return await guard(stage.sync(), "fetching and compiling the dependencies")
+        return await guard(found.sync(), "fetching the packages that rebar.lock has")
     except BuildError as error:
         private = private_repositories(application)
-        if not private or project.hex_key:
+        if not private or project.hex_key or not re.search(" answers 40[134]", str(error)):
             raise
         raise BuildError(f"{error}\n{', '.join(private)}: give the key with --hex-key=env:NAME") from None
 
 
-def _cached(container: dagger.Container, project: Project) -> dagger.Container:
-    """Keep what rebar3 fetches for other builds, but for what only this one may have."""
-    if project.hex_key:
-        return container.with_mounted_temp(_CACHE)
-    volume = dag.cache_volume("erlmcp-rebar3")
-    return container.with_mounted_cache(_CACHE, volume, sharing=dagger.CacheSharingMode.LOCKED)
+async def _cloned(project: Project, dependency: GitDependency) -> dagger.Directory:
+    """Fetch a git dependency by its commit, with its history; return its tree."""
+    container = dag.container().from_(project.images["git"]).with_new_file("/pipeline/clone.sh", script(_CLONE))
+    command = ["sh", "/pipeline/clone.sh", dependency.url, dependency.commit, dependency.folder]
+    tree = _with_git_access(container, project).with_exec(command).directory("/fetched")
+    try:
+        return await guard(tree.sync(), f"fetching {dependency.name}, which rebar.lock has from git,")
+    except BuildError as error:
+        hints = [hint for words, hint in _HINTS.items() if words in str(error)]
+        raise BuildError("\n".join([str(error), *hints[:1]])) from None
+
+
+def _with_git_access(container: dagger.Container, project: Project) -> dagger.Container:
+    """Give git its configuration, its keys and the mirror."""
+    if project.mirror:
+        container = container.with_service_binding(MIRROR_HOST, project.mirror)
+    if project.git_config:
+        container = container.with_mounted_secret("/run/gitconfig", project.git_config)
+        container = container.with_env_variable("GIT_CONFIG_GLOBAL", "/run/gitconfig")
+    if project.ssh:
+        container = container.with_unix_socket("/run/ssh.sock", project.ssh)
+        container = container.with_env_variable("SSH_AUTH_SOCK", "/run/ssh.sock")
+    if project.known_hosts:
+        container = container.with_mounted_file("/run/known_hosts", project.known_hosts)
+        container = container.with_env_variable("GIT_SSH_COMMAND", "ssh -o UserKnownHostsFile=/run/known_hosts")
+    return container
+
+
+def _with_scripts(container: dagger.Container, *paths: str) -> dagger.Container:
+    for path in (_FETCH_SH, *paths):
+        container = container.with_new_file(f"/pipeline/{path.rpartition('/')[2]}", script(path))
+    return container
 
 
 def _stand_in(app: OwnApplication) -> str:
@@ -87,8 +228,8 @@ async def _locked(container: dagger.Container, project: Project, application: Ap
     return container
 
 
-def _fetching(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
-    """Say where packages and repositories come from."""
+def _with_hex_access(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
+    """Say where packages come from."""
     if project.mirror:
         container = container.with_service_binding(MIRROR_HOST, project.mirror)
     if project.hex_mirror:
@@ -96,19 +237,17 @@ def _fetching(container: dagger.Container, project: Project, application: Applic
     if project.hex_mirror_key:
         container = container.with_mounted_file("/run/hex-mirror.pem", project.hex_mirror_key)
     if project.hex_key:
+        # rebar3 writes the key into neither of these folders, and what it reads it from is none that lasts.
         container = (
             container.with_mounted_temp("/root/.config/rebar3")
+            .with_mounted_temp(_CACHE)
             .with_mounted_secret("/run/hex.key", project.hex_key)
             .with_new_file("/pipeline/repositories", "".join(f"{name}\n" for name in private_repositories(application)))
-        )
-    if project.git_config:
-        container = container.with_mounted_file("/run/gitconfig", project.git_config).with_env_variable(
-            "GIT_CONFIG_GLOBAL", "/run/gitconfig"
         )
     return container
 
 
 def private_repositories(application: Application) -> list[str]:
     """Return the names of the Hex repositories that rebar.config names, but for the public one."""
-    names = re.findall(r"name\s*=>\s*<<\"([\w:.-]+)\">>", application.configs["rebar.config"])
+    names = re.findall(r"name\s*=>\s*<<\"([\w:.-]+)\">>", application.hex)
     return [name for name in dict.fromkeys(names) if name != "hexpm"]

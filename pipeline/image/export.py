@@ -8,6 +8,7 @@ from pathlib import Path
 import dagger
 from dagger import dag
 
+from pipeline.build.dependencies import equipped
 from pipeline.build.release import assembled
 from pipeline.handover import working_folder
 from pipeline.image.base import bases
@@ -43,6 +44,7 @@ async def variants(
 async def archive(project: Project) -> dagger.File:
     """Return the image of a project as an OCI archive, for each platform that was asked for."""
     application = await read(project)
+    project = await equipped(project, application)
     images, layers = await variants(project, application, await assembled(project, application))
     return await tarball(images, project.created, layers)
 

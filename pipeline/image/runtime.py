@@ -4,6 +4,7 @@ import dataclasses
 
 import dagger
 
+from pipeline.build.dependencies import equipped
 from pipeline.build.release import FILE_TIME, assembled
 from pipeline.errors import InputError
 from pipeline.image import platforms
@@ -33,6 +34,7 @@ class Built:
 async def built(project: Project) -> Built:
     """Read a project, assemble its release and make the image for the engine's own platform."""
     application = await read(project)
+    project = await equipped(project, application)
     release = await assembled(project, application)
     return Built(application, release, await runtime(project, application, release))
 

@@ -30,6 +30,34 @@ class ConfigFile:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class GitDependency:
+    """A dependency that the lock has from a git repository."""
+
+    name: str
+    url: str
+    commit: str
+    #: The only part of the repository that is taken (rebar3's `git_subdir`); empty for the whole.
+    folder: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Native:
+    """An application, or the project's own configuration, that calls other programs than Erlang's to compile it."""
+
+    name: str
+    programs: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Return both, for people."""
+        return f"{self.name} ({', '.join(self.programs)})"
+
+    @classmethod
+    def parse(cls, items: list[dict[str, Any]]) -> tuple[Self, ...]:
+        """Make them of the JSON of `native.hrl`."""
+        return tuple(cls(item["name"], tuple(item["programs"])) for item in items)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Application:
     """A release and what it is made of."""
 
@@ -45,6 +73,16 @@ class Application:
     #: Dependencies that are asked for, and not in the lock: their versions may change.
     unlocked: tuple[str, ...]
     checkouts: tuple[str, ...]
+    #: What comes from Hex: a term of Erlang a line, with name, version and checksums (see `pipeline_source.erl`).
+    packages: str
+    #: Packages for which the lock has no checksum.
+    without_checksum: tuple[str, ...]
+    #: What comes from git.
+    repositories: tuple[GitDependency, ...]
+    #: Of the project itself; what its dependencies need is known once they are fetched.
+    native: tuple[Native, ...]
+    #: What rebar.config says of the repositories of Hex, as text; empty if nothing.
+    hex: str
     #: Plugins that stay, and whether each has a version.
     plugins: dict[str, bool]
     dropped_plugins: tuple[str, ...]
@@ -85,6 +123,8 @@ class Application:
         return cls(
             apps=tuple(OwnApplication(**app) for app in raw.pop("apps")),
             other_apps=tuple(OwnApplication(**app) for app in raw.pop("other_apps")),
+            native=Native.parse(raw.pop("native")),
+            repositories=tuple(GitDependency(**repository) for repository in raw.pop("repositories")),
             plugins={plugin["name"]: plugin["pinned"] for plugin in raw.pop("plugins")},
             links={link["name"]: link["url"] for link in raw.pop("links")},
             sys_config=_config_file(raw.pop("sys_config")),
@@ -107,8 +147,8 @@ class Application:
             return "the project's root is an application beside others"
         return ""
 
-    def summary(self) -> str:
-        """Return what was read, for people."""
+    def summary(self, native: str = "") -> str:
+        """Return what was read, for people; `native` is what is known of native code."""
         ways = f"in one stage: {self.one_stage}" if self.one_stage else "each application in a stage of its own"
         rows = {
             "release": f"{self.name} {self.version}",
@@ -117,11 +157,13 @@ class Application:
             "not in the release": ", ".join(app.name for app in self.other_apps),
             "locked": ", ".join(self.locked),
             "not locked": ", ".join(f"{name} (another version may come)" for name in self.unlocked),
+            "no checksum": ", ".join(f"{name} (its registry's counts)" for name in self.without_checksum),
             "checkouts": ", ".join(self.checkouts),
             "plugins kept": ", ".join(
                 name if pinned else f"{name} (no version: fetched anew)" for name, pinned in self.plugins.items()
             ),
             "plugins dropped": ", ".join(self.dropped_plugins),
+            "native code": native,
             "sys.config": _origin(self.sys_config),
             "vm.args": _origin(self.vm_args),
         }

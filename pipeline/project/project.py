@@ -19,6 +19,8 @@ class Project:
     images: Images
     #: Which pair of the table builds and carries the release.
     flavor: str = "alpine"
+    #: Whether it takes the full builder of that flavor, which has a compiler.
+    native: bool = False
     #: The profile of rebar3 that the release is built under.
     profile: str = "prod"
     #: The git folder of the checkout, for what asks it.
@@ -34,7 +36,10 @@ class Project:
     hex_mirror: str = ""
     hex_mirror_key: dagger.File | None = None
     hex_key: dagger.Secret | None = None
-    git_config: dagger.File | None = None
+    git_config: dagger.Secret | None = None
+    #: An agent with the keys for repositories that are reached by SSH, and the keys of their hosts.
+    ssh: dagger.Socket | None = None
+    known_hosts: dagger.File | None = None
     mirror: dagger.Service | None = None
     #: The image's process 1, instead of the table's.
     init: dagger.File | None = None
@@ -54,7 +59,7 @@ class Project:
     @property
     def builder(self) -> str:
         """The image with Erlang/OTP and rebar3."""
-        return self.images[f"builder-{self.flavor}"]
+        return self.images[f"builder-{self.flavor}-full" if self.native else f"builder-{self.flavor}"]
 
     @property
     def runtime(self) -> str:
@@ -66,17 +71,26 @@ class Project:
         return self.repository or f"ghcr.io/banyan-platform/{release}"
 
 
-def asking(container: dagger.Container, git: dagger.Directory | None) -> dagger.Container:
+def with_git(container: dagger.Container, project: Project) -> dagger.Container:
+    """Let repositories that are there be asked, also where the build image has no git: with that of the image `git`."""
+    root = dag.container().from_(project.images["git"]).rootfs()
+    return _before_git(container).with_mounted_directory("/pipeline/git-root", root)
+
+
+def asking(container: dagger.Container, project: Project, git: dagger.Directory | None) -> dagger.Container:
     """Note in `/pipeline/asked` what a command asks of the project's own repository, and let that repository answer."""
+    if not git:
+        return _before_git(container)
+    # git refuses a repository that belongs to somebody else, which the files of an upload do.
+    settings = {"COUNT": "1", "KEY_0": "safe.directory", "VALUE_0": "*"}
+    for name, value in settings.items():
+        container = container.with_env_variable(f"GIT_CONFIG_{name}", value)
+    return with_git(container, project).with_directory(f"{BUILD}/.git", git)
+
+
+def _before_git(container: dagger.Container) -> dagger.Container:
     container = container.with_new_file("/pipeline/bin/git", script("project/resources/git.sh"), permissions=0o755)
-    container = container.with_env_variable("PATH", "/pipeline/bin:${PATH}", expand=True)
-    if git:
-        # git refuses a repository that belongs to somebody else, which the files of an upload do.
-        settings = {"COUNT": "1", "KEY_0": "safe.directory", "VALUE_0": "*"}
-        for name, value in settings.items():
-            container = container.with_env_variable(f"GIT_CONFIG_{name}", value)
-        container = container.with_directory(f"{BUILD}/.git", git)
-    return container
+    return container.with_env_variable("PATH", "/pipeline/bin:${PATH}", expand=True)
 
 
 def builder(project: Project) -> dagger.Container:

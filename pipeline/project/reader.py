@@ -11,7 +11,16 @@ from pipeline.project.project import BUILD, Project, asking, builder
 from pipeline.scripts import script
 
 #: What rebar3 must see to tell the shape of most projects: the key changes with that, not with the code.
-_SHAPE = ["rebar.config", "rebar.lock", "relx.config", "**/rebar.config", "**/*.app.src", "**/ebin/*.app", "**/mix.exs"]
+_SHAPE = [
+    "rebar.config",
+    "rebar.lock",
+    "relx.config",
+    "**/rebar.config",
+    "**/*.app.src",
+    "**/ebin/*.app",
+    "**/mix.exs",
+    "**/c_src/*",
+]
 #: Their being there counts, not what is in them.
 _FOUND_BY_RELX = {f"config/{name}{src}" for name in ("sys.config", "vm.args") for src in ("", ".src")}
 _PLUGIN = f"{BUILD}/_checkouts/pipeline_reader"
@@ -73,13 +82,19 @@ async def _ask(project: Project, source: dagger.Directory, *, whole: bool) -> tu
         "VM_ARGS": "given" if project.vm_args else "",
     }
     container = (
-        asking(builder(project).with_directory(BUILD, source), project.git if whole else None)
+        # Always with the same builder: which one is taken, the answer has a say in.
+        asking(
+            builder(dataclasses.replace(project, native=False)).with_directory(BUILD, source),
+            project,
+            project.git if whole else None,
+        )
         .with_new_file("/pipeline/reader.sh", script("project/resources/reader.sh"))
         # The project's own files stay as they are: rebar3's global configuration names the plugin.
         .with_new_file("/root/.config/rebar3/rebar.config", "{plugins, [pipeline_reader]}.\n")
         .with_new_file(f"{_PLUGIN}/src/pipeline_reader.app.src", _PLUGIN_APP)
         .with_new_file(f"{_PLUGIN}/src/pipeline_reader.erl", script("project/resources/pipeline_reader.erl"))
         .with_new_file(f"{_PLUGIN}/src/common.hrl", script("project/resources/common.hrl"))
+        .with_new_file(f"{_PLUGIN}/src/native.hrl", script("project/resources/native.hrl"))
         # Plugins of the project are not there yet, and nothing is fetched for them: rebar3 warns and goes on.
         .with_env_variable("REBAR_OFFLINE", "1")
     )

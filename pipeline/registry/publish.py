@@ -105,7 +105,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     tags, digest = request.choose(existing=existing), assessed.subject.image.digest
     standing = await digests_of(tools, repository, tags, existing)
     check_moves(standing, digest, move=request.move)
-    provenance = await provenance_of(project, request.origin, source=labels(project, application).get(SOURCE, ""))
+    built = assessed.subject.project
+    provenance = await provenance_of(built, request.origin, source=labels(built, application).get(SOURCE, ""))
     documents = assessed.documents()
     predicates = {
         SPDX: documents["sbom.spdx.json"],

@@ -5,7 +5,7 @@ import dataclasses
 import dagger
 from dagger import dag
 
-from pipeline.build.dependencies import PACKAGES, libraries
+from pipeline.build.dependencies import PACKAGES, equipped, libraries
 from pipeline.build.release import assembled
 from pipeline.errors import gathered, guard
 from pipeline.image import export
@@ -47,6 +47,7 @@ class Subject:
 
 async def subject_of(project: Project, application: Application) -> Subject:
     """Build the image of a project, and export it."""
+    project = await equipped(project, application)
     release = await assembled(project, application)
     variants, bases = await export.variants(project, application, release)
     published, digest = await export.layout(variants, project.created, bases)

@@ -26,11 +26,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 PACKAGES = Path(__file__).parent.parent / "fixtures" / "packages"
+#: Those that the fixtures do not depend on.
+MORE_PACKAGES = PACKAGES.with_name("more_packages")
 HEX = ("tiny_text", "1.0.2")
+#: A package that needs the other one, which no lock of the fixtures has.
+HEX_NEEDS = ("tiny_word", "2.0.0")
 GIT = ("tiny_math", "v0.3.0")
 #: A private repository, which nobody reads without its key.
 ORGANISATION = "acme"
-ORGANISATION_KEY = "0123456789abcdef"
+ORGANISATION_KEY = "0b7e41c95d2fa386"
+#: Whoever wants a repository below git/guarded must have this.
+GIT_TOKEN = "51c0ffee7a9b3d24"  # noqa: S105 # made up
 _TIME = "2026-01-01T00:00:00 +0000"
 
 
@@ -54,9 +60,13 @@ class Mirror:
 
     @property
     def git_config(self) -> Path:
-        """A git configuration that sends https://git.example.org here."""
+        """A git configuration that sends https://git.example.org here, and has the token for what is guarded."""
         path = self.root / "gitconfig"
-        path.write_text(f'[url "http://{self.host}:{self.port}/git/"]\n\tinsteadOf = https://git.example.org/\n')
+        here = f"http://{self.host}:{self.port}/git/"
+        path.write_text(
+            f'[url "{here}"]\n\tinsteadOf = https://git.example.org/\n'
+            f'[http "{here}guarded/"]\n\textraHeader = Authorization: Bearer {GIT_TOKEN}\n'
+        )
         return path
 
     def arguments(self) -> list[str]:
@@ -65,19 +75,19 @@ class Mirror:
             f"--mirror=tcp://127.0.0.1:{self.port}",
             f"--hex-mirror={self.hex_url}",
             f"--hex-mirror-key={self.public_key}",
-            f"--git-config={self.git_config}",
+            f"--git-config=file:{self.git_config}",
         ]
 
 
 @contextlib.contextmanager
-def serve(port: int = 0) -> Iterator[Mirror]:
+def serve(port: int = 0, host: str = "127.0.0.1") -> Iterator[Mirror]:
     """Make the repositories and serve them while the context lasts."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_hex(root / "hex")
         make_git(root / "git" / "tiny" / f"{GIT[0]}.git")
         handler = functools.partial(_Quiet, directory=folder)
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+        server = http.server.ThreadingHTTPServer((host, port), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
             yield Mirror(root, server.server_address[1])
@@ -94,6 +104,9 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         if f"/repos/{ORGANISATION}/" in self.path and self.headers.get("Authorization") != ORGANISATION_KEY:
             self.send_error(HTTPStatus.UNAUTHORIZED)
             return
+        if "/git/guarded/" in self.path and self.headers.get("Authorization") != f"Bearer {GIT_TOKEN}":
+            self.send_error(HTTPStatus.UNAUTHORIZED)
+            return
         super().do_GET()
 
     def end_headers(self) -> None:
@@ -106,32 +119,39 @@ def make_git(path: Path) -> str:
     """Make a bare repository with one commit and its tag; return the commit."""
     with tempfile.TemporaryDirectory() as work:
         shutil.copytree(PACKAGES / GIT[0], work, dirs_exist_ok=True)
-        env = os.environ | {
-            "GIT_AUTHOR_DATE": _TIME,
-            "GIT_COMMITTER_DATE": _TIME,
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_SYSTEM": os.devnull,
-        }
-        for role in ("AUTHOR", "COMMITTER"):
-            env |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
+        return make_repository(path, Path(work), tag=GIT[1])
 
-        def git(*words: str) -> str:
-            return subprocess.run(["git", *words], cwd=work, env=env, check=True, capture_output=True, text=True).stdout
 
-        git("init", "-q", "-b", "main")
-        git("add", "-A")
-        git("commit", "-q", "-m", "tiny_math 0.3.0")
-        git("tag", GIT[1])
-        commit = git("rev-parse", "HEAD").strip()
-        path.parent.mkdir(parents=True)
-        git("clone", "-q", "--bare", ".", str(path))
-        subprocess.run(["git", "update-server-info"], cwd=path, check=True)
+def make_repository(path: Path, work: Path, *, tag: str, more: int = 0) -> str:
+    """Make a bare repository of a folder: one commit with a tag, and empty ones after it; return the last commit."""
+    env = os.environ | {
+        "GIT_AUTHOR_DATE": _TIME,
+        "GIT_COMMITTER_DATE": _TIME,
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_SYSTEM": os.devnull,
+    }
+    for role in ("AUTHOR", "COMMITTER"):
+        env |= {f"GIT_{role}_NAME": "test", f"GIT_{role}_EMAIL": "test@example.org"}
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=work, env=env, check=True, capture_output=True, text=True).stdout
+
+    git("init", "-q", "-b", "main")
+    git("add", "-A")
+    git("commit", "-q", "-m", "tiny_math 0.3.0")
+    git("tag", tag)
+    for number in range(more):
+        git("commit", "-q", "--allow-empty", "-m", f"{number}")
+    commit = git("rev-parse", "HEAD").strip()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    git("clone", "-q", "--bare", ".", str(path))
+    subprocess.run(["git", "update-server-info"], cwd=path, check=True)
     return commit
 
 
-def tarball(name: str, version: str) -> tuple[bytes, str, str]:
-    """Return a Hex package, its inner and its outer checksum (hexadecimal, upper case)."""
-    source = PACKAGES / name
+def tarball(name: str, version: str, needs: str = "") -> tuple[bytes, str, str]:
+    """Return a Hex package, its inner and its outer checksum (hexadecimal, upper case); `needs` names another one."""
+    source = (PACKAGES if needs == "" else MORE_PACKAGES) / name
     files = sorted(path for path in source.rglob("*") if path.is_file())
     contents = io.BytesIO()
     with tarfile.open(fileobj=contents, mode="w", format=tarfile.USTAR_FORMAT) as archive:
@@ -149,7 +169,7 @@ def tarball(name: str, version: str) -> tuple[bytes, str, str]:
             '<<"licenses">>': '[<<"Apache-2.0">>]',
             '<<"links">>': "[]",
             '<<"name">>': f'<<"{name}">>',
-            '<<"requirements">>': "[]",
+            '<<"requirements">>': _requirement(needs) if needs else "[]",
             '<<"version">>': f'<<"{version}">>',
         }.items()
     ).encode()
@@ -166,6 +186,12 @@ def tarball(name: str, version: str) -> tuple[bytes, str, str]:
     return whole.getvalue(), inner, hashlib.sha256(whole.getvalue()).hexdigest().upper()
 
 
+def _requirement(name: str) -> str:
+    return (
+        f'[{{<<"{name}">>,[{{<<"app">>,<<"{name}">>}},{{<<"optional">>,false}},{{<<"requirement">>,<<"~> 1.0">>}}]}}]'
+    )
+
+
 def make_hex(root: Path) -> None:
     """Make a Hex repository with its key, and that of an organisation in it."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -177,16 +203,19 @@ def make_hex(root: Path) -> None:
 
 
 def make_registry(root: Path, key: rsa.RSAPrivateKey, repository: str) -> None:
-    """Make the files of a Hex repository: a package, and what the repository says of it."""
-    name, version = HEX
-    data, inner, outer = tarball(name, version)
+    """Make the files of a Hex repository: its packages, and what the repository says of them."""
     (root / "tarballs").mkdir(parents=True)
     (root / "packages").mkdir()
-    (root / "tarballs" / f"{name}-{version}.tar").write_bytes(data)
-    release = _text(1, version) + _bytes(2, bytes.fromhex(inner)) + _bytes(5, bytes.fromhex(outer))
-    package = _bytes(1, release) + _text(2, name) + _text(3, repository)
-    signed = _bytes(1, package) + _bytes(2, key.sign(package, padding.PKCS1v15(), hashes.SHA512()))
-    (root / "packages" / name).write_bytes(gzip.compress(signed, mtime=0))
+    for (name, version), needs in ((HEX, ""), (HEX_NEEDS, HEX[0])):
+        data, inner, outer = tarball(name, version, needs)
+        (root / "tarballs" / f"{name}-{version}.tar").write_bytes(data)
+        release = _text(1, version) + _bytes(2, bytes.fromhex(inner))
+        if needs:
+            release += _bytes(3, _text(1, needs) + _text(2, "~> 1.0"))
+        release += _bytes(5, bytes.fromhex(outer))
+        package = _bytes(1, release) + _text(2, name) + _text(3, repository)
+        signed = _bytes(1, package) + _bytes(2, key.sign(package, padding.PKCS1v15(), hashes.SHA512()))
+        (root / "packages" / name).write_bytes(gzip.compress(signed, mtime=0))
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -38,7 +38,7 @@ def test_a_package_of_a_private_organisation_comes_with_its_key_and_nothing_of_t
     assert ORGANISATION_KEY not in found.err
     kept = private(
         source, *mirror.arguments(), "--hex-key=env:HEX_KEY", "release", "with-exec",
-        "--args=sh,-c,grep -rl 0123456789abcdef /root /build /pipeline /run || echo none", "stdout",
+        f"--args=sh,-c,grep -rl {ORGANISATION_KEY} /root /build /pipeline /run || echo none", "stdout",
     )  # fmt: skip
     assert kept.out.strip() == "none", kept.err
     # Without the key rebar3 goes on to the public repository, as it does everywhere.
@@ -71,7 +71,8 @@ def test_a_second_call_runs_nothing_and_one_line_reruns_one_application(
     module: Module, source: Path, tmp_path: Path
 ) -> None:
     archives = [tmp_path / f"{name}.tar" for name in ("first", "second", "third", "fourth")]
-    stages = ("fetch.sh prod", "prod apps/greeter_core compile", "prod apps/greeter_web compile", "release --relname")
+    applications = (f"prod apps/greeter_{name} compile" for name in ("core", "web"))
+    stages = ("fetch.sh compile prod", *applications, "release --relname")
 
     def build(archive: Path) -> dict[str, bool]:
         result = module(source, "image-tarball", "export", f"--path={archive}")

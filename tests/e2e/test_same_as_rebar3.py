@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 from unittest import mock
 
@@ -21,6 +20,7 @@ import pytest
 from conftest import FIXTURES
 from dagger import dag
 
+from pipeline.build.dependencies import equipped
 from pipeline.build.release import assembled
 from pipeline.errors import PipelineError
 from pipeline.project.images import images_in_use
@@ -62,7 +62,6 @@ OURS_ALONE = {
 SEVERAL = {"05-extend", "07-release-opts"}
 #: Those whose versions come out of git.
 OF_GIT = {"13-vsn-cmd", "13-vsn-git", "13-vsn-semver", "28b-script-git"}
-NATIVE = {"14-root-hooks", "37-nif-make", "37b-nif-umbrella", "39-native-dir"}
 #: Those that ask for a dependency from a place that is not there: it lies among the checkouts.
 WITH_TINY = {"01-atom-dep", "04-prod-dep", "27-app-prod-deps"}
 
@@ -136,6 +135,7 @@ async def by_us(project: Project, target: Path, outcome: Outcome) -> Path | str:
     """Build as the pipeline does; return the tree, or the refusal."""
     try:
         application = await read(project)
+        project = await equipped(project, application)
         release = await assembled(project, application)
         await release.directory("/opt/demo").export(str(target))
     except PipelineError as error:
@@ -151,21 +151,19 @@ def outcomes(engine: dict[str, str], images: Path, tmp_path_factory: pytest.Temp
     """Build every project both ways, in one session."""
     folder = tmp_path_factory.mktemp("same")
     table = images_in_use(images.read_text(), {})
-    native = table.override({"builder-debian": tomllib.loads(images.read_text())["images"]["builder-native"]})
     found = {name: Outcome() for name in NAMES}
 
     async def build(name: str, limit: anyio.CapacityLimiter) -> None:
         async with limit:
             path = made(name, folder / "sources" / name)
-            used = native if name in NATIVE else table
             source = await filtered(dag.host().directory(str(path), exclude=list(SOURCE_IGNORE)))
             git = dag.host().directory(str(path / ".git")) if name in OF_GIT else None
-            project = Project(source, used, "debian", git=git, release="demo" if name in SEVERAL else "")
+            project = Project(source, table, "debian", git=git, release="demo" if name in SEVERAL else "")
             found[name].ours = await by_us(project, folder / "ours" / name, found[name])
             config = path / "rebar.config"
             config.write_text(DEVELOPMENT.sub("", config.read_text()))
             plain = dag.host().directory(str(path))
-            found[name].plain = await by_rebar3(project.builder, plain, name, folder / "plain" / name)
+            found[name].plain = await by_rebar3(table["builder-debian-full"], plain, name, folder / "plain" / name)
 
     async def run() -> None:
         with (folder / "log").open("w") as log:

@@ -41,6 +41,11 @@ READ = {
     "locked": ["cowboy"],
     "unlocked": [],
     "checkouts": [],
+    "packages": '{<<"cowboy">>,<<"2.12.0">>,<<"AB">>,<<"CD">>}.\n',
+    "without_checksum": [],
+    "repositories": [],
+    "native": [],
+    "hex": "",
     "plugins": [],
     "dropped_plugins": [],
     "sys_config": None,
@@ -96,6 +101,7 @@ def of_reading(recorder: Recorder, read: dict | None = None) -> None:
     """Let rebar3 have read the project; it needed no more than the configuration."""
     recorder.answer("File.contents", json.dumps(read or READ), when=reads("project.json"))
     recorder.answer("File.contents", "", when=reads("/out/asked", "asked"))
+    recorder.answer("File.contents", "[]", when=reads("native.json"))
 
 
 def of_images(recorder: Recorder) -> None:

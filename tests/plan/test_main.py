@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import datetime as dt
 import json
+import re
 from collections.abc import Awaitable, Callable
 
 import answers
@@ -85,10 +86,60 @@ def tool_runs(recorder: Recorder) -> list[str]:
 # Building -------------------------------------------------------------------------------------------------------------
 
 
-async def test_application_reads_and_compiles_nothing(recorder: Recorder) -> None:
+async def test_application_reads_and_fetches_and_compiles_nothing(recorder: Recorder) -> None:
     said = await erlmcp(recorder).application()
     assert said.splitlines()[0].split() == ["release", "greeter", "1.2.0"]
-    assert [words(chain)[1] for chain in recorder.execs()] == ["/pipeline/reader.sh"]
+    fetch = "/pipeline/fetch.sh"
+    assert [words(chain)[1:3] for chain in recorder.execs()] == [
+        ["/pipeline/reader.sh", "prod"],
+        [fetch, "packages"],
+        [fetch, "get"],
+    ]
+
+
+async def test_application_is_told_where_the_dependencies_cannot_be_had(recorder: Recorder) -> None:
+    recorder.answer("Container.withExec", exec_error(1, "===> 404"), when=lambda chain: "packages" in words(chain))
+    said = await erlmcp(recorder).application()
+    assert re.search("^native code +that of the dependencies is not known [(]fetching the packages", said, re.MULTILINE)
+
+
+NIF = '[{"name": "fast", "programs": ["cc"]}]'
+
+
+def without(chain: Chain, *lacking: str) -> str:
+    """Return what a builder says it lacks of a C compiler, as far as it is one of these."""
+    return "cc" if chain.images()[0].startswith(lacking) else ""
+
+
+@pytest.mark.parametrize(
+    ("lacking", "arguments", "said"),
+    [
+        ((), {}, "built with docker.io/library/erlang:"),
+        (("docker.io",), {}, "docker.io/library/erlang:.* has no such program"),
+        (("docker.io",), {"flavor": Flavor.debian}, "built with erlang:full"),
+        (("mine",), {"flavor": Flavor.debian, "builder_image": "mine:1"}, "mine:1 has no such program"),
+    ],
+)
+async def test_native_code_takes_a_builder_that_has_a_compiler(
+    recorder: Recorder, lacking: tuple[str, ...], arguments: dict, said: str
+) -> None:
+    table = dag.directory().with_new_file("t", '[images]\nbuilder-debian-full = "erlang:full"\n').file("t")
+    recorder.answer("File.contents", NIF, when=answers.reads("native.json"))
+    recorder.answer("Container.stdout", lambda chain: without(chain, *lacking), when=asks_for_a_compiler)
+    module = erlmcp(recorder, image_table=table, **arguments)
+    assert re.search(f"^native code +fast [(]cc[)]; .*{said}", await module.application(), re.MULTILINE)
+
+
+async def test_native_code_that_nothing_compiles_is_refused_before_anything_is_compiled(recorder: Recorder) -> None:
+    recorder.answer("File.contents", NIF, when=answers.reads("native.json"))
+    recorder.answer("Container.stdout", "cc", when=asks_for_a_compiler)
+    with pytest.raises(InputError, match=r"fast \(cc\): compiling calls what .*--builder-image, or --flavor=debian$"):
+        await erlmcp(recorder).build_runtime()
+    assert not [chain for chain in recorder.execs() if "compile" in words(chain)]
+
+
+def asks_for_a_compiler(chain: Chain) -> bool:
+    return bool(chain.parent and "cc" in chain.parent.call.args.get("args", []))
 
 
 async def test_application_tells_what_would_be_refused_and_what_may_be_secret(recorder: Recorder) -> None:

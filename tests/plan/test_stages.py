@@ -34,7 +34,8 @@ async def keys(recorder: Recorder, made: Project) -> dict[str, str]:
     await assembled(made, APPLICATION)
     runs = {" ".join(chain.call.args["args"][1:]): chain.content_key for chain in recorder.execs()}
     stages = {
-        "deps": "/pipeline/fetch.sh prod",
+        "packages": "/pipeline/fetch.sh packages",
+        "deps": "/pipeline/fetch.sh compile prod",
         "core": "/pipeline/rebar3.sh prod apps/core compile",
         "web": "/pipeline/rebar3.sh prod apps/web compile",
         "alone": "/pipeline/rebar3.sh prod apps/alone compile",
@@ -263,7 +264,7 @@ async def test_compiling_that_asks_git_gets_it_or_is_refused(recorder: Recorder)
         "Container.withExec",
         exec_error(1, "===> git was asked, and its folder is not there: git rev-parse HEAD"),
         when=lambda chain: (
-            "compile" in words(chain)
+            "/pipeline/rebar3.sh" in words(chain)
             and not [call for call in chain.calls("withDirectory") if call.args["path"] == "/build/.git"]
         ),
     )
@@ -276,12 +277,16 @@ async def test_compiling_that_asks_git_gets_it_or_is_refused(recorder: Recorder)
 async def test_mirrors_reach_the_fetching_and_nothing_after_it(recorder: Recorder) -> None:
     made = project(recorder, hex_mirror="https://hex.example.org")
     await assembled(made, APPLICATION)
-    [fetch] = execs(recorder, "/pipeline/fetch.sh")
-    assert [call.args["value"] for call in fetch.calls("withEnvVariable") if call.args["name"] == "HEX_CDN"] == [
-        made.hex_mirror
-    ]
+    asked = {
+        words(chain)[2] if "/pipeline/fetch.sh" in words(chain) else words(chain)[-1]: [
+            call.args["value"] for call in chain.calls("withEnvVariable") if call.args["name"] == "HEX_CDN"
+        ]
+        for chain in recorder.execs()
+    }
+    assert asked.pop("packages") == [made.hex_mirror]
+    assert {"get", "compile", "greeter"} <= set(asked)
+    assert not any(asked.values())
     [release] = [chain for chain in recorder.execs() if "release" in chain.call.args["args"]]
-    assert not [call for call in release.calls("withEnvVariable") if call.args["name"] == "HEX_CDN"]
     offline = [call.args["value"] for call in release.calls("withEnvVariable") if call.args["name"] == "REBAR_OFFLINE"]
     assert offline == ["1"]
 
@@ -358,11 +363,83 @@ async def test_licences_become_one_expression(recorder: Recorder, licenses: tupl
     assert made["org.opencontainers.image.licenses"] == expression
 
 
-async def test_two_builds_at_a_time_do_not_write_into_one_cache(recorder: Recorder) -> None:
-    await fetched(project(recorder), APPLICATION)
-    [fetch] = execs(recorder, "/pipeline/fetch.sh")
-    [cache] = fetch.calls("withMountedCache")
-    assert (cache.args["path"], cache.args["sharing"]) == ("/root/.cache/rebar3", "LOCKED")
+def with_repository(**changes: str) -> Application:
+    """Return an application with a git dependency."""
+    repository = {"name": "tiny", "url": "https://git.example.org/tiny.git", "commit": "ab" * 20, "folder": ""}
+    return Application.parse(json.dumps({**READ, "repositories": [{**repository, **changes}]}))
+
+
+def fetching(recorder: Recorder, word: str) -> list[Chain]:
+    """Return the commands that fetch packages, repositories or the rest."""
+    return [chain for chain in recorder.execs() if word in words(chain)]
+
+
+async def test_packages_are_fetched_by_what_the_lock_says_of_them_alone(recorder: Recorder) -> None:
+    found = []
+    for files in (FILES, {**FILES, "rebar.lock": "[other].", "rebar.config": "{erl_opts, []}."}):
+        await fetched(project(recorder, files), APPLICATION)
+        found.append(fetching(recorder, "packages")[-1].content_key)
+    assert found[0] == found[1]
+    await fetched(project(recorder), dataclasses.replace(APPLICATION, packages="other"))
+    assert fetching(recorder, "packages")[-1].content_key != found[0]
+
+
+async def test_a_git_dependency_is_fetched_by_its_commit_alone(recorder: Recorder) -> None:
+    made = project(recorder, git_config=dagger.dag.set_secret("gitconfig", "plain"))
+    await fetched(made, with_repository())
+    await fetched(made, dataclasses.replace(with_repository(), configs={"rebar.config": "other"}))
+    # The recorder has equal steps once.
+    [clone] = fetching(recorder, "/pipeline/clone.sh")
+    assert words(clone)[2:] == ["https://git.example.org/tiny.git", "ab" * 20, ""]
+    assert clone.images() == [made.images["git"]]
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("Host key verification failed.", "--known-hosts$"),
+        ("root@h: Permission denied (publickey).", r"--ssh=\$SSH_AUTH_SOCK$"),
+        ("fatal: could not read Username for 'https://h'", "--git-config=file:PATH$"),
+        ("fatal: repository not found", "fatal: repository not found$"),
+    ],
+)
+async def test_a_repository_that_is_not_given_away_is_told_with_what_to_give(
+    recorder: Recorder, said: str, hint: str
+) -> None:
+    recorder.answer(
+        "Container.withExec", exec_error(128, said), when=lambda chain: "/pipeline/clone.sh" in words(chain)
+    )
+    with pytest.raises(BuildError, match=f"^fetching tiny, which rebar.lock has from git, failed:\n(.*\n)*.*{hint}"):
+        await fetched(project(recorder), with_repository())
+
+
+async def test_what_gets_the_dependencies_sees_no_network_unless_rebar3_must_fetch(recorder: Recorder) -> None:
+    made = project(
+        recorder, hex_key=dagger.dag.set_secret("key", "plain"), git_config=dagger.dag.set_secret("gitconfig", "plain")
+    )
+    for application in (with_repository(), dataclasses.replace(with_repository(), unlocked=("tiny",))):
+        await fetched(made, application)
+    closed, opened = fetching(recorder, "get")
+    assert not closed.calls("withMountedSecret")
+    assert len(opened.calls("withMountedSecret")) == len(("key", "gitconfig"))
+    online = [call.args["name"] for call in opened.calls("withEnvVariable")]
+    assert "PIPELINE_ONLINE" in online
+
+
+async def test_no_stage_keeps_what_another_project_could_find(recorder: Recorder) -> None:
+    await fetched(project(recorder), with_repository())
+    assert not [chain for chain in recorder.execs() if chain.calls("withMountedCache")]
+
+
+async def test_a_builder_answers_questions_to_repositories_with_another_images_git(recorder: Recorder) -> None:
+    made = project(recorder)
+    await assembled(made, with_repository())
+    [deps] = fetching(recorder, "get")
+    [release] = fetching(recorder, "release")
+    for chain in (deps, release):
+        assert "/pipeline/git-root" in [call.args["path"] for call in chain.calls("withMountedDirectory")]
+    await assembled(made, APPLICATION)
+    assert not fetching(recorder, "release")[-1].calls("withMountedDirectory")
 
 
 async def test_a_given_configuration_takes_the_place_of_the_projects_and_of_its_script(recorder: Recorder) -> None:

@@ -17,6 +17,11 @@ RAW = {
     "locked": ["cowboy"],
     "unlocked": ["tiny"],
     "checkouts": [],
+    "packages": "",
+    "without_checksum": ["old"],
+    "repositories": [{"name": "tiny", "url": "https://git.example.org/tiny.git", "commit": "abcdef1", "folder": ""}],
+    "native": [],
+    "hex": "",
     "plugins": [{"name": "pc", "pinned": True}, {"name": "gpb", "pinned": False}],
     "dropped_plugins": ["rebar3_hex"],
     "sys_config": None,
@@ -40,6 +45,7 @@ def test_the_summary_names_what_is_kept_and_dropped() -> None:
     assert "not in the release  broken" in lines
     assert "compiled            each application in a stage of its own" in lines
     assert "not locked          tiny (another version may come)" in lines
+    assert "no checksum         old (its registry's counts)" in lines
     assert "sys.config          made by the pipeline" in lines
     assert "plugins kept        pc, gpb (no version: fetched anew)" in lines
     assert "plugins dropped     rebar3_hex" in lines

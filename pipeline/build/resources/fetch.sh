@@ -1,10 +1,12 @@
 #!/bin/sh
-# Fetches and compiles the dependencies and the plugins of the project in the working folder. What later stages need
-# of it goes to /fetched: _build, and the index of packages, without which rebar3 does not know one that is there.
-# Usage: fetch.sh PROFILE
+# Gets what the project is built from, in three steps:
+#   fetch.sh packages          the packages of Hex that the lock has: /fetched/packages.etf, /fetched/packages
+#   fetch.sh get PROFILE       the rest, and what of it takes a compiler: /fetched/native.json
+#   fetch.sh compile PROFILE   compiles it: /fetched/_build, and the index of packages, without which rebar3 does not
+#                              know one that is there
 # Secrets come as files: /run/hex-mirror.pem (public key of a repository), /run/hex.key (of private repositories).
 set -eu
-profile=$1
+what=$1
 config=/root/.config/rebar3 cache=/root/.cache/rebar3/hex
 mkdir -p "$config" /fetched/hex
 if [ -f /run/hex-mirror.pem ]; then
@@ -29,8 +31,18 @@ if [ -f /run/hex.key ]; then
         echo '}.'
     } >"$config/hex.config"
 fi
+# These modules are named in rebar3's own environment: no configuration says anything of them.
+mkdir -p /pipeline/ebin
+erlc -o /pipeline/ebin /pipeline/pipeline_*.erl
+flags="-pa /pipeline/ebin"
+sources='[{pkg,pipeline_source},{git,pipeline_source},{git_subdir,pipeline_source},{hg,rebar_hg_resource}]'
+case $what in
+    packages) flags="$flags -rebar providers [pipeline_source]"; set -- pipeline_source ;;
+    get) flags="$flags -rebar providers [pipeline_native] -rebar resources $sources"; set -- as "$2" pipeline_native ;;
+    compile) flags="$flags -rebar resources $sources"; set -- as "$2" compile --deps_only ;;
+esac
 status=0
-rebar3 as "$profile" compile --deps_only >/pipeline/log 2>&1 || status=$?
+ERL_AFLAGS="$flags ${ERL_AFLAGS:-}" rebar3 "$@" >/pipeline/log 2>&1 || status=$?
 cat /pipeline/log
 [ "$status" = 0 ] || exit "$status"
 # rebar3 goes on without a plugin that it cannot load, and what the plugin does is not done.
@@ -39,16 +51,7 @@ if grep -q 'Errors loading plugin' /pipeline/log; then
         "it, leave it out of rebar.config, or of a dependency: {overrides, [{override, NAME, [{plugins, []}]}]}" >&2
     exit 1
 fi
+[ "$what" = compile ] || exit 0
 [ ! -f "$cache/packages.idx" ] || cp "$cache/packages.idx" /fetched/hex/
-# Which repository each locked package came from: NAME-VERSION.tar lies in that one's folder. The cache may have tarballs
-# of other projects too; the checksum tells.
-for tarball in "$cache"/*/packages/*.tar; do
-    if [ ! -f "$tarball" ] || [ ! -f rebar.lock ]; then continue; fi
-    sum=$(sha256sum "$tarball")
-    grep -qiF "${sum%% *}" rebar.lock || continue
-    package=$(basename "$tarball" .tar)
-    # The name of a package has no hyphen.
-    echo "${package%%-*} ${package#*-} $(basename "$(dirname "$(dirname "$tarball")")")"
-done >/fetched/packages
 [ -d _build ] || mkdir _build
 mv _build /fetched/_build

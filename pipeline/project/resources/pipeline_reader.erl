@@ -9,6 +9,7 @@
 -module(pipeline_reader).
 -export([init/1, do/1, format_error/1]).
 -include("common.hrl").
+-include("native.hrl").
 
 %% Plugins for developers, which no release needs, each with the providers or namespaces that a hook may name.
 %% Any other plugin stays: a port compiler or a code generator is part of the build.
@@ -77,6 +78,16 @@ read(State) ->
       unlocked => [bin(N) || N <- lists:usort(lists:append([asked(Configs, P) || P <- Profiles])),
                              not lists:keymember(bin(N), 1, Locked), not lists:member(list_to_atom(N), Known)],
       checkouts => Checkouts,
+      packages => bin([io_lib:format("~tp.~n", [P]) || P <- packages(Locked, Checkouts)]),
+      without_checksum => [N || {N, _, undefined, undefined} <- packages(Locked, Checkouts)],
+      repositories => [git(N, S) || {N, S} <- Locked, lists:member(element(1, S), [git, git_subdir]),
+                                    not lists:member(binary_to_atom(N, utf8), Checkouts)],
+      native => [#{name => bin(N), programs => [bin(T) || T <- Ts]}
+                 || {N, Ts} <- [{"rebar.config", native(rebar_state:opts(State), none)}
+                                | [{atom_to_list(maps:get(name, A)),
+                                    native(rebar_app_info:opts(maps:get(info, A)), maps:get(path, A))} || A <- Own]],
+                    Ts =/= []],
+      hex => bin([io_lib:format("~tp.~n", [T]) || T <- config(Root), key(T) =:= hex]),
       plugins => [#{name => plugin_name(P), pinned => is_tuple(P)} || P <- Kept],
       dropped_plugins => [plugin_name(P) || P <- Dropped],
       sys_config => SysConfig,
@@ -441,6 +452,20 @@ plain_version(Version) ->
 locked_version(Source) when element(1, Source) =:= pkg -> to_list(element(3, Source));
 locked_version({git, _, {ref, Ref}}) -> to_list(Ref);
 locked_version(_) -> none.
+
+%% What rebar3 fetches from Hex: name, version, and the SHA-256 of the contents and of the file, where the lock has them.
+packages(Locked, Checkouts) ->
+    [{Name, Version, Inner, Outer} || {N, {pkg, Name, Version, Inner, Outer}} <- Locked,
+                                      not lists:member(binary_to_atom(N, utf8), Checkouts)].
+
+git(Name, {Type, Url, {ref, Ref}}) when Type =:= git -> git(Name, {Type, Url, {ref, Ref}, ""});
+git(Name, {_, Url, {ref, Ref}, Folder}) ->
+    case re:run(Ref, "^[0-9a-f]{7,64}$", [{capture, none}]) of
+        match -> #{name => Name, url => text(Url), commit => text(Ref), folder => text(Folder)};
+        nomatch -> git(Name, Ref)
+    end;
+git(Name, _) ->
+    bad("rebar.lock: ~ts is not locked at a commit; run `rebar3 upgrade ~ts` and commit the file", [Name, Name]).
 
 %% Plugins ----------------------------------------------------------------------------------------
 
