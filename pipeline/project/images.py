@@ -16,7 +16,7 @@ _DEFAULT = "default-"
 #: The tables of a file.
 _TABLES = ("images", "files", "otp")
 #: What else stands in `[images]`.
-_TOOLS = ("trivy", "grype", "syft", "cosign", "crane", "scout")
+_TOOLS = ("trivy", "grype", "syft", "cosign", "crane", "git", "scout")
 
 #: A file of the table: its URL, and what its content must be.
 _FILE = re.compile(r"(https?://[^\s#]+)#sha256=([0-9a-f]{64})")
