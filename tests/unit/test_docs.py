@@ -45,7 +45,7 @@ RUN = {
     "ci/run outdated": "tests/e2e/test_image_table.py::test_says_what_is_newer_and_what_the_erlang_suffers_from",
     "ci/run refresh-images export --path=.": "tests/e2e/test_image_table.py::"
     "test_a_table_is_refreshed_and_a_pair_moves_together_or_stays",
-    "ci/run --git-config=file:gitconfig build-runtime": "tests/e2e/test_dependencies.py::"
+    "ci/run --git-config=file:gitconfig build-runtime": "tests/e2e/test_fetching.py::"
     "test_a_repository_that_wants_a_token_is_refused_without_it_and_by_name",
     "ci/run application": CI + "test_the_commands_of_the_documents_run",
     "ci/run sbom export --path=sbom": CI + "test_the_commands_of_the_documents_run",
