@@ -86,6 +86,16 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
         raise InputError(f"{name}: not TOML: {error}") from None
 
 
+#: What to do about a tool's words that say only what it does not like.
+_REMEDIES = {
+    "'nowarn_deprecated_catch'": (
+        "Erlang/OTP 29 warns of each catch, and this code takes warnings for errors. If it is a dependency's, add to "
+        "rebar.config {overrides, [{add, NAME, [{erl_opts, [nowarn_deprecated_catch]}]}]}, or build with an older one: "
+        "--otp=28 --flavor=debian"
+    ),
+}
+
+
 async def guard(step: Awaitable[_T], what: str) -> _T:
     """Await a step; if it fails, say what was being done, and what the command, or else the engine, said.
 
@@ -97,7 +107,9 @@ async def guard(step: Awaitable[_T], what: str) -> _T:
     try:
         return await step
     except dagger.QueryError as error:
-        raise BuildError(f"{what} failed:\n{excerpt(error)}") from None
+        said = excerpt(error)
+        remedies = [remedy for words, remedy in _REMEDIES.items() if words in said]
+        raise BuildError("\n".join([f"{what} failed:", said, *remedies])) from None
 
 
 async def gathered(*steps: Coroutine[Any, Any, _T]) -> list[_T]:

@@ -56,7 +56,7 @@ async def tarball(
 ) -> dagger.File:
     """Return what `layout` returns as one file, an OCI archive."""
     folder = working_folder()
-    await _write(images, created, bases, folder / "layout")
+    await write(images, created, bases, folder / "layout")
     target = folder / "image.tar"
     pack(folder / "layout", target)
     return await dag.current_module().workdir_file(str(target)).sync()
@@ -80,17 +80,17 @@ async def layout(
         other bytes after it was restarted, and so with another digest.
     """
     folder = working_folder() / "layout"
-    digest = await _write(images, created, bases, folder)
+    digest = await write(images, created, bases, folder)
     return await dag.current_module().workdir(str(folder)).sync(), digest
 
 
-async def _write(
+async def write(
     images: dagger.Container | Mapping[str, dagger.Container],
     created: str,
     bases: Mapping[str, dagger.Directory] | None,
     folder: Path,
 ) -> str:
-    """Write the layout; return the image's digest."""
+    """Write what `layout` returns into a folder of this machine; return the image's digest."""
     time = parse_time(created)
     descriptors = []
     for platform, image in ({"": images} if isinstance(images, dagger.Container) else images).items():

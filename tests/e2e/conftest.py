@@ -1,6 +1,7 @@
 """A real engine, stand-in images on a registry of 127.0.0.1, the fixture's sources."""
 
 import base64
+import contextlib
 import http
 import json
 import os
@@ -17,11 +18,13 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import bcrypt
 import files
 import mirror as mirrors
 import pytest
+from registry import settings
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -84,15 +87,7 @@ def registry() -> Iterator[str]:
     # The same port each time where possible: references are part of the engine's keys.
     port = _PORT if _is_free(_PORT) else _free_port()
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as config:
-        json.dump(
-            {
-                "version": 0.1,
-                "log": {"level": "error"},
-                "storage": {"filesystem": {"rootdirectory": str(cache / "registry")}},
-                "http": {"addr": f"127.0.0.1:{port}"},
-            },
-            config,
-        )
+        config.write(settings(f"127.0.0.1:{port}", cache / "registry"))
         config.flush()
         server = subprocess.Popen([program, "serve", config.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -166,6 +161,15 @@ class Module:
 def module(engine: dict[str, str], images: Path) -> Module:
     """Return the module, ready to call."""
     return Module(engine, images)
+
+
+@contextlib.contextmanager
+def session(engine: dict[str, str], folder: Path) -> Iterator[None]:
+    """Let the module's functions be called from here."""
+    cli = shutil.which("dagger") or "dagger"
+    # They write into their working folder.
+    with mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}), contextlib.chdir(folder):
+        yield
 
 
 @dataclass(frozen=True)
@@ -269,13 +273,8 @@ def login_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoginRe
     served = LoginRegistry(_free_port(), tmp_path_factory.mktemp("login-registry"))
     known = bcrypt.hashpw(served.password.encode(), bcrypt.gensalt(4)).decode()
     (served.folder / "htpasswd").write_text(f"{served.user}:{known}\n")
-    config = {
-        "version": 0.1,
-        "log": {"level": "error"},
-        "storage": {"filesystem": {"rootdirectory": str(served.storage)}},
-        "http": {"addr": f"127.0.0.1:{served.port}"},
-        "auth": {"htpasswd": {"realm": "test", "path": str(served.folder / "htpasswd")}},
-    }
+    config = json.loads(settings(f"127.0.0.1:{served.port}", served.storage))
+    config["auth"] = {"htpasswd": {"realm": "test", "path": str(served.folder / "htpasswd")}}
     (served.folder / "config.yml").write_text(json.dumps(config))
     with (served.folder / "log").open("w") as log:
         server = subprocess.Popen([program, "serve", served.folder / "config.yml"], stdout=log, stderr=log)

@@ -7,6 +7,8 @@ import json
 import platform
 import tarfile
 import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
 
 OCI = "application/vnd.oci.image"
 #: What the machine calls its processor, and what an image does.
@@ -18,6 +20,18 @@ def own_architecture() -> str:
     return _ARCHITECTURES[platform.machine()]
 
 
+def settings(address: str, storage: Path) -> str:
+    """Return the configuration of a registry (distribution) that stores its content in a folder."""
+    return json.dumps(
+        {
+            "version": 0.1,
+            "log": {"level": "error"},
+            "storage": {"filesystem": {"rootdirectory": str(storage)}},
+            "http": {"addr": address},
+        }
+    )
+
+
 def manifest_of(reference: str, architecture: str) -> tuple[str, dict]:
     """Return digest and manifest of an image for one architecture."""
     repository, digest = _split(reference)
@@ -26,6 +40,13 @@ def manifest_of(reference: str, architecture: str) -> tuple[str, dict]:
         return digest, manifest
     [found] = [entry for entry in manifest["manifests"] if entry["platform"]["architecture"] == architecture]
     return found["digest"], json.loads(_get(f"{repository}/manifests/{found['digest']}"))
+
+
+def layers_of(reference: str, architecture: str) -> Iterator[bytes]:
+    """Give the layers of an image for one architecture, as they are stored."""
+    repository, _ = _split(reference)
+    for layer in manifest_of(reference, architecture)[1]["layers"]:
+        yield _get(f"{repository}/blobs/{layer['digest']}")
 
 
 def republished(reference: str, author: str) -> str:

@@ -1,14 +1,12 @@
 """What the recorder of the plan tests expects of an engine's cache, held against an engine."""
 
-import os
-import shutil
 import tomllib
 import uuid
 from pathlib import Path
-from unittest import mock
 
 import anyio
 import dagger
+from conftest import session
 from dagger import dag
 from keys import FILES, KEYS
 
@@ -48,7 +46,6 @@ def test_a_command_runs_again_where_the_recorder_says_so(engine: dict[str, str],
                 found.append(said[0] == said[1])
         return found
 
-    cli = shutil.which("dagger") or "dagger"
-    with mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}):
+    with session(engine, tmp_path):
         found = anyio.run(runs)
     assert found == [same for _, same in KEYS]

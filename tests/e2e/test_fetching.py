@@ -1,19 +1,16 @@
 """Dependencies: the pipeline makes of them what plain rebar3 does, which has git and the network in its builder."""
 
-import contextlib
-import os
 import shutil
 import socket
 import subprocess
 from dataclasses import dataclass, replace
 from pathlib import Path
-from unittest import mock
 
 import anyio
 import dagger
 import mirror as mirrors
 import pytest
-from conftest import FIXTURES, Module
+from conftest import FIXTURES, Module, session
 from dagger import dag
 from mirror import GIT_TOKEN, Mirror
 
@@ -164,8 +161,7 @@ def both(engine: dict[str, str], images: Path, mirror: Mirror, tmp_path_factory:
                     )
                 )
 
-    cli = shutil.which("dagger") or "dagger"
-    with mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}), contextlib.chdir(folder):
+    with session(engine, folder):
         anyio.run(run)
     return found[0]
 

@@ -1,22 +1,17 @@
 """What lies over the base image: libraries of the builder with their packages, the init; one image either way."""
 
-import contextlib
 import gzip
 import io
 import json
-import os
-import shutil
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from unittest import mock
 
 import anyio
 import dagger
 import files
 import pytest
-from conftest import read_archive
+from conftest import read_archive, session
 from dagger import dag
 from registry import own_architecture
 from test_two_platforms import add_native_library, copy_source, elf
@@ -76,15 +71,6 @@ def layer_files(image: Path) -> list[str]:
         data = gzip.decompress(archive.extractfile("blobs/" + layer.replace(":", "/")).read())
     with tarfile.open(fileobj=io.BytesIO(data)) as files:
         return ["/" + member.name.removeprefix("./") for member in files if member.isreg()]
-
-
-@contextlib.contextmanager
-def session(engine: dict[str, str], folder: Path) -> Iterator[None]:
-    """Let the module's functions be called from here."""
-    cli = shutil.which("dagger") or "dagger"
-    # They write into their working folder.
-    with mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}), contextlib.chdir(folder):
-        yield
 
 
 async def archive(image: dagger.Container, path: Path) -> dagger.File:

@@ -4,7 +4,6 @@ Each project of tests/fixtures/inputs is built twice in the same builder image: 
 the developers' options of relx taken out of its configuration, and by the pipeline's own stages.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import os
@@ -12,12 +11,11 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from unittest import mock
 
 import anyio
 import dagger
 import pytest
-from conftest import FIXTURES
+from conftest import FIXTURES, session
 from dagger import dag
 
 from pipeline.build.dependencies import equipped
@@ -172,9 +170,7 @@ def outcomes(engine: dict[str, str], images: Path, tmp_path_factory: pytest.Temp
                 for name in NAMES:
                     group.start_soon(build, name, limit)
 
-    cli = shutil.which("dagger") or "dagger"
-    # The module's code writes into its working folder.
-    with mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}), contextlib.chdir(folder):
+    with session(engine, folder):
         anyio.run(run)
     return found
 

@@ -78,6 +78,28 @@ def test_a_guarded_step_says_what_was_being_done(error: dagger.QueryError) -> No
         anyio.run(guarded)
 
 
+def test_what_erlang_29_alone_does_not_compile_has_its_remedy() -> None:
+    # The words of erlc 29.1.1.
+    said = """===> Compiling _checkouts/chatterbox/src/h2_stream_set.erl failed
+src/h2_stream_set.erl:788:5: 'catch ...' is deprecated; please use 'try ... catch ... end' instead.
+Compile directive 'nowarn_deprecated_catch' can be used to suppress
+warnings in selected modules.
+"""
+
+    async def step() -> None:
+        raise failed_exec(said, "")
+
+    async def guarded() -> None:
+        await guard(step(), "compiling")
+
+    with pytest.raises(BuildError) as raised:
+        anyio.run(guarded)
+    first, *_, last = str(raised.value).splitlines()
+    assert first == "compiling failed:"
+    assert "{overrides, [{add, NAME, [{erl_opts, [nowarn_deprecated_catch]}]}]}" in last
+    assert "--otp=28 --flavor=debian" in last
+
+
 @pytest.mark.parametrize("error", [failed_pull(), InputError("rebar.lock: wrong"), KeyError("Results")])
 def test_what_fails_at_the_same_time_as_others_is_raised_alone(error: Exception) -> None:
     ended: list[str] = []

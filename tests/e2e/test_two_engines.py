@@ -1,0 +1,77 @@
+"""Two engines that share nothing give one digest: one as it is used, one with an empty state and no network."""
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import dagger
+import files
+import pytest
+from conftest import Module, read_archive, session
+from dagger import dag
+from engines import Engine, apart
+
+from pipeline.build.release import assembled
+from pipeline.image.export import variants, write
+from pipeline.project.images import images_in_use
+from pipeline.project.project import Project
+from pipeline.project.reader import read
+from pipeline.project.source import SOURCE_IGNORE, filtered
+
+CREATED = "2026-02-03T04:05:06Z"
+
+
+@pytest.fixture
+def engine_apart(registry: str, tmp_path: Path) -> Iterator[Engine]:
+    """Start an engine that reaches a registry of the stand-ins alone."""
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erlmcp-standins"
+    with apart(folder, {"gc": {"enabled": False}}, {registry: cache / "registry"}) as engine:
+        yield engine
+
+
+def test_the_digest_is_that_of_an_engine_with_an_empty_state_and_no_network(
+    module: Module, source: Path, registry: str, engine_apart: Engine, tmp_path: Path
+) -> None:
+    expected = {}
+    for architecture in files.PACKAGES:
+        given = (f"--init={init(architecture)}", f"--certificates={files.folder() / 'certificates'}")
+        words = (f"--platforms=linux/{architecture}", f"--created={CREATED}", f"--registry-service=tcp://{registry}")
+        archive = tmp_path / f"{architecture}.tar"
+        result = module(source, *given, *words, "image-tarball", "export", f"--path={archive}")
+        assert result.code == 0, result.err
+        expected[architecture] = read_archive(archive).digest
+    assert "dial" in engine_apart.query('{ http(url: "http://deb.debian.org/") { size } }').stderr
+    other = shutil.copytree(source, tmp_path / "elsewhere" / "of-another-name", symlinks=True)
+    port = int(registry.rpartition(":")[2])
+
+    async def built() -> dict[str, str]:
+        digests = {}
+        async with dagger.connection():
+            project = Project(
+                await filtered(dag.host().directory(str(other), exclude=list(SOURCE_IGNORE))),
+                images_in_use(module.images.read_text(), {}),
+                "debian",
+                certificates=dag.host().file(str(files.folder() / "certificates")),
+                created=CREATED,
+                registry_service=dag.host().service([dagger.PortForward(backend=port, frontend=port)]),
+            )
+            for architecture in files.PACKAGES:
+                given = dag.host().file(str(init(architecture)))
+                wanted = dataclasses.replace(project, init=given, platforms=(f"linux/{architecture}",))
+                application = await read(wanted)
+                images, layers = await variants(wanted, application, await assembled(wanted, application))
+                digests[architecture] = await write(images, CREATED, layers, tmp_path / architecture)
+        return digests
+
+    with session({**module.env, "_EXPERIMENTAL_DAGGER_RUNNER_HOST": engine_apart.address}, tmp_path):
+        assert anyio.run(built) == expected
+
+
+def init(architecture: str) -> Path:
+    """Return the init for one platform."""
+    return files.folder() / f"init-{architecture}"
