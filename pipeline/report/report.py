@@ -122,6 +122,7 @@ def remarks(report: Report) -> Iterator[str]:
     for entry in verdict.unmatched:
         yield f"acceptance matches no finding: {entry.id} of {entry.package}; remove it"
     yield from verdict.unmatched_vex
+    yield from (remark for run in report.runs for remark in run.remarks)
     yield from report.notes
 
 

@@ -28,6 +28,8 @@ class Database:
     scanner: str
     built: dt.datetime
     source: str = ""
+    #: `sha256:...` of its content, where it is known.
+    digest: str = ""
 
     @classmethod
     def from_trivy(cls, metadata: str, source: str = "") -> Self:
