@@ -309,8 +309,10 @@ def test_without_erlang_of_its_own_nothing_is_known_to_be_away() -> None:
         # Nothing was ever mended on that line.
         (
             "25.3.2.13",
-            "Erlang/OTP 25.3.2.13 has 30 published advisories, the worst CRITICAL; "
-            "no later version of its line is without",
+            (
+                "Erlang/OTP 25.3.2.13 has 30 published advisories, the worst CRITICAL; "
+                "no later version of its line is without"
+            ),
         ),
         ("27.3.4.15", ""),
         ("29.0.4", ""),
