@@ -46,7 +46,7 @@ from pipeline.report.assessment import Assessed
 from pipeline.sbom import containers
 from pipeline.sbom.sbom import Image
 from pipeline.scan import policy
-from pipeline.scan.databases import Databases
+from pipeline.scan.databases import EEF_FILE, Databases, eef_database
 from pipeline.scan.policy import Criteria
 from pipeline.scan.scanners import Scanners, prepared
 from pipeline.scan.scout import scout_of
@@ -131,6 +131,12 @@ class Erlmcp:
     grype_db: Annotated[
         dagger.Directory | None, Doc("Cache directory of Grype with its database: nothing is fetched then.")
     ] = None
+    eef_db: Annotated[
+        dagger.Directory | None,
+        Doc(
+            "Directory that the function advisories wrote, with what the EEF and OSV publish: nothing is fetched then."
+        ),
+    ] = None
     trivy_db_repository: Annotated[str, Doc("OCI repository of Trivy's database, instead of its makers'.")] = ""
     grype_db_url: Annotated[str, Doc("URL of Grype's database listing, instead of its makers'.")] = ""
     scout_user: Annotated[str, Doc("Docker Hub user, to ask Docker Scout too (image key scout, see --images).")] = ""
@@ -166,6 +172,11 @@ class Erlmcp:
     async def images(self) -> str:
         """Show the image references in use for the chosen Erlang/OTP, as TOML that --images reads."""
         return images.render_images(await self.table())
+
+    @fresh
+    async def advisories(self) -> dagger.Directory:
+        """Fetch what is published on Erlang/OTP (by the EEF) and on Hex packages (by OSV): a directory for --eef-db."""
+        return handover.directory({EEF_FILE: await eef_database(Databases(dt.datetime.now(dt.UTC).date().isoformat()))})
 
     @fresh
     async def outdated(
@@ -323,7 +334,9 @@ class Erlmcp:
     async def scanners(self, table: Images, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""
         day = self.db_date or time.date().isoformat()
-        databases = Databases(day, self.trivy_db, self.grype_db, self.trivy_db_repository, self.grype_db_url)
+        databases = Databases(
+            day, self.trivy_db, self.grype_db, self.eef_db, self.trivy_db_repository, self.grype_db_url
+        )
         return await prepared(Scanners(table, databases, scout_of(self.scout_user, self.scout_token, table)))
 
 

@@ -12,7 +12,7 @@ from typing import Self
 
 from pipeline.errors import InputError
 from pipeline.sbom.purl import Purl
-from pipeline.scan.databases import Database, reason_of, time_of
+from pipeline.scan.databases import EEF_SOURCE, Database, Databases, eef_database, reason_of, time_of
 from pipeline.scan.findings import ERLANG, Cleared, ScannerRun, Sighting, aliases_of, locate
 from pipeline.scan.records import AFFECTED, UNAFFECTED, Affected, Record, of_cve, of_osv
 from pipeline.scan.versions import includes, numbers
@@ -69,13 +69,24 @@ class Records:
             content = json.dumps([document["cves"], document["osv"]], sort_keys=True)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{source}: {name} cannot be read ({reason_of(error)}); make it anew with the function eef-db"
+                f"{source}: {name} cannot be read ({reason_of(error)}); make it anew with the function advisories"
             ) from None
         if not document["cves"] or not document["osv"]:
             empty = "cves" if not document["cves"] else "osv"
-            raise InputError(f"{source}: it has no records under {empty}; make it anew with the function eef-db")
+            raise InputError(f"{source}: it has no records under {empty}; make it anew with the function advisories")
         digest = f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
         return cls(tuple(_rated(list(filter(None, known)))), Database(EEF, fetched, source, digest))
+
+
+async def known(databases: Databases) -> Records:
+    """Return every record that there is.
+
+    Raises
+    ------
+    InputError
+        If they cannot be fetched, or read.
+    """
+    return Records.parse(await eef_database(databases), "--eef-db" if databases.eef else EEF_SOURCE)
 
 
 def _rated(known: Sequence[Record]) -> Iterable[Record]:

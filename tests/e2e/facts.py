@@ -7,14 +7,19 @@ as CVE records, `osv.json` what OSV has under Hex.
 
 import datetime as dt
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 RECORDS = Path(__file__).resolve().parent.parent / "fixtures" / "records"
 
 
+#: A record on an application that hardly any release has: a database has one at least.
+_ELSEWHERE = "CVE-2026-59250"
+
+
 def database(fetched: dt.datetime, cves: list[dict[str, Any]] | None = None) -> str:
-    """Return the database as the function `eef-db` writes it, with these facts in place of the CVE records'."""
+    """Return the database as the function `advisories` writes it, with these facts in place of the CVE records'."""
     return json.dumps(
         {
             "fetched": fetched.isoformat(),
@@ -24,10 +29,11 @@ def database(fetched: dt.datetime, cves: list[dict[str, Any]] | None = None) -> 
     )
 
 
-def write(folder: Path, fetched: dt.datetime) -> Path:
-    """Write it into a folder, for `--eef-db`."""
+def write(folder: Path, fetched: dt.datetime, names: Collection[str]) -> Path:
+    """Write it into a folder, for `--eef-db`, with the CVE records of these names."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "eef.json").write_text(database(fetched))
+    cves = [each for each in read("cves") if each["id"] in {*names, _ELSEWHERE}]
+    (folder / "eef.json").write_text(database(fetched, cves))
     return folder
 
 

@@ -1,5 +1,6 @@
 """The real scanners over the fixture, with small databases: what each finds, one verdict, and what fails how."""
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
@@ -36,7 +37,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> databases.Databases:
 
 
 def given(made: databases.Databases) -> list[str]:
-    return [f"--trivy-db={made.trivy}", f"--grype-db={made.grype}"]
+    return [f"--trivy-db={made.trivy}", f"--grype-db={made.grype}", f"--eef-db={made.eef}"]
 
 
 def statuses(folder: Path) -> dict[str, str]:
@@ -60,11 +61,11 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
         ("CVE-0000-0001", "openssl-provider-legacy", "os", ["grype", "trivy"]),
         ("CVE-0000-0002", "tiny_text", "hex", ["grype", "trivy"]),
         # Trivy's database knows nothing of Erlang/OTP.
-        ("CVE-2026-23941", "inets", "otp", ["grype"]),
+        ("CVE-2026-23941", "inets", "otp", ["eef", "grype"]),
     ]
     assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS | RAW
     ages = [scanner["database"]["built"][:10] for scanner in document["scanners"]]
-    assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 4
+    assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 5
     ticks = (tmp_path / "out" / "compliance.md").read_text()
     for check in ("runs as a user who is not root", "no setuid or setgid file", "health check", "nothing writable"):
         [line] = [line for line in ticks.splitlines() if check in line]
@@ -81,6 +82,35 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
     hashes = {part["name"]: part["hashes"][0]["content"] for part in components if "hashes" in part}
     for name, file in (("tini", f"init-{own_architecture()}"), ("ca-certificates", "certificates")):
         assert hashes[name] == hashlib.sha256((files.folder() / file).read_bytes()).hexdigest()
+
+
+def test_records_of_erlang_name_the_application_and_clear_what_is_not_in_the_image(
+    module: Module, source: Path, tmp_path: Path
+) -> None:
+    # As the National Vulnerability Database has a flaw of ssh: of Erlang/OTP as a whole, by a CPE.
+    of_ssh = databases.parse(
+        {
+            "id": "CVE-2026-48855",
+            "aliases": [],
+            "title": "of ssh",
+            "severity": "CRITICAL",
+            "published": "2026-06-01T00:00:00Z",
+            "url": "https://cna.erlef.org/cves/CVE-2026-48855.html",
+            "affected": [
+                {"kind": "cpe", "name": "erlang:erlang/otp", "ranges": [{"introduced": "17.0", "fixed": "27.3.4.13"}]}
+            ],
+        }
+    )
+    known = [*databases.read(databases.ADVISORIES), of_ssh]
+    made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
+    result = module(source, *given(made), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
+    assert result.code == 0, result.message
+    document = json.loads((tmp_path / "out" / "findings.json").read_text())
+    assert "CVE-2026-48855" not in {finding["id"] for finding in document["findings"]}
+    dropped = {(each["id"], each["scanner"], each["reason"]) for each in document["dropped"]}
+    assert ("CVE-2026-48855", "grype", "it is in ssh, which is not in the image, by the record of eef") in dropped
+    told = "Erlang/OTP 27.3.4.1 has 3 published advisories, the worst HIGH; 27.3.4.15 has none"
+    assert told in document["notes"]
 
 
 def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databases.Databases) -> None:
@@ -180,7 +210,9 @@ def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path,
     assert accepted.code == 0, accepted.message
 
     (tmp_path / "empty").mkdir()
-    result = module(source, f"--trivy-db={tmp_path / 'empty'}", f"--grype-db={old.grype}", "scan")
+    result = module(
+        source, f"--trivy-db={tmp_path / 'empty'}", f"--grype-db={old.grype}", f"--eef-db={old.eef}", "scan"
+    )
     assert result.message.startswith("--trivy-db: no trivy.db in it")
 
 

@@ -470,7 +470,7 @@ def test_a_database_that_cannot_be_read_is_refused(text: str, message: str) -> N
     with pytest.raises(InputError) as caught:
         Records.parse(text, "db")
     assert str(caught.value).startswith(message)
-    assert str(caught.value).endswith("make it anew with the function eef-db")
+    assert str(caught.value).endswith("make it anew with the function advisories")
 
 
 def test_the_digest_is_that_of_the_records_whenever_they_were_fetched() -> None:
