@@ -210,9 +210,7 @@ def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path,
     assert accepted.code == 0, accepted.message
 
     (tmp_path / "empty").mkdir()
-    result = module(
-        source, f"--trivy-db={tmp_path / 'empty'}", f"--grype-db={old.grype}", f"--eef-db={old.eef}", "scan"
-    )
+    result = module(source, *given(dataclasses.replace(old, trivy=tmp_path / "empty")), "scan")
     assert result.message.startswith("--trivy-db: no trivy.db in it")
 
 
