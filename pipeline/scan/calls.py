@@ -1,0 +1,101 @@
+"""Who in a release calls the functions that advisories name: evidence for people, never a verdict."""
+
+import dataclasses
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Self
+
+import dagger
+
+from pipeline.errors import guard
+from pipeline.scripts import script
+
+_CALLERS, _WANTED, _OUT = "/pipeline/callers.escript", "/pipeline/wanted", "/pipeline/callers.json"
+
+
+#: Application and function (`my_mod:f/2`).
+Call = tuple[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Callers:
+    """Who calls a function in a release, from other applications."""
+
+    #: Whether the application is there without the function's module.
+    missing: bool = False
+    callers: tuple[Call, ...] = ()
+    #: Those that call its module otherwise.
+    of_module: tuple[Call, ...] = ()
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Self:
+        """Read what `callers.escript` says of one function."""
+        calls = {
+            key: tuple((each["application"], each["function"]) for each in raw[key]) for key in ("callers", "of_module")
+        }
+        return cls(raw["missing"], **calls)
+
+
+async def callers(release: dagger.Container, name: str, wanted: Collection[str]) -> dict[str, Callers]:
+    """Return who in a release calls functions, by function.
+
+    Parameters
+    ----------
+    release
+        A container with Erlang and the release.
+    name
+        Of the release, in /opt.
+    wanted
+        As `application module:function/arity`.
+
+    Raises
+    ------
+    BuildError
+        If the release cannot be read.
+    """
+    if not wanted:
+        return {}
+    found = (
+        release.with_new_file(_CALLERS, script("scan/resources/callers.escript"))
+        .with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
+        .with_new_file(_WANTED, "".join(f"{each}\n" for each in sorted(wanted)))
+        .with_exec(["escript", _CALLERS, f"/opt/{name}", _WANTED, _OUT])
+    )
+    text = await guard(found.file(_OUT).contents(), "looking for who calls what advisories name")
+    return {each: Callers.parse(raw) for each, raw in json.loads(text).items()}
+
+
+def evidence(package: str, functions: Sequence[str], known: Mapping[str, Callers], own: Collection[str]) -> str:
+    """Return who calls the functions of a flaw, in words; nothing if none is named, or nothing was looked for.
+
+    Parameters
+    ----------
+    package
+        The application that has the flaw.
+    functions
+        That its record names.
+    known
+        Of the release.
+    own
+        The project's own applications: they come first.
+    """
+    asked = {each: known[f"{package} {each}"] for each in functions if f"{package} {each}" in known}
+    if not asked:
+        return ""
+    gone = dict.fromkeys(name.rpartition(":")[0].strip("'") for name, each in asked.items() if each.missing)
+    if all(each.missing for each in asked.values()):
+        return f"{' and '.join(gone)} of {package} {'is' if len(gone) == 1 else 'are'} not in the image"
+    if calls := _ordered((call for each in asked.values() for call in each.callers), own):
+        return f"called by {_first(calls)}"
+    if calls := _ordered((call for each in asked.values() for call in each.of_module), own):
+        return f"its module is called by {_first(calls)}"
+    return f"no call from outside {package} is seen in the code (one whose name is made up while it runs is not)"
+
+
+def _ordered(calls: Iterable[Call], own: Collection[str]) -> list[Call]:
+    return sorted(set(calls), key=lambda call: (call[0] not in own, call))
+
+
+def _first(calls: Sequence[Call]) -> str:
+    more = f" and {len(calls) - 1} more" if len(calls) > 1 else ""
+    return f"{calls[0][1]} of {calls[0][0]}{more}"
