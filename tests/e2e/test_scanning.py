@@ -89,7 +89,7 @@ def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databa
     assert "Error: PolicyError: POLICY FAILED" in failed.err
     assert failed.message.startswith("POLICY FAILED: 4 findings of HIGH or worse\n")
     assert failed.message.endswith("POLICY FAILED: 4 findings of HIGH or worse")
-    assert max(map(len, failed.message.splitlines())) <= 80
+    assert max(map(len, failed.message.splitlines())) <= 76
     passed = module(source, *given(fresh), "assess", "--fail-on=critical", "verdict")
     assert passed.code == 0
     assert passed.out.strip().endswith("PASSED: no finding of CRITICAL")

@@ -472,11 +472,19 @@ async def test_promotion_wants_a_digest(recorder: Recorder) -> None:
     assert not recorder.execs()
 
 
-def finding(name: str, status: str, package: str = "ssh", aliases: tuple[str, ...] = ()) -> dict:
+def finding(
+    name: str,
+    status: str,
+    package: str = "ssh",
+    *,
+    aliases: tuple[str, ...] = (),
+    version: str = "1",
+    kind: str = "otp",
+) -> dict:
     return {
         "id": name,
         "aliases": list(aliases),
-        "package": {"name": package, "version": "1"},
+        "package": {"name": package, "version": version, "kind": kind},
         "severity": "HIGH",
         "fixed": ["2"],
         "status": status,
@@ -495,6 +503,27 @@ def finding(name: str, status: str, package: str = "ssh", aliases: tuple[str, ..
         # An acceptance that ended, a severity that rose.
         ([finding("CVE-1", "accepted")], [finding("CVE-1", "breaking")], "1 new", True),
         ([finding("CVE-1", "breaking")], [], "0 new", False),
+        # Of two versions one is accepted.
+        (
+            [finding("CVE-1", "breaking"), finding("CVE-1", "accepted", version="2")],
+            [finding("CVE-1", "breaking"), finding("CVE-1", "accepted", version="2")],
+            "0 new",
+            False,
+        ),
+        (
+            [finding("CVE-1", "breaking"), finding("CVE-1", "accepted", version="2")],
+            [finding("CVE-1", "breaking"), finding("CVE-1", "breaking", version="2")],
+            "1 new",
+            True,
+        ),
+        ([finding("CVE-1", "breaking")], [finding("CVE-1", "breaking", kind="hex")], "1 new", True),
+        # One advisory speaks of two flaws: that one was known says nothing of the other.
+        (
+            [finding("CVE-1", "breaking", aliases=("GHSA-1",)), finding("CVE-2", "accepted", aliases=("GHSA-1",))],
+            [finding("CVE-1", "breaking", aliases=("GHSA-1",)), finding("CVE-2", "breaking", aliases=("GHSA-1",))],
+            "1 new",
+            True,
+        ),
     ],
 )
 def test_a_rescan_tells_what_is_new(then: list[dict], now: list[dict], title: str, alarming: bool) -> None:  # noqa: FBT001 # a table

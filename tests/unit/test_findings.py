@@ -167,6 +167,12 @@ def test_a_package_url_is_taken_apart() -> None:
     assert purl == Purl("deb", "debian", "zlib1g", "1:1.3.dfsg+really1.3.1-1", {"arch": "amd64", "distro": "debian-13"})
 
 
+def test_a_plus_in_a_qualifier_is_a_plus() -> None:
+    for url in ("git+https://a/x.git%401", "git%2Bhttps://a/x.git%401"):
+        purl = Purl.parse(f"pkg:generic/x@1+2?vcs_url={url}")
+        assert purl == Purl("generic", "", "x", "1+2", {"vcs_url": "git+https://a/x.git@1"})
+
+
 @pytest.mark.parametrize("text", ["", "pkg:", "pkg:hex", "cowlib", "https://example.org/a@b"])
 def test_what_is_no_package_url(text: str) -> None:
     assert Purl.parse(text) is None

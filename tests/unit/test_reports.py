@@ -26,6 +26,7 @@ from pipeline.scan.policy import Policy
 from pipeline.scan.trivy import read_trivy
 from pipeline.scan.verdict import judge
 from pipeline.scan.vex import Statement
+from pipeline.table import table
 
 SCANS = Path(__file__).parent / "data" / "scans"
 NOW = dt.datetime(2026, 11, 25, 12, tzinfo=dt.UTC)
@@ -76,17 +77,19 @@ def crowd(number: int) -> Report:
 
 
 @pytest.mark.parametrize("made", [report(), full(), EMPTY, crowd(3)], ids=["recorded", "full", "empty", "crowd"])
-def test_a_terminal_of_80_columns_is_enough_and_needs_no_colour(made: Report) -> None:
+def test_a_terminal_of_80_columns_is_enough_with_the_indent_of_an_error_and_needs_no_colour(made: Report) -> None:
     text = terminal(made)
     assert "\x1b" not in text
     tables = [line for line in text.splitlines() if line.startswith(" ")]
-    assert max(map(len, tables)) <= 80
+    assert max(map(len, tables)) <= 76
+    # No word is cut for it.
+    assert "NEGLIGIBLE" in text
 
 
 def test_the_terminal_says_what_breaks_and_ends_with_the_verdict() -> None:
     text = terminal(report())
     assert text.endswith("POLICY FAILED: 5 findings of HIGH or worse\n")
-    assert " CRITICAL   CVE-2025-32433   ssh 5.2.6 " in text
+    assert " CRITICAL  CVE-2025-32433  ssh 5.2.6 " in text
     assert "CVE-2019-1010022" not in text  # tolerated: counted, not listed
     assert "dropped as false: 1 (an OTP application matched by the CPE of another vendor's program)" in text
     assert "scout: not asked" in text
@@ -161,6 +164,23 @@ def test_a_comment_runs_nothing_that_an_advisory_holds() -> None:
     text = markdown(report(dataclasses.replace(TRIVY, sightings=(evil,))))
     assert "&lt;script&gt;\\|\\`x\\` &#64;octocat \\[a](http://b)" in text
     assert "javascript" not in text
+
+
+def test_a_row_stays_a_row_whatever_an_address_holds() -> None:
+    evil = dataclasses.replace(TRIVY.sightings[1], title="", url="https://example.org/a|b)<c>?d=[1]&e=%20#f(g)")
+    [row] = [
+        line for line in markdown(report(dataclasses.replace(TRIVY, sightings=(evil,)))).splitlines() if "/a" in line
+    ]
+    assert row.count("|") == 8
+    assert f"[{evil.id}](https://example.org/a%7Cb%29%3Cc%3E?d=%5B1%5D&e=%20#f%28g%29)" in row
+    evil = dataclasses.replace(evil, url="https://example.org/a b")
+    assert f"| {evil.id} |" in markdown(report(dataclasses.replace(TRIVY, sightings=(evil,))))
+
+
+def test_what_others_wrote_is_shown_as_they_wrote_it() -> None:
+    text = table(("a [b]", "c"), [(":bug: [red]x[/red] \\[y]", "1")])
+    assert "a [b]" in text
+    assert ":bug: [red]x[/red] \\[y]" in text
 
 
 def test_compliance_ticks_what_ran_alone() -> None:
