@@ -12,9 +12,11 @@ from pipeline.sbom.purl import Purl
 from pipeline.scan.findings import Finding, Severity
 from pipeline.scan.verdict import Status
 
-#: Of GitLab's security-report-schemas: what the report is written for.
-_SCHEMA = "15.2.4"
-_NAME = 255
+#: Of GitLab's security-report-schemas, the lowest that GitLab takes (its schemas are min15.0.0); it has each field
+#: that is written here. A GitLab that does not know a version refuses the report: 17.1 and 17.2 know those up to 15.1.
+_SCHEMA = "15.0.0"
+#: How long texts may be there.
+_NAME, _SOLUTION = 255, 7000
 _SUPPRESSED = (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED)
 
 
@@ -83,7 +85,7 @@ def _vulnerability(finding: Finding, image: str, system: str) -> dict[str, Any]:
         },
     }
     if finding.fixed:
-        result["solution"] = f"Upgrade {finding.package} to {' or '.join(finding.fixed)}"
+        result["solution"] = f"Upgrade {finding.package} to {' or '.join(finding.fixed)}"[:_SOLUTION]
     return result
 
 

@@ -14,6 +14,7 @@ from registry import own_architecture
 
 #: What `reports` writes, whatever the verdict and whichever scanner failed.
 ALWAYS = {
+    "code-scanning.sarif",
     "compliance.md",
     "findings.json",
     "findings.sarif",

@@ -573,7 +573,7 @@ def test_the_files_that_the_outlets_name_are_those_of_reports() -> None:
     named = set(re.findall(r"reports/([\w.-]+\.\w+)", (WORKFLOWS / "pipeline.yml").read_text() + str(GITLAB) + JENKINS))
     assert named == {
         "report.md",
-        "findings.sarif",
+        "code-scanning.sarif",
         "sbom.spdx.json",
         "sbom.cdx.json",
         "gl-container-scanning-report.json",

@@ -15,7 +15,7 @@ from pipeline.report.compliance import Check, compliance
 from pipeline.report.findings import findings_json
 from pipeline.report.markdown import markdown
 from pipeline.report.report import Report
-from pipeline.report.sarif import sarif
+from pipeline.report.sarif import KEPT, code_scanning, sarif
 from pipeline.report.terminal import terminal
 from pipeline.sbom.component import Kind
 from pipeline.scan.acceptance import Acceptance
@@ -257,6 +257,30 @@ def test_sarif_suppresses_what_is_accepted_or_said_not_to_apply() -> None:
     (invocation,) = run["invocations"]
     assert invocation["executionSuccessful"] is False
     assert "login needed" in invocation["toolExecutionNotifications"][0]["message"]["text"]
+
+
+def test_code_scanning_gets_no_alert_of_what_is_accepted_or_said_not_to_apply(sarif_schema: dict[str, Any]) -> None:
+    document = json.loads(code_scanning(full()))
+    jsonschema.Draft7Validator(sarif_schema).validate(document)
+    (run,) = document["runs"]
+    names = {result["ruleId"] for result in run["results"]}
+    assert names == {item.finding.id for item in full().verdict.judged} - {"CVE-0000-0002", "CVE-2025-32433"}
+    assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == names
+    assert "suppressions" not in code_scanning(full())
+    assert "findings.sarif alone" not in code_scanning(full())
+
+
+def test_code_scanning_gets_as_many_as_it_keeps_and_the_worst() -> None:
+    made = crowd(KEPT + 2)
+    worst = dataclasses.replace(made.runs[0].sightings[-1], severity=Severity.CRITICAL)
+    made = report(dataclasses.replace(TRIVY, sightings=(*made.runs[0].sightings[:-1], worst)))
+    (run,) = json.loads(code_scanning(made))["runs"]
+    assert len(run["results"]) == len(run["tool"]["driver"]["rules"]) == KEPT
+    assert run["results"][0]["ruleId"] == worst.id
+    assert run["results"][0]["properties"]["severity"] == "CRITICAL"
+    (note,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert note["message"]["text"] == "the 2 least severe findings are in findings.sarif alone"
+    assert len(json.loads(sarif(made))["runs"][0]["results"]) == KEPT + 2
 
 
 def our_schema() -> dict[str, Any]:
