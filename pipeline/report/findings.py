@@ -51,6 +51,7 @@ def findings_json(report: Report) -> str:
             "expired": [_acceptance_json(entry) for entry in verdict.expired],
             "unmatched": [_acceptance_json(entry) for entry in verdict.unmatched],
         },
+        "vex": {"unmatched": list(verdict.unmatched_vex)},
         "notes": list(report.notes),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -48,7 +48,9 @@ STATEMENT = Statement(
     "vulnerable code not in execute path",
     "https://example.org/vex/1",
     NOW,
+    "vex/own.json",
 )
+LOST = dataclasses.replace(STATEMENT, names=frozenset({"CVE-2020-2"}), products=(("pkg:otp/ssl", ()),))
 
 
 def report(*scans: ScannerRun, **rest: Any) -> Report:  # noqa: ANN401 # arguments
@@ -60,7 +62,7 @@ def report(*scans: ScannerRun, **rest: Any) -> Report:  # noqa: ANN401 # argumen
 def full() -> Report:
     """Return one of which no part is empty."""
     failed = ScannerRun("scout", "image", failure="exit code 1: login needed")
-    made = report(TRIVY, GRYPE, failed, acceptances=[ACCEPTED, EXPIRED, UNMATCHED], statements=[STATEMENT])
+    made = report(TRIVY, GRYPE, failed, acceptances=[ACCEPTED, EXPIRED, UNMATCHED], statements=[STATEMENT, LOST])
     return dataclasses.replace(made, components={"os": 12, "otp": 11, "not shipped": 2})
 
 
@@ -316,6 +318,9 @@ def test_findings_say_everything_about_one() -> None:
     assert document["verdict"]["passed"] is False
     assert document["verdict"]["decided"] is False
     assert document["dropped"][0]["package"] == "ftp"
+    assert document["vex"]["unmatched"] == [
+        "VEX vex/own.json: 1 of 2 statements matches no finding: CVE-2020-2 of pkg:otp/ssl"
+    ]
     assert document["acceptances"]["expired"][0]["until"] == "2026-11-01"
     assert document["scanners"][2]["failure"] == "exit code 1: login needed"
 
