@@ -59,9 +59,17 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
     lines = [
         f"{len(rows)} new since {before['time']}, {len(breaking)} of them break the policy",
         *([table(header, rows).rstrip()] if rows else []),
+        *told(now),
         *now["verdict"]["lines"],
     ]
     return "\n".join(lines) + "\n", bool(breaking) or not now["verdict"]["decided"]
+
+
+def told(verdict: Mapping[str, Any]) -> list[str]:
+    """Return what of the acceptances and VEX documents of a verdict matches nothing, a line each."""
+    entries = verdict["acceptances"]["unmatched"]
+    lost = [f"acceptance matches no finding: {entry['id']} of {entry['package']}; remove it" for entry in entries]
+    return [*lost, *verdict["vex"]["unmatched"]]
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -35,7 +35,14 @@ PRODUCTION = Reference("ghcr.io", "banyan-platform/production")
 PINNED = f"{REPOSITORY}@{DIGEST}"
 PASSWORD, KEY, KEY_PASSWORD, TOKEN = "registry-password", "private-key", "key-password", "oidc-token"
 VERDICT = {"passed": True, "decided": True, "lines": ["PASSED: no finding of HIGH or worse"]}
-FOUND = {"time": "2026-02-04T00:00:00Z", "verdict": VERDICT, "findings": [], "scanners": []}
+FOUND = {
+    "time": "2026-02-04T00:00:00Z",
+    "verdict": VERDICT,
+    "findings": [],
+    "scanners": [],
+    "acceptances": {"unmatched": [], "expired": []},
+    "vex": {"unmatched": []},
+}
 
 
 def secret(text: str) -> dagger.Secret:
@@ -530,6 +537,13 @@ def test_a_rescan_tells_what_is_new(then: list[dict], now: list[dict], title: st
     text, alarm = compare({**FOUND, "findings": then}, {**FOUND, "findings": now})
     assert text.startswith(title)
     assert alarm is alarming
+
+
+def test_a_rescan_tells_what_matches_nothing() -> None:
+    lost = {"id": "CVE-1", "package": "ssh", "reason": "r", "until": "2026-12-31"}
+    matching = {"acceptances": {"unmatched": [lost], "expired": []}, "vex": {"unmatched": ["VEX a: 1 of 1"]}}
+    text, _ = compare(FOUND, {**FOUND, **matching})
+    assert "acceptance matches no finding: CVE-1 of ssh; remove it\nVEX a: 1 of 1\n" in text
 
 
 def test_a_rescan_by_half_the_scanners_is_no_good_news() -> None:
