@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.report.places import Place
 from pipeline.report.report import Report
 from pipeline.sbom.document import TOOL
 from pipeline.sbom.purl import Purl
@@ -48,7 +49,7 @@ def gitlab(report: Report) -> str:
             ],
         },
         "vulnerabilities": [
-            _vulnerability(item.finding, report.image, system)
+            _vulnerability(item.finding, report.image, system, report.place(item.finding))
             for item in report.verdict.judged
             if item.status not in _SUPPRESSED
         ],
@@ -68,7 +69,7 @@ def _distributions(report: Report) -> Iterator[str]:
                 yield purl.qualifiers["distro"]
 
 
-def _vulnerability(finding: Finding, image: str, system: str) -> dict[str, Any]:
+def _vulnerability(finding: Finding, image: str, system: str, place: Place | None) -> dict[str, Any]:
     key = f"{finding.kind.value}/{finding.package}/{finding.version}/{finding.id}"
     result: dict[str, Any] = {
         # The same flaw has the same id in every run.
@@ -84,6 +85,9 @@ def _vulnerability(finding: Finding, image: str, system: str) -> dict[str, Any]:
             "image": image,
         },
     }
+    if place:
+        file = {"type": "file-location", "file_name": place.path, "line_start": place.line}
+        result["details"] = {"place": {"name": "Comes from", **file}}
     if finding.fixed:
         result["solution"] = f"Upgrade {finding.package} to {' or '.join(finding.fixed)}"[:_SOLUTION]
     return result

@@ -5,8 +5,8 @@ import json
 import urllib.parse
 from typing import Any
 
+from pipeline.report.places import Places
 from pipeline.report.report import Report, rfc3339
-from pipeline.sbom.component import Kind
 from pipeline.scan.findings import Finding, Severity
 from pipeline.scan.verdict import Judged, Status
 
@@ -107,8 +107,8 @@ def _rule(finding: Finding) -> dict[str, Any]:
 def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
     finding = item.finding
     fixed = f"; fixed in {', '.join(finding.fixed)}" if finding.fixed else "; no fixed version is known"
-    # A service shows a finding beside a file of the repository: the lock names dependencies, the image has no file.
-    path = "rebar.lock" if finding.kind in (Kind.HEX, Kind.GIT) else report.image
+    # A service shows a finding beside a line of the repository.
+    place = report.place(finding) or Places().of(finding)
     result: dict[str, Any] = {
         "ruleId": finding.id,
         "ruleIndex": rule,
@@ -119,7 +119,10 @@ def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
         },
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": 1}},
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(place.path)},
+                    "region": {"startLine": place.line},
+                },
                 "logicalLocations": [{"fullyQualifiedName": f"{finding.package}@{finding.version}", "kind": "package"}],
             }
         ],

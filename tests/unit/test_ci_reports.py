@@ -64,6 +64,15 @@ _SCHEMA = _object(
             solution=_text(maxLength=7000),
             identifiers={"minItems": 1, "items": _object("type name value", type=_NAMED, name=_NAMED, value=_NAMED)},
             links={"items": _object("url", url=_text(pattern="^https?://.+"))},
+            details=_object(
+                place=_object(
+                    "name type file_name line_start",
+                    name=_NAMED,
+                    type={"const": "file-location"},
+                    file_name=_NAMED,
+                    line_start={"type": "integer"},
+                )
+            ),
             location=_object(
                 "dependency operating_system image",
                 dependency=_object("package version", package=_object("name", name=_text()), version=_text()),
@@ -111,6 +120,9 @@ def test_gitlab_names_the_distribution_and_the_fix() -> None:
     assert ssh["severity"] == "Critical"
     assert ssh["location"]["operating_system"].startswith("debian")
     assert ssh["solution"] == "Upgrade ssh to 5.2.10"
+    assert "details" not in ssh
+    (item, *_) = json.loads(gitlab(full()))["vulnerabilities"]
+    assert (item["details"]["place"]["file_name"], item["details"]["place"]["line_start"]) == ("ci/images.toml", 8)
 
 
 def test_gitlab_keeps_the_id_of_a_finding_from_run_to_run_and_no_two_share_one() -> None:

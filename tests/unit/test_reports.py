@@ -14,6 +14,7 @@ import pytest
 from pipeline.report.compliance import Check, compliance
 from pipeline.report.findings import findings_json
 from pipeline.report.markdown import markdown
+from pipeline.report.places import Place, Places
 from pipeline.report.report import Report
 from pipeline.report.sarif import KEPT, code_scanning, sarif
 from pipeline.report.terminal import terminal
@@ -59,11 +60,32 @@ def report(*scans: ScannerRun, **rest: Any) -> Report:  # noqa: ANN401 # argumen
     return Report("ghcr.io/example/erlmcp:2.1.0", "sha256:" + "5e" * 32, NOW, taken, verdict, ("scout: not asked",))
 
 
+GREETER = Path(__file__).parents[1] / "fixtures" / "greeter"
+BUILDER, RUNTIME = "erlang:28@sha256:" + "b" * 64, "debian:13@sha256:" + "c" * 64
+TABLE = f"""# Images
+[images]
+trivy = "trivy:1"
+[otp.29]
+runtime-debian = "{RUNTIME}"
+[otp.28]
+builder-debian = "{BUILDER}" # "{RUNTIME}"
+runtime-debian = "{RUNTIME}"
+"""
+PLACES = Places(
+    (GREETER / "rebar.lock").read_text(),
+    (GREETER / "rebar.config").read_text(),
+    (("ci/images.toml", TABLE),),
+    BUILDER,
+    RUNTIME,
+    "28",
+)
+
+
 def full() -> Report:
     """Return one of which no part is empty."""
     failed = ScannerRun("scout", "image", failure="exit code 1: login needed")
     made = report(TRIVY, GRYPE, failed, acceptances=[ACCEPTED, EXPIRED, UNMATCHED], statements=[STATEMENT, LOST])
-    return dataclasses.replace(made, components={"os": 12, "otp": 11, "not shipped": 2})
+    return dataclasses.replace(made, components={"os": 12, "otp": 11, "not shipped": 2}, places=PLACES)
 
 
 EMPTY = report(dataclasses.replace(TRIVY, sightings=()))
@@ -225,7 +247,7 @@ def test_sarif_is_valid(made: Report, sarif_schema: dict[str, Any]) -> None:
 
 
 def test_sarif_has_a_result_for_each_finding_and_a_rule_for_each_advisory() -> None:
-    (run,) = json.loads(sarif(report()))["runs"]
+    (run,) = json.loads(sarif(dataclasses.replace(report(), places=PLACES)))["runs"]
     rules = run["tool"]["driver"]["rules"]
     assert len(run["results"]) == 7
     assert len(rules) == 6
@@ -233,12 +255,43 @@ def test_sarif_has_a_result_for_each_finding_and_a_rule_for_each_advisory() -> N
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
     assert [e["name"] for e in run["tool"]["extensions"]] == ["trivy", "grype"]
     by_package = {r["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]: r for r in run["results"]}
-    uris = {
-        name: result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-        for name, result in by_package.items()
-    }
-    assert uris["tiny_text@1.0.2"] == "rebar.lock"
-    assert uris["ssh@5.2.6"] == "ghcr.io/example/erlmcp%3A2.1.0"
+    places = {name: result["locations"][0]["physicalLocation"] for name, result in by_package.items()}
+    assert places["tiny_text@1.0.2"] == {"artifactLocation": {"uri": "rebar.lock"}, "region": {"startLine": 6}}
+    assert places["ssh@5.2.6"] == {"artifactLocation": {"uri": "ci/images.toml"}, "region": {"startLine": 7}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"kind": Kind.HEX, "package": "tiny_text", "version": "1.0.2"}, Place("rebar.lock", 6)),
+        # By its revision; its name there is that of the repository.
+        (
+            {"kind": Kind.GIT, "package": "tiny/math", "version": "28880798e7ead36b5320dde6ab7897dda60e76a1"},
+            Place("rebar.lock", 2),
+        ),
+        ({"kind": Kind.OTHER, "package": "tiny_math", "version": ""}, Place("rebar.lock", 2)),
+        ({"kind": Kind.OTP, "package": "ssh"}, Place("ci/images.toml", 7)),
+        # Of two Erlang/OTPs with one base, the line of the one in use; what stands in a remark chooses nothing.
+        ({"kind": Kind.OS, "package": "libc6"}, Place("ci/images.toml", 8)),
+        # Of a profile: not locked.
+        ({"kind": Kind.HEX, "package": "rebar3_hex"}, Place("rebar.config", 14)),
+        ({"kind": Kind.OWN, "package": "greeter_web"}, Place("rebar.config", 21)),
+    ],
+)
+def test_a_finding_is_shown_beside_what_brought_its_package_in(changes: dict[str, Any], place: Place) -> None:
+    finding = dataclasses.replace(full().verdict.judged[0].finding, **changes)
+    assert PLACES.of(finding) == place
+
+
+def test_without_an_image_table_in_the_project_its_release_is_shown() -> None:
+    for finding in (item.finding for item in full().verdict.judged if item.finding.kind in (Kind.OS, Kind.OTP)):
+        assert dataclasses.replace(PLACES, tables=()).of(finding) == Place("rebar.config", 20)
+        assert Places().of(finding) == Place("rebar.config", 1)
+
+
+def test_a_dependency_that_is_not_locked_is_shown_where_it_is_asked_for() -> None:
+    finding = dataclasses.replace(full().verdict.judged[0].finding, kind=Kind.HEX, package="tiny_text", version="9")
+    assert dataclasses.replace(PLACES, lock="").of(finding) == Place("rebar.config", 9)
 
 
 def test_sarif_has_the_highest_severity_of_an_advisory_in_its_rule() -> None:
@@ -312,6 +365,7 @@ def test_findings_say_everything_about_one() -> None:
         "fixed": ["1.0.3"],
         "url": "https://avd.aquasec.com/nvd/cve-0000-0002",
         "title": "Made up for the tests: tiny_text is affected before 1.0.3",
+        "place": {"path": "rebar.lock", "line": 6},
         "status": "accepted",
         "reason": "no untrusted text | gets there (until 2026-12-31)",
     }
