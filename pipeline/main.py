@@ -43,6 +43,7 @@ from pipeline.registry.tools import Login, Tools, tools_for
 from pipeline.registry.verify import Signer
 from pipeline.report import assessment, terminal
 from pipeline.report.assessment import Assessed
+from pipeline.report.places import read_places
 from pipeline.sbom import containers
 from pipeline.sbom.sbom import Image
 from pipeline.scan import policy
@@ -407,9 +408,10 @@ class Assessment:
         given = (self.fail_on, self.only_fixed, tuple(self.vex), self.otp_vex, self.accept, self.accept_old_db)
         rules = await policy.read_rules(Criteria(*given), self.erlmcp.source)
         scanners = await self.erlmcp.scanners(project.images, time)
+        places = await read_places(project, self.erlmcp.source, self.erlmcp.image_table)
 
         async def assess(application: Application) -> Assessed:
-            return await assessment.assess(project, application, scanners, rules, time)
+            return await assessment.assess(project, application, scanners, rules, time, places=places)
 
         return assess
 

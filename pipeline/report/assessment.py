@@ -8,6 +8,7 @@ from pipeline.project.project import Project
 from pipeline.report import compliance
 from pipeline.report.documents import documents
 from pipeline.report.findings import findings_json
+from pipeline.report.places import Places
 from pipeline.report.report import Report, reported
 from pipeline.sbom.containers import Subject, describe, subject_of
 from pipeline.sbom.purl import architecture_of
@@ -36,7 +37,13 @@ class Assessed:
 
 
 async def assess(
-    project: Project, application: Application, scanners: Scanners, rules: Rules, time: dt.datetime
+    project: Project,
+    application: Application,
+    scanners: Scanners,
+    rules: Rules,
+    time: dt.datetime,
+    *,
+    places: Places | None = None,
 ) -> Assessed:
     """Build the image of a project, scan it and judge it.
 
@@ -52,6 +59,8 @@ async def assess(
         What is asked of the image.
     time
         Of the verdict, with a zone.
+    places
+        What brought the packages in.
     """
     subject = await subject_of(project, application)
     own = tuple(app.name for app in application.apps)
@@ -59,7 +68,8 @@ async def assess(
     # The image that was not scanned, of another architecture, may have what this one has not.
     alone = results.sbom if len(set(project.platforms)) <= 1 else None
     architecture = architecture_of(part.purl for part in alone.components) if alone else ""
-    return Assessed(subject, results, await reported(results, rules, subject.image, time, architecture))
+    report = await reported(results, rules, subject.image, time, architecture)
+    return Assessed(subject, results, dataclasses.replace(report, places=places))
 
 
 async def assess_document(scanners: Scanners, rules: Rules, image: Image, time: dt.datetime, cyclonedx: str) -> str:

@@ -4,6 +4,7 @@ import collections
 import json
 from typing import Any
 
+from pipeline.report.places import Place
 from pipeline.report.report import Report, rfc3339
 from pipeline.scan.acceptance import Acceptance
 from pipeline.scan.findings import ScannerRun, Severity
@@ -32,7 +33,7 @@ def findings_json(report: Report) -> str:
         ],
         "policy": {"fail_on": verdict.policy.fail_on.name, "only_fixed": verdict.policy.only_fixed},
         "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
-        "findings": [_finding_json(item) for item in verdict.judged],
+        "findings": [_finding_json(item, report.place(item.finding)) for item in verdict.judged],
         "dropped": sorted(
             (
                 {
@@ -51,6 +52,7 @@ def findings_json(report: Report) -> str:
             "expired": [_acceptance_json(entry) for entry in verdict.expired],
             "unmatched": [_acceptance_json(entry) for entry in verdict.unmatched],
         },
+        "vex": {"unmatched": list(verdict.unmatched_vex)},
         "notes": list(report.notes),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -61,7 +63,7 @@ def _by_severity(run: ScannerRun) -> dict[str, int]:
     return {severity.name: counts[severity] for severity in reversed(Severity) if counts[severity]}
 
 
-def _finding_json(item: Judged) -> dict[str, Any]:
+def _finding_json(item: Judged, place: Place | None) -> dict[str, Any]:
     finding = item.finding
     return {
         "id": finding.id,
@@ -77,6 +79,7 @@ def _finding_json(item: Judged) -> dict[str, Any]:
         "fixed": list(finding.fixed),
         "url": finding.url,
         "title": finding.title,
+        "place": {"path": place.path, "line": place.line} if place else None,
         "status": item.status.value,
         "reason": item.reason,
     }

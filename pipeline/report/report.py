@@ -5,8 +5,9 @@ import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 
+from pipeline.report.places import Place, Places
 from pipeline.sbom.sbom import Image
-from pipeline.scan.findings import ScannerRun, Severity
+from pipeline.scan.findings import Finding, ScannerRun, Severity
 from pipeline.scan.policy import Rules, otp_statements
 from pipeline.scan.scanners import Results
 from pipeline.scan.verdict import Status, Verdict, judge
@@ -30,6 +31,12 @@ class Report:
     notes: tuple[str, ...] = ()
     #: Components of the SBOM by kind, if one was made.
     components: dict[str, int] = dataclasses.field(default_factory=dict)
+    #: What brought the packages in; nothing if the project is not known.
+    places: Places | None = None
+
+    def place(self, finding: Finding) -> Place | None:
+        """Return the line of the project that brought a finding's package in, if the project is known."""
+        return self.places.of(finding) if self.places else None
 
 
 async def reported(results: Results, rules: Rules, image: Image, time: dt.datetime, architecture: str = "") -> Report:

@@ -24,6 +24,10 @@ class Status(enum.StrEnum):
     FIXED = "fixed"
 
 
+#: What a VEX document may say to do away with a finding.
+SUPPRESSING = (Status.NOT_AFFECTED, Status.FIXED)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judged:
     """A finding and what became of it."""
@@ -126,8 +130,8 @@ def judge(
     """
     kept, dropped = drop_false(sighting for scan in scans for sighting in scan.sightings)
     findings = join(kept)
-    # Of several statements on the same thing the last one counts.
-    by_time = sorted(statements, key=lambda statement: statement.time)
+    # Of several statements on the same thing the last one counts, of those of one time the one that suppresses nothing.
+    by_time = sorted(statements, key=lambda statement: (statement.time, statement.status not in SUPPRESSING))
     judged = tuple(
         _suppress(finding, by_time, image) or _decide(finding, policy, acceptances, now.date()) for finding in findings
     )
@@ -150,7 +154,7 @@ def judge(
 
 def _suppress(finding: Finding, statements: Sequence[Statement], image: Collection[str]) -> Judged | None:
     about = [statement for statement in statements if speaks_of(statement, finding, image)]
-    if not about or about[-1].status not in (Status.NOT_AFFECTED, Status.FIXED):
+    if not about or about[-1].status not in SUPPRESSING:
         return None
     return Judged(finding, Status(about[-1].status), f"{about[-1].reason} ({about[-1].source})")
 

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import tomllib
+import urllib.parse
 from pathlib import Path
 
 import databases
@@ -14,6 +15,7 @@ from registry import own_architecture
 
 #: What `reports` writes, whatever the verdict and whichever scanner failed.
 ALWAYS = {
+    "code-scanning.sarif",
     "compliance.md",
     "findings.json",
     "findings.sarif",
@@ -39,6 +41,13 @@ def given(made: databases.Databases) -> list[str]:
     return [f"--trivy-db={made.trivy}", f"--grype-db={made.grype}"]
 
 
+def line_of(source: Path, result: dict) -> str:
+    """Return the line of the project beside which a result is shown."""
+    place = result["locations"][0]["physicalLocation"]
+    lines = (source / urllib.parse.unquote(place["artifactLocation"]["uri"])).read_text().splitlines()
+    return lines[place["region"]["startLine"] - 1].strip()
+
+
 def statuses(folder: Path) -> dict[str, str]:
     findings = json.loads((folder / "findings.json").read_text())["findings"]
     return {f"{finding['id']} {finding['package']['name']}": finding["status"] for finding in findings}
@@ -47,6 +56,10 @@ def statuses(folder: Path) -> dict[str, str]:
 def test_each_flaw_is_one_line_found_by_those_that_should(
     module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
 ) -> None:
+    # The image table lies in the project, under any name and in any folder, where no build needs it.
+    (source / "site").mkdir()
+    (source / "site" / module.images.name).write_text(module.images.read_text())
+    (source / ".dockerignore").write_text("site\n")
     result = module(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
     assert result.code == 0, result.message
     document = json.loads((tmp_path / "out" / "findings.json").read_text())
@@ -62,6 +75,15 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
         # Trivy's database knows nothing of Erlang/OTP.
         ("CVE-2026-23941", "inets", "otp", ["grype"]),
     ]
+    [run] = json.loads((tmp_path / "out" / "code-scanning.sarif").read_text())["runs"]
+    shown = {
+        result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"].partition("@")[0]: line_of(source, result)
+        for result in run["results"]
+    }
+    table = tomllib.loads(module.images.read_text())["images"]
+    assert shown["tiny_text"] == '{<<"tiny_text">>,{pkg,<<"tiny_text">>,<<"1.0.2">>},0}]}.'
+    assert shown["inets"] == f'builder-debian = "{table["builder-debian"]}"'
+    assert shown["libssl3t64"] == f'runtime-debian = "{table["runtime-debian"]}"'
     assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS | RAW
     ages = [scanner["database"]["built"][:10] for scanner in document["scanners"]]
     assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 4
@@ -89,7 +111,7 @@ def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databa
     assert "Error: PolicyError: POLICY FAILED" in failed.err
     assert failed.message.startswith("POLICY FAILED: 4 findings of HIGH or worse\n")
     assert failed.message.endswith("POLICY FAILED: 4 findings of HIGH or worse")
-    assert max(map(len, failed.message.splitlines())) <= 80
+    assert max(map(len, failed.message.splitlines())) <= 76
     passed = module(source, *given(fresh), "assess", "--fail-on=critical", "verdict")
     assert passed.code == 0
     assert passed.out.strip().endswith("PASSED: no finding of CRITICAL")

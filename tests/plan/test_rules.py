@@ -9,6 +9,9 @@ from dagger import dag
 from recorder import Recorder
 
 from pipeline.errors import InputError
+from pipeline.project.images import OWN, default_images, images_in_use, own_table
+from pipeline.project.project import Project
+from pipeline.report.places import read_places
 from pipeline.scan.databases import MAX_AGE
 from pipeline.scan.findings import Severity
 from pipeline.scan.policy import Criteria, Rules, otp_statements, read_rules
@@ -90,3 +93,29 @@ async def test_a_wrong_file_is_named(
 async def test_without_an_sbom_erlangs_own_vex_is_not_fetched(recorder: Recorder) -> None:
     assert await otp_statements(None) == ()
     assert recorder.find("http") == []
+
+
+async def test_an_image_table_is_found_in_the_project_by_its_text(recorder: Recorder) -> None:
+    files = {
+        "rebar.config": "{relx, []}.\n",
+        "rebar.lock": '[{<<"a">>,{pkg,<<"a">>,<<"1">>},0}].\n',
+        "old/mine.toml": '[images]\nruntime-debian = "debian:12"\n',
+        "site/mine.toml": '[images]\nruntime-debian = "debian:13"\n',
+    }
+    source = recorder.host_directory(files)
+    table = source.file("site/mine.toml")
+    images = images_in_use(files["site/mine.toml"], {})
+    places = await read_places(Project(source, images, flavor="debian"), source, table)
+    assert places.tables == (("site/mine.toml", files["site/mine.toml"]),)
+    assert (places.lock, places.config) == (files["rebar.lock"], files["rebar.config"])
+    assert (places.runtime, places.otp) == ("debian:13", "28")
+    elsewhere = recorder.host_directory({"mine.toml": "[images]\n"}).file("mine.toml")
+    assert (await read_places(Project(source, images, flavor="debian"), source, elsewhere)).tables == ()
+
+
+async def test_the_modules_own_image_table_counts_where_it_is_part_of_the_project(recorder: Recorder) -> None:
+    for text, tables in ((own_table(), ((OWN, own_table()),)), ("[images]\n", ())):
+        source = recorder.host_directory({"rebar.config": "", OWN: text})
+        places = await read_places(Project(source, default_images()), source, None)
+        assert places.tables == tables
+        assert places.builder in own_table()

@@ -90,6 +90,7 @@ async def test_each_runs_once_and_every_format_is_a_conversion(recorder: Recorde
     assert set(files) == {
         *("trivy.json", "trivy.sbom.json", "trivy.sarif", "grype.json", "grype.sbom.json", "grype.sarif", "syft.json"),
         *(
+            "code-scanning.sarif",
             "findings.sarif",
             "findings.json",
             "report.md",

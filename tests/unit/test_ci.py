@@ -76,6 +76,13 @@ def behind(argv: list[str], verb: str) -> dict[str, str]:
     return dict(word.removeprefix("--").split("=", 1) for word in argv[argv.index(verb) + 1 :])
 
 
+def test_without_a_terminal_only_what_failed_is_told(shim: Shim) -> None:
+    shim("size")
+    assert "DAGGER_PROGRESS=dots\n" in shim.env
+    shim("size", env={"DAGGER_PROGRESS": "plain"})
+    assert "DAGGER_PROGRESS=plain\n" in shim.env
+
+
 GITHUB_RUN = "actions/runs/1658821493/attempts"
 PUBLISHED = {
     "github-push": {
@@ -566,7 +573,7 @@ def test_the_files_that_the_outlets_name_are_those_of_reports() -> None:
     named = set(re.findall(r"reports/([\w.-]+\.\w+)", (WORKFLOWS / "pipeline.yml").read_text() + str(GITLAB) + JENKINS))
     assert named == {
         "report.md",
-        "findings.sarif",
+        "code-scanning.sarif",
         "sbom.spdx.json",
         "sbom.cdx.json",
         "gl-container-scanning-report.json",

@@ -12,6 +12,7 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import Purl
+from pipeline.scan.acceptance import Acceptance
 from pipeline.scan.databases import Database
 from pipeline.scan.findings import ScannerRun, Severity, Sighting
 from pipeline.scan.grype import read_grype
@@ -166,6 +167,12 @@ def test_a_package_url_is_taken_apart() -> None:
     assert purl == Purl("deb", "debian", "zlib1g", "1:1.3.dfsg+really1.3.1-1", {"arch": "amd64", "distro": "debian-13"})
 
 
+def test_a_plus_in_a_qualifier_is_a_plus() -> None:
+    for url in ("git+https://a/x.git%401", "git%2Bhttps://a/x.git%401"):
+        purl = Purl.parse(f"pkg:generic/x@1+2?vcs_url={url}")
+        assert purl == Purl("generic", "", "x", "1+2", {"vcs_url": "git+https://a/x.git@1"})
+
+
 @pytest.mark.parametrize("text", ["", "pkg:", "pkg:hex", "cowlib", "https://example.org/a@b"])
 def test_what_is_no_package_url(text: str) -> None:
     assert Purl.parse(text) is None
@@ -266,16 +273,69 @@ def test_aliases_are_folded_through_a_chain_of_scanners() -> None:
     assert list(finding.severities) == ["grype", "scout", "trivy"]
 
 
-def test_an_alias_learned_of_one_package_holds_for_another() -> None:
+def test_an_alias_learned_of_one_package_says_nothing_of_another() -> None:
     findings = join(
         [
-            sighting("GHSA-aaaa-bbbb-cccc", aliases=("CVE-2026-1",)),
-            sighting("GHSA-aaaa-bbbb-cccc", package="ranch"),
+            # Of one package the advisory is two flaws, of the other each scanner has one of them.
+            sighting("GHSA-aaaa-bbbb-cccc", "grype", aliases=("CVE-2026-1", "CVE-2026-2"), package="ranch"),
+            sighting("CVE-2026-1"),
+            sighting("CVE-2026-2", "grype"),
+        ]
+    )
+    assert {(finding.package, finding.id, tuple(finding.severities)) for finding in findings} == {
+        ("cowlib", "CVE-2026-1", ("trivy",)),
+        ("cowlib", "CVE-2026-2", ("grype",)),
+        ("ranch", "CVE-2026-1", ("grype",)),
+        ("ranch", "CVE-2026-2", ("grype",)),
+    }
+
+
+def test_two_cves_are_two_findings_whoever_speaks_of_both() -> None:
+    findings = join(
+        [
+            sighting("GHSA-aaaa-bbbb-cccc", "grype", aliases=("CVE-2026-1", "CVE-2026-2")),
+            sighting("CVE-2026-1", "trivy", aliases=("GHSA-aaaa-bbbb-cccc",)),
+            sighting("OSV-2026-7", "scout", aliases=("GHSA-aaaa-bbbb-cccc",)),
+        ]
+    )
+    assert [(finding.id, finding.aliases, tuple(finding.severities)) for finding in findings] == [
+        ("CVE-2026-1", ("GHSA-aaaa-bbbb-cccc", "OSV-2026-7"), ("grype", "scout", "trivy")),
+        ("CVE-2026-2", ("GHSA-aaaa-bbbb-cccc", "OSV-2026-7"), ("grype", "scout")),
+    ]
+    one = Acceptance("CVE-2026-1", "cowlib", "a test", dt.date(2026, 12, 31))
+    assert [one.matches(finding) for finding in findings] == [True, False]
+
+
+def test_names_without_a_cve_are_joined_in_any_order() -> None:
+    chain = [
+        sighting("GHSA-aaaa-bbbb-cccc", "trivy"),
+        sighting("GHSA-dddd-eeee-ffff", "grype"),
+        sighting("OSV-2026-7", "scout", aliases=("GHSA-aaaa-bbbb-cccc", "GHSA-dddd-eeee-ffff")),
+    ]
+    for order in (chain, chain[::-1], [chain[0], chain[2], chain[1]]):
+        (finding,) = join(order)
+        assert finding.id == "GHSA-aaaa-bbbb-cccc"
+        assert finding.aliases == ("GHSA-dddd-eeee-ffff", "OSV-2026-7")
+
+
+def test_otp_as_a_whole_keeps_the_flaw_that_no_application_has() -> None:
+    whole = {"kind": Kind.OTP, "package": "Erlang/OTP", "version": "27.3.4", "purl": "pkg:github/erlang/otp@OTP-27.3.4"}
+    ssh = {"kind": Kind.OTP, "package": "ssh", "version": "5.2.6", "purl": "pkg:otp/ssh@5.2.6"}
+    findings = join(
+        [
+            sighting("CVE-2026-1", "grype", aliases=("GHSA-aaaa-bbbb-cccc",), **whole),
+            sighting("CVE-2026-2", "grype", aliases=("GHSA-aaaa-bbbb-cccc",), **whole),
+            sighting("CVE-2026-1", "trivy", **ssh),
+            sighting("CVE-2026-2", "trivy"),
+            sighting("GHSA-dddd-eeee-ffff", "grype", **whole),
+            sighting("GHSA-dddd-eeee-ffff", "trivy", **ssh),
         ]
     )
     assert {(finding.package, finding.id) for finding in findings} == {
-        ("cowlib", "CVE-2026-1"),
-        ("ranch", "CVE-2026-1"),
+        ("ssh", "CVE-2026-1"),
+        ("Erlang/OTP", "CVE-2026-2"),
+        ("cowlib", "CVE-2026-2"),
+        ("ssh", "GHSA-dddd-eeee-ffff"),
     }
 
 

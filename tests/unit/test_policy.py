@@ -192,7 +192,14 @@ CRYPTO = Sighting(
     Kind.OS,
     Severity.HIGH,
 )
-HINT = " (it is in libssl3t64, built from openssl: name that, or the source with arch=source)"
+HINT = " (the finding is of libssl3t64, built from openssl: name libssl3t64)"
+OWN = "pkg:deb/debian/libssl3t64@3.5.9?arch=amd64&distro=debian-13.8&upstream=openssl%403.5.9"
+DIGEST = f"pkg:oci/demo@sha256:{'5e' * 32}"
+NO_PACKAGE = f" (the finding is of {OWN}: leave out what differs)"
+NO_IMAGE = (
+    " (the image is pkg:oci/demo?repository_url=ghcr.io/banyan-platform/demo&tag=0.1.0, or "
+    f"{DIGEST}?arch=amd64&repository_url=ghcr.io/banyan-platform/demo: leave out what differs)"
+)
 DEMO = image_names("ghcr.io/banyan-platform/demo", "0.1.0", "sha256:" + "5e" * 32, "amd64")
 
 
@@ -205,7 +212,11 @@ DEMO = image_names("ghcr.io/banyan-platform/demo", "0.1.0", "sha256:" + "5e" * 3
         "pkg:oci/demo?repository_url=ghcr.io/banyan-platform/demo&tag=0.1.0",
         "pkg:oci/demo?tag=0.1.0",
         "ghcr.io/banyan-platform/demo:0.1.0",
-        {"@id": "pkg:oci/demo", "subcomponents": [{"@id": "pkg:deb/debian/openssl?arch=source"}]},
+        f"ghcr.io/banyan-platform/demo@sha256:{'5e' * 32}",
+        {"@id": "urn:x", "hashes": {"sha-256": "5e" * 32}},
+        {"@id": "pkg:oci/demo", "subcomponents": [{"identifiers": {"purl": "pkg:deb/debian/libssl3t64"}}]},
+        # Of the package itself its parts do not matter.
+        {"@id": "pkg:deb/debian/libssl3t64", "subcomponents": [{"@id": "pkg:otp/ssh"}]},
         {"@id": "pkg:oci/demo?arch=amd64", "subcomponents": [{"@id": "pkg:deb/debian/libssl3t64?arch=amd64"}]},
     ],
 )
@@ -218,13 +229,22 @@ def test_vex_matches_as_trivy_and_grype_name_things(product: str | dict[str, Any
 @pytest.mark.parametrize(
     ("product", "message"),
     [
-        ("pkg:oci/demo?arch=arm64", "CVE-2026-2 of pkg:oci/demo?arch=arm64"),
-        ("pkg:oci/demo?tag=0.2.0", "CVE-2026-2 of pkg:oci/demo?tag=0.2.0"),
+        ("pkg:oci/demo?arch=arm64", f"CVE-2026-2 of pkg:oci/demo?arch=arm64{NO_IMAGE}"),
+        ("pkg:oci/demo?tag=0.2.0", f"CVE-2026-2 of pkg:oci/demo?tag=0.2.0{NO_IMAGE}"),
+        # No scanner knows a tag and a digest at once.
+        (f"{DIGEST}?tag=0.1.0", f"CVE-2026-2 of {DIGEST}?tag=0.1.0{NO_IMAGE}"),
+        ("pkg:oci/other", "CVE-2026-2 of pkg:oci/other"),
+        ("pkg:deb/debian/libssl3t64@3.5.8", f"CVE-2026-2 of pkg:deb/debian/libssl3t64@3.5.8{NO_PACKAGE}"),
+        (
+            {"@id": "pkg:oci/demo", "subcomponents": [{"@id": "pkg:deb/debian/libssl3t64?distro=debian-13"}]},
+            f"CVE-2026-2 of pkg:oci/demo (pkg:deb/debian/libssl3t64?distro=debian-13){NO_PACKAGE}",
+        ),
         # Both scanners read it as the package of that name, which has not that flaw.
         (
             {"@id": "pkg:oci/demo", "subcomponents": [{"@id": "pkg:deb/debian/openssl"}]},
             f"CVE-2026-2 of pkg:oci/demo (pkg:deb/debian/openssl){HINT}",
         ),
+        ("pkg:deb/debian/openssl?arch=source", f"CVE-2026-2 of pkg:deb/debian/openssl?arch=source{HINT}"),
         ("pkg:deb/debian/glibc?arch=source", "CVE-2026-2 of pkg:deb/debian/glibc?arch=source"),
     ],
 )
@@ -247,6 +267,8 @@ def test_an_image_on_docker_hub_has_two_names() -> None:
     names = image_names("docker.io/me/demo", "1", "", "")
     assert {"docker.io/me/demo:1", "index.docker.io/me/demo:1"} < set(names)
     assert "pkg:oci/demo?repository_url=index.docker.io/me/demo&tag=1" in names
+    assert "docker.io/library/demo:1" in image_names("docker.io/demo", "1", "")
+    assert "index.docker.io/demo:1" in image_names("docker.io/library/demo", "1", "")
 
 
 def test_the_architecture_is_that_of_the_packages() -> None:
@@ -266,6 +288,17 @@ def test_the_last_statement_counts_in_any_order_of_documents() -> None:
     late = vex(says("affected", "pkg:otp/ssh@5.2.6", timestamp="2026-02-01T00:00:00Z"))
     assert not verdict(SSH, statements=early + late).suppressed
     assert not verdict(SSH, statements=late + early).suppressed
+
+
+def test_of_two_statements_of_one_time_the_one_that_suppresses_nothing_counts() -> None:
+    two = [says("affected", "pkg:otp/ssh"), says("not_affected", "pkg:otp/ssh")]
+    assert not verdict(SSH, statements=vex(*two)).suppressed
+    assert not verdict(SSH, statements=vex(*reversed(two))).suppressed
+
+
+def test_a_vulnerability_may_be_named_by_its_id_alone() -> None:
+    named = says("not_affected", "pkg:otp/ssh") | {"vulnerability": {"@id": "CVE-2025-32433"}}
+    assert verdict(SSH, statements=vex(named)).suppressed
 
 
 def test_erlangs_own_documents_speak_of_otp_and_of_applications() -> None:
