@@ -100,10 +100,20 @@ async def check(databases: Databases) -> None:
     for option, directory, file, command in (
         ("--trivy-db", databases.trivy, "trivy.db", "trivy image --download-db-only --cache-dir DIR"),
         ("--grype-db", databases.grype, "vulnerability.db", "GRYPE_DB_CACHE_DIR=DIR grype db update"),
-        ("--eef-db", databases.eef, EEF_FILE, "dagger call advisories export --path=DIR"),
     ):
         if directory and not await directory.glob(f"**/{file}"):
             raise InputError(f"{option}: no {file} in it; give the DIR that `{command}` filled")
+    if databases.eef:
+        await _records_in(databases.eef)
+
+
+async def _records_in(directory: dagger.Directory) -> dagger.File:
+    found = await directory.glob(f"**/{EEF_FILE}")
+    if len(found) != 1:
+        number = "no" if not found else str(len(found))
+        command = "dagger call advisories export --path=DIR"
+        raise InputError(f"--eef-db: {number} {EEF_FILE} in it; give the DIR that `{command}` filled")
+    return directory.file(found[0])
 
 
 async def fetched(database: dagger.Directory) -> dagger.Directory:
@@ -153,8 +163,7 @@ def grype_settings(container: dagger.Container) -> dagger.Container:
 async def eef_database(databases: Databases) -> str:
     """Return the records of the Erlang Ecosystem Foundation and of OSV, as JSON: those that were given, or today's."""
     if databases.eef:
-        [path, *_] = await databases.eef.glob(f"**/{EEF_FILE}")
-        return await databases.eef.file(path).contents()
+        return await (await _records_in(databases.eef)).contents()
     try:
         return await _fetched_records()
     except dagger.QueryError as error:

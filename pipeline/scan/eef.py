@@ -205,8 +205,9 @@ def warning(records: Records, version: str) -> str:
     if not found:
         return ""
     better = sound(records.known, version)
-    number = f"{len(found)} published {'advisory' if len(found) == 1 else 'advisories'}"
+    number = f"{len(found)} {'advisory' if len(found) == 1 else 'advisories'}"
+    # A terminal has 80 columns, and a report a line.
     return (
-        f"Erlang/OTP {version} has {number}, the worst {found[0].severity.name}; "
-        f"{f'{better} has none' if better else 'no later version of its line is without'}"
+        f"Erlang/OTP {version} has {number} (worst {found[0].severity.name}); "
+        f"{f'{better} has none' if better else 'no later one is without'}"
     )
