@@ -193,7 +193,7 @@ PUBLISHED = {
             "package": package,
             "default": "unaffected",
             "functions": [],
-            "ranges": [{**SPAN, "from": start, "fixed": fixed}],
+            "ranges": [{"scheme": "otp", "from": start, "before": "*", "fixed": fixed}],
         }
         for package, start, fixed in (
             ("pkg:otp/ssl", "9.5", ["11.7.8"]),
