@@ -87,6 +87,7 @@ class Cleared:
     """A flaw that a package of Erlang/OTP is known not to have, whatever a scanner makes of its version."""
 
     names: frozenset[str]
+    #: Empty for whichever of it.
     package: str
     reason: str
 
@@ -94,7 +95,7 @@ class Cleared:
         """Tell whether a sighting is of that flaw in that package."""
         return (
             sighting.kind is Kind.OTP
-            and sighting.package == self.package
+            and self.package in ("", sighting.package)
             and not self.names.isdisjoint((sighting.id, *sighting.aliases))
         )
 

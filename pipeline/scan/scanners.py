@@ -11,6 +11,7 @@ from pipeline.errors import PipelineError, gathered, last_words
 from pipeline.project.images import Images
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Sbom
+from pipeline.scan.backports import tracked, with_mended
 from pipeline.scan.containers import target_of
 from pipeline.scan.databases import Databases, check
 from pipeline.scan.eef import EEF, Records, known, look
@@ -74,8 +75,8 @@ async def scan(
     documents: list[tuple[str, Sbom]] = []
     published: list[Records | ScannerRun] = []
 
-    async def scanned(content: dagger.Directory | dagger.File) -> None:
-        runs.extend(await _vulnerabilities(scanners, content, own))
+    async def scanned() -> None:
+        runs.extend(await _vulnerabilities(scanners, layout, own))
 
     async def records() -> None:
         published.append(await _records(scanners))
@@ -86,7 +87,7 @@ async def scan(
         except PipelineError as error:
             runs.append(ScannerRun("syft", "image", failure=str(error)))
         else:
-            await scanned(_document(cyclonedx(documents[0][1].shipped())))
+            runs.extend(await _of_sbom(scanners, cyclonedx(documents[0][1].shipped()), own))
 
     async def ask(report: dagger.File) -> None:
         try:
@@ -95,7 +96,7 @@ async def scan(
             runs.append(ScannerRun("scout", "image", failure=last_words(error)))
 
     scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
-    await gathered(*map(ask, scouts), records(), document(), scanned(layout))
+    await gathered(*map(ask, scouts), records(), document(), scanned())
     text, sbom = documents[0] if documents else ("", None)
     if sbom:
         runs.append(_matched(published[0], cyclonedx(sbom.shipped()), own))
@@ -110,8 +111,19 @@ async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
     async def matched() -> list[ScannerRun]:
         return [_matched(await _records(scanners), cyclonedx, ())]
 
-    runs = await gathered(_vulnerabilities(scanners, _document(cyclonedx)), matched())
+    runs = await gathered(_of_sbom(scanners, cyclonedx), matched())
     return Results(tuple(itertools.chain.from_iterable(runs)))
+
+
+async def _of_sbom(scanners: Scanners, cyclonedx: str, own: tuple[str, ...] = ()) -> list[ScannerRun]:
+    """Run Trivy and Grype over an SBOM, and ask them what a distribution mended in its own Erlang/OTP."""
+    question = tracked(cyclonedx)
+    if not question:
+        return await _vulnerabilities(scanners, _document(cyclonedx), own)
+    runs, answers = await gathered(
+        _vulnerabilities(scanners, _document(cyclonedx), own), _vulnerabilities(scanners, _document(question))
+    )
+    return [with_mended(run, answer, cyclonedx) for run, answer in zip(runs, answers, strict=True)]
 
 
 async def _records(scanners: Scanners) -> Records | ScannerRun:

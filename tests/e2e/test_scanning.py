@@ -6,12 +6,23 @@ import hashlib
 import json
 import tomllib
 from pathlib import Path
+from unittest import mock
 
+import anyio
+import dagger
 import databases
 import files
 import pytest
-from conftest import Module
+from conftest import Module, session
+from dagger import dag
 from registry import own_architecture
+
+from pipeline.project.images import images_in_use
+from pipeline.sbom.component import Kind
+from pipeline.scan.databases import Databases
+from pipeline.scan.policy import Policy
+from pipeline.scan.scanners import Scanners, scan_document
+from pipeline.scan.verdict import Verdict, judge
 
 #: What `reports` writes, whatever the verdict and whichever scanner failed.
 ALWAYS = {
@@ -111,6 +122,75 @@ def test_records_of_erlang_name_the_application_and_clear_what_is_not_in_the_ima
     assert ("CVE-2026-48855", "grype", "it is in ssh, which is not in the image, by the record of eef") in dropped
     told = "Erlang/OTP 27.3.4.1 has 3 advisories (worst HIGH); 27.3.4.15 has none"
     assert told in document["notes"]
+
+
+def test_what_a_distribution_mended_in_its_own_erlang_counts(
+    engine: dict[str, str], images: Path, tmp_path: Path
+) -> None:
+    """Of an Erlang/OTP that is a package of the builder's distribution, as no stand-in has it: by the SBOM alone."""
+    own = "1:27.3.4.1+dfsg-1+deb13u1"
+
+    def advisory(name: str, ranges: list[dict[str, str]]) -> databases.Advisory:
+        affected = {"kind": "debian", "release": "13", "name": "erlang", "ranges": ranges}
+        rest = {
+            "aliases": [],
+            "title": "t",
+            "severity": "HIGH",
+            "published": "2026-06-01T00:00:00Z",
+            "url": "https://x",
+        }
+        return databases.parse({"id": name, "affected": [affected], **rest})
+
+    known = [
+        *databases.read(databases.ADVISORIES),
+        advisory("CVE-2026-28808", [{"introduced": "0", "fixed": own}]),
+        advisory("CVE-2026-48856", [{"introduced": "0", "fixed": "1:27.3.4.1+dfsg-1+deb13u2"}]),
+        # Nobody has mended it yet.
+        advisory("CVE-2026-28810", []),
+    ]
+    made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
+    parts = [
+        {"type": "operating-system", "bom-ref": "os", "name": "debian", "version": "13"},
+        {
+            "type": "library",
+            "bom-ref": "libc6",
+            "name": "libc6",
+            "version": "2.41-12",
+            "purl": "pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=debian-13&upstream=glibc",
+        },
+        {
+            "type": "library",
+            "bom-ref": "erlang",
+            "name": "erlang",
+            "version": "27.3.4.1",
+            "purl": "pkg:github/erlang/otp@OTP-27.3.4.1",
+            "properties": [{"name": "pipeline:package", "value": f"deb erlang {own}"}],
+        },
+        *(
+            {"type": "library", "bom-ref": name, "name": name, "version": version, "purl": f"pkg:otp/{name}@{version}"}
+            for name, version in (("inets", "9.3.2"), ("kernel", "10.2.7.1"))
+        ),
+    ]
+    sbom = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": parts})
+    table = images_in_use(images.read_text(), {})
+
+    async def look() -> Verdict:
+        async with dagger.connection():
+            given = [dag.host().directory(str(folder)) for folder in (made.trivy, made.grype, made.eef)]
+            runs = (await scan_document(Scanners(table, Databases("2026-11-25", *given)), sbom)).runs
+            return judge(runs, Policy(), now=dt.datetime.now(dt.UTC))
+
+    def handed(name: str, text: str) -> dagger.File:
+        # There is no module here whose folder a file could come from.
+        return dag.directory().with_new_file(name, text).file(name)
+
+    with session(engine, tmp_path), mock.patch("pipeline.handover.file", handed):
+        verdict = anyio.run(look)
+    assert verdict.failures == ()
+    found = {item.finding.id for item in verdict.judged if item.finding.kind is Kind.OTP}
+    assert found == {"CVE-2026-23941", "CVE-2026-28810", "CVE-2026-48856"}
+    reasons = {(each.sighting.id, each.sighting.package): each.reason for each in verdict.dropped}
+    assert reasons["CVE-2026-28808", "inets"].startswith(f"the distribution mended it in its package erlang {own}, by")
 
 
 def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databases.Databases) -> None:

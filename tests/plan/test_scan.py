@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -336,6 +337,26 @@ async def test_an_archive_that_is_none_is_a_scanner_that_failed(recorder: Record
         "its database could not be fetched: an answer is not what it should be (File is not a zip file); "
         "give one with --eef-db"
     )
+
+
+async def test_scanners_are_asked_what_a_distribution_mended_in_its_own_erlang(recorder: Recorder) -> None:
+    package = {"format": "apk", "name": "erlang", "version": "27.3.4.1-r0"}
+    inventory = json.dumps({**json.loads(answers.scanned("inventory.json")), "otp_package": package})
+    recorder.answer("File.contents", inventory, when=answers.reads("inventory.json"))
+    found = await results(recorder)
+    assert not any(run.failure for run in found.runs)
+    # Over the image, the SBOM and the question.
+    assert {scanner: len(runs(recorder, scanner)) for scanner in ("trivy", "grype")} == {"trivy": 3, "grype": 3}
+    handed = [
+        json.loads(text)
+        for chain in runs(recorder, "trivy")
+        for call in chain.calls("withMountedFile")
+        for text, _ in [next(iter(call.args["source"].tree.values()))]
+    ]
+    questions = [[part["purl"] for part in each["components"][1:]] for each in handed if len(each["components"]) == 3]
+    assert [[purl.partition("?")[0] for purl in each] for each in questions] == [
+        ["pkg:apk/debian/erlang@27.3.4.1-r0", "pkg:apk/debian/erlang@0"]
+    ]
 
 
 def fetches_from(text: str) -> Callable[[Chain], bool]:
