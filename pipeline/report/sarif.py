@@ -45,12 +45,19 @@ def sarif(report: Report) -> str:
                         "executionSuccessful": not any(run.failure for run in report.runs),
                         "endTimeUtc": rfc3339(report.time),
                         "toolExecutionNotifications": [
-                            {
-                                "level": "error",
-                                "message": {"text": f"{run.scanner} ({run.target}): {run.failure}"},
-                            }
-                            for run in report.runs
-                            if run.failure
+                            *(
+                                {
+                                    "level": "error",
+                                    "message": {"text": f"{run.scanner} ({run.target}): {run.failure}"},
+                                }
+                                for run in report.runs
+                                if run.failure
+                            ),
+                            *(
+                                {"level": "warning", "message": {"text": remark}}
+                                for run in report.runs
+                                for remark in run.remarks
+                            ),
                         ],
                     }
                 ],

@@ -279,7 +279,7 @@ async def test_every_report_warns_of_the_erlang_of_the_image(recorder: Recorder)
     made = await judged(found)
     told = "Erlang/OTP 27.3.4.1 has 2 advisories (worst HIGH); 27.3.4.13 has none"
     files = documents(made, found)
-    for name in ("findings.json", "report.md", "gl-container-scanning-report.json"):
+    for name in ("findings.json", "findings.sarif", "report.md", "gl-container-scanning-report.json", "junit.xml"):
         assert told in files[name], name
     with pytest.raises(PolicyError) as caught:
         conclude(made)

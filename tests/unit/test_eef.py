@@ -239,6 +239,31 @@ def test_a_version_that_is_none_is_a_scan_that_failed() -> None:
     assert not seen("27.3.4.1", sasl="latest").failure
 
 
+def test_a_revision_that_only_a_repository_could_order_is_told() -> None:
+    def record(name: str) -> dict[str, Any]:
+        raw = facts.cve({**facts.read("cves")[0], "id": name})
+        span = {"status": "affected", "versionType": "git", "version": "0" * 40, "lessThan": "1" * 40}
+        affected = {"packageURL": "pkg:github/ninenines/cowlib", "defaultStatus": "affected", "versions": [span]}
+        raw["containers"]["cna"]["affected"] = [affected]
+        return raw
+
+    text = json.loads(facts.database(DAY))
+    records = Records.parse(json.dumps({**text, "cves": [record(f"CVE-2026-{n}") for n in range(5)]}), "test")
+    document = json.loads(sbom("27.3.4.18", {}, {}))
+    revision = "a1b2c3d4e5f6" + "0" * 28
+    purl = f"pkg:github/ninenines/cowlib@{revision}"
+    document["components"].append({"name": "cowlib", "version": revision, "purl": purl})
+    run = look(records, json.dumps(document))
+    assert run.sightings == ()
+    assert run.remarks == (
+        (
+            "whether ninenines/cowlib at a1b2c3d4e5f6 has these is not known here:\n"
+            "  CVE-2026-0, CVE-2026-1, CVE-2026-2 and 2 more"
+        ),
+    )
+    assert look(records, sbom("27.3.4.18", {}, {})).remarks == ()
+
+
 # What others see of Erlang/OTP as a whole -----------------------------------------------------------------------------
 
 
