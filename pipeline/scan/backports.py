@@ -21,7 +21,7 @@ def tracked(cyclonedx: str) -> str:
     """Return the question for scanners, as CycloneDX; nothing if Erlang/OTP is of no package of a distribution."""
     document = json.loads(cyclonedx)
     package = _package(document)
-    system = next((part for part in document["components"] if part["type"] == "operating-system"), None)
+    system = next((part for part in _components(document) if part.get("type") == "operating-system"), None)
     if not package or not system:
         return ""
     form, name, version = package
@@ -71,7 +71,7 @@ def with_mended(run: ScannerRun, answer: ScannerRun, cyclonedx: str) -> ScannerR
 
 
 def _package(document: Mapping[str, Any]) -> tuple[str, str, str] | None:
-    for part in document["components"]:
+    for part in _components(document):
         parsed = purl.Purl.parse(part.get("purl", ""))
         if parsed and parsed.is_erlang:
             for each in part.get("properties", ()):
@@ -79,3 +79,7 @@ def _package(document: Mapping[str, Any]) -> tuple[str, str, str] | None:
                     form, name, version = each["value"].split(" ")
                     return form, name, version
     return None
+
+
+def _components(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return document.get("components") or []
