@@ -1,5 +1,6 @@
 """The Dagger objects: a table of contents, each function a call of a plain one."""
 
+import dataclasses
 import datetime as dt
 import functools
 from typing import Annotated
@@ -47,7 +48,7 @@ from pipeline.report.places import read_places
 from pipeline.sbom import containers
 from pipeline.sbom.sbom import Image
 from pipeline.scan import policy
-from pipeline.scan.databases import Databases
+from pipeline.scan.databases import EEF_FILE, Databases, eef_database
 from pipeline.scan.policy import Criteria
 from pipeline.scan.scanners import Scanners, prepared
 from pipeline.scan.scout import scout_of
@@ -132,6 +133,12 @@ class Erlmcp:
     grype_db: Annotated[
         dagger.Directory | None, Doc("Cache directory of Grype with its database: nothing is fetched then.")
     ] = None
+    eef_db: Annotated[
+        dagger.Directory | None,
+        Doc(
+            "Directory that the function advisories wrote, with what the EEF and OSV publish: nothing is fetched then."
+        ),
+    ] = None
     trivy_db_repository: Annotated[str, Doc("OCI repository of Trivy's database, instead of its makers'.")] = ""
     grype_db_url: Annotated[str, Doc("URL of Grype's database listing, instead of its makers'.")] = ""
     scout_user: Annotated[str, Doc("Docker Hub user, to ask Docker Scout too (image key scout, see --images).")] = ""
@@ -163,21 +170,23 @@ class Erlmcp:
             told.append("left out, since .gitignore or .dockerignore names it: _checkouts")
         return "\n".join([application.summary(native), *refused, *told])
 
-    @function
+    @fresh
     async def images(self) -> str:
         """Show the image references in use for the chosen Erlang/OTP, as TOML that --images reads."""
-        return images.render_images(await self.table())
+        table = await self.table()
+        return images.render_images(table) + await outdated.warnings(table, self.databases(dt.datetime.now(dt.UTC)))
 
     @fresh
-    async def outdated(
-        self,
-        *,
-        user: User = "",
-        password: Password = None,
-        vex: Annotated[list[dagger.File], Doc("Erlang/OTP's OpenVEX documents; fetched if none are given.")] = (),  # type: ignore[assignment] # as above
-    ) -> str:
+    async def advisories(self) -> dagger.Directory:
+        """Fetch what is published on Erlang/OTP (by the EEF) and on Hex packages (by OSV): a directory for --eef-db."""
+        fetched = dataclasses.replace(self.databases(dt.datetime.now(dt.UTC)), eef=None)
+        return handover.directory({EEF_FILE: await eef_database(fetched)})
+
+    @fresh
+    async def outdated(self, *, user: User = "", password: Password = None) -> str:
         """Show for each image in use whether there is a newer one, and what is published on its Erlang/OTP."""
-        return await outdated.outdated(await self.table(), Access(user, password, self.registry_service), list(vex))
+        access = Access(user, password, self.registry_service)
+        return await outdated.outdated(await self.table(), access, self.databases(dt.datetime.now(dt.UTC)))
 
     @fresh
     @generate
@@ -323,9 +332,13 @@ class Erlmcp:
 
     async def scanners(self, table: Images, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""
+        scout = scout_of(self.scout_user, self.scout_token, table)
+        return await prepared(Scanners(table, self.databases(time), scout))
+
+    def databases(self, time: dt.datetime) -> Databases:
+        """Return where the vulnerability databases of a day come from."""
         day = self.db_date or time.date().isoformat()
-        databases = Databases(day, self.trivy_db, self.grype_db, self.trivy_db_repository, self.grype_db_url)
-        return await prepared(Scanners(table, databases, scout_of(self.scout_user, self.scout_token, table)))
+        return Databases(day, self.trivy_db, self.grype_db, self.eef_db, self.trivy_db_repository, self.grype_db_url)
 
 
 @object_type

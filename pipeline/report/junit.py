@@ -36,6 +36,8 @@ def _runs(report: Report) -> Iterator[ET.Element]:
         case = ET.Element("testcase", classname="scanners", name=f"{run.scanner} scans the {run.target}")
         if run.failure:
             ET.SubElement(case, "error", message=_text(run.failure))
+        if run.remarks:
+            ET.SubElement(case, "system-out").text = _text("\n".join(run.remarks))
         yield case
     for message in report.verdict.outdated:
         case = ET.Element("testcase", classname="databases", name=_text(message.partition(" ")[0]))

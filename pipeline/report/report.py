@@ -71,7 +71,8 @@ async def reported(results: Results, rules: Rules, image: Image, time: dt.dateti
         else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
-    return Report(tagged, image.digest, time, results.runs, verdict, notes, counts)
+    told = tuple(remark for run in results.runs for remark in run.remarks)
+    return Report(tagged, image.digest, time, results.runs, verdict, (*told, *notes), counts)
 
 
 def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

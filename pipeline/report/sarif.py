@@ -43,6 +43,9 @@ def sarif(report: Report, left_out: int = 0) -> str:
     What is accepted or said not to apply is suppressed in it; how many findings are not in it at all is told.
     """
     judged = report.verdict.judged
+    warnings = [remark for run in report.runs for remark in run.remarks]
+    if left_out:
+        warnings.append(f"the {left_out} least severe findings are in findings.sarif alone")
     rules = {item.finding.id: item.finding for item in reversed(judged)}
     order = {name: index for index, name in enumerate(sorted(rules))}
     document = {
@@ -65,21 +68,15 @@ def sarif(report: Report, left_out: int = 0) -> str:
                         "executionSuccessful": not any(run.failure for run in report.runs),
                         "endTimeUtc": rfc3339(report.time),
                         "toolExecutionNotifications": [
-                            {
-                                "level": "error",
-                                "message": {"text": f"{run.scanner} ({run.target}): {run.failure}"},
-                            }
-                            for run in report.runs
-                            if run.failure
-                        ]
-                        + [
-                            {
-                                "level": "warning",
-                                "message": {
-                                    "text": f"the {left_out} least severe findings are in findings.sarif alone"
-                                },
-                            }
-                            for _ in range(min(left_out, 1))
+                            *(
+                                {
+                                    "level": "error",
+                                    "message": {"text": f"{run.scanner} ({run.target}): {run.failure}"},
+                                }
+                                for run in report.runs
+                                if run.failure
+                            ),
+                            *({"level": "warning", "message": {"text": text}} for text in warnings),
                         ],
                     }
                 ],

@@ -128,6 +128,9 @@ class Purl:
             "github": ("erlang/otp",),
             "otp": ("erlang", "otp"),
             "generic": ("erlang", "erlang/otp", "erlang-otp", "otp"),
+            # Records of the Erlang Ecosystem Foundation, before and since September 2026.
+            "sid": ("erlang.org/otp",),
+            "software-id": ("erlang.org/otp",),
         }
         return f"{self.namespace}/{self.name}".lstrip("/").lower() in names.get(self.type, ())
 

@@ -4,12 +4,16 @@ import dataclasses
 import datetime as dt
 import json
 import posixpath
-from typing import Self
+import re
+import zipfile
+from typing import Any, Self
 
+import anyio
 import dagger
 from dagger import dag
 
-from pipeline.errors import InputError, last_words
+from pipeline.errors import InputError, gathered, last_words
+from pipeline.handover import working_folder
 from pipeline.project.images import Images
 from pipeline.table import count
 
@@ -18,7 +22,15 @@ MAX_AGE = dt.timedelta(days=5)
 #: Where Trivy and Grype look for their own, when nothing else is said.
 TRIVY_SOURCE = "mirror.gcr.io/aquasec/trivy-db"
 GRYPE_SOURCE = "https://grype.anchore.io/databases"
+#: Where the Erlang Ecosystem Foundation publishes CVE records (`index.json` names them), and OSV those on Hex.
+EEF_SOURCE = "https://cna.erlef.org/cves"
+OSV_SOURCE = "https://osv-vulnerabilities.storage.googleapis.com/Hex/all.zip"
+#: The file that holds both.
+EEF_FILE = "eef.json"
 TRIVY_CACHE, GRYPE_CACHE = "/scan/trivy", "/scan/grype"
+#: Files that are fetched at the same time.
+_AT_ONCE = 16
+_CVE = re.compile(r"CVE-\d{4}-\d+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,6 +40,8 @@ class Database:
     scanner: str
     built: dt.datetime
     source: str = ""
+    #: `sha256:...` of its content, where it is known.
+    digest: str = ""
 
     @classmethod
     def from_trivy(cls, metadata: str, source: str = "") -> Self:
@@ -68,6 +82,7 @@ class Databases:
     #: Directories with a database, instead of a fetch.
     trivy: dagger.Directory | None = None
     grype: dagger.Directory | None = None
+    eef: dagger.Directory | None = None
     #: An OCI repository, and a URL, instead of the makers' own.
     trivy_repository: str = ""
     grype_url: str = ""
@@ -88,6 +103,17 @@ async def check(databases: Databases) -> None:
     ):
         if directory and not await directory.glob(f"**/{file}"):
             raise InputError(f"{option}: no {file} in it; give the DIR that `{command}` filled")
+    if databases.eef:
+        await _records_in(databases.eef)
+
+
+async def _records_in(directory: dagger.Directory) -> dagger.File:
+    found = await directory.glob(f"**/{EEF_FILE}")
+    if len(found) != 1:
+        number = "no" if not found else str(len(found))
+        command = "dagger call advisories export --path=DIR"
+        raise InputError(f"--eef-db: {number} {EEF_FILE} in it; give the DIR that `{command}` filled")
+    return directory.file(found[0])
 
 
 async def fetched(database: dagger.Directory) -> dagger.Directory:
@@ -132,6 +158,38 @@ def grype_settings(container: dagger.Container) -> dagger.Container:
     return container.with_env_variable("GRYPE_CHECK_FOR_APP_UPDATE", "false").with_env_variable(
         "GRYPE_DB_CACHE_DIR", GRYPE_CACHE
     )
+
+
+async def eef_database(databases: Databases) -> str:
+    """Return the records of the Erlang Ecosystem Foundation and of OSV, as JSON: those that were given, or today's."""
+    if databases.eef:
+        return await (await _records_in(databases.eef)).contents()
+    try:
+        return await _fetched_records()
+    except dagger.QueryError as error:
+        said = last_words(error)
+    except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        said = f"an answer is not what it should be ({reason_of(error)})"
+    raise InputError(f"its database could not be fetched: {said}; give one with --eef-db")
+
+
+async def _fetched_records() -> str:
+    # No step that is kept for a day: the engine asks whether a file is another one, as it does for all that it fetches.
+    limit = anyio.Semaphore(_AT_ONCE)
+
+    async def record(name: str) -> Any:  # noqa: ANN401 # JSON
+        if not _CVE.fullmatch(name):
+            raise ValueError(f"{name} is no CVE")
+        async with limit:
+            return json.loads(await dag.http(f"{EEF_SOURCE}/{name}.json").contents())
+
+    names = [each["id"] for each in json.loads(await dag.http(f"{EEF_SOURCE}/index.json").contents())]
+    archive = working_folder() / "all.zip"
+    _, *cves = await gathered(dag.http(OSV_SOURCE).export(str(archive)), *map(record, names))
+    with zipfile.ZipFile(archive) as files:
+        osv = [json.loads(files.read(name)) for name in sorted(files.namelist()) if name.endswith(".json")]
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    return json.dumps({"fetched": now, "cves": cves, "osv": osv})
 
 
 def time_of(text: str) -> dt.datetime:

@@ -83,6 +83,24 @@ class Secret:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Cleared:
+    """A flaw that a package of Erlang/OTP is known not to have, whatever a scanner makes of its version."""
+
+    names: frozenset[str]
+    #: Empty for whichever of it.
+    package: str
+    reason: str
+
+    def matches(self, sighting: Sighting) -> bool:
+        """Tell whether a sighting is of that flaw in that package."""
+        return (
+            sighting.kind is Kind.OTP
+            and self.package in ("", sighting.package)
+            and not self.names.isdisjoint((sighting.id, *sighting.aliases))
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ScannerRun:
     """One run of one scanner: what it saw, or why it saw nothing."""
 
@@ -97,6 +115,10 @@ class ScannerRun:
     failure: str = ""
     #: Its own report.
     raw: str = ""
+    #: What it knows to be false of what others see.
+    cleared: tuple[Cleared, ...] = ()
+    #: What else a reader should know, a line each.
+    remarks: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -5,22 +5,25 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from pipeline.sbom.component import Kind
-from pipeline.scan.findings import Dropped, Finding, Severity, Sighting, rank
+from pipeline.scan.findings import Cleared, Dropped, Finding, Severity, Sighting, rank
 
 # From the first CVE of all to the first of Erlang/OTP that NVD has, CVE-2009-0130.
 _YEARS_BEFORE = range(1999, 2009)
 _VENDORS = frozenset({"erlang"})
 
 
-def drop_false(sightings: Iterable[Sighting]) -> tuple[tuple[Sighting, ...], tuple[Dropped, ...]]:
-    """Part the sightings from those that are known false matches of OTP applications.
+def drop_false(
+    sightings: Iterable[Sighting], cleared: Sequence[Cleared] = ()
+) -> tuple[tuple[Sighting, ...], tuple[Dropped, ...]]:
+    """Part the sightings from those that are known false matches of Erlang/OTP and its applications.
 
     The names of OTP applications (`ftp`, `snmp`, `tftp`, `inets`, ...) are those of other programs too, and Grype
-    matches them by guessed CPEs (its issue 2344).
+    matches them by guessed CPEs (its issue 2344). It sees Erlang/OTP as a whole, by its version, whatever of it is in
+    the image, and whatever a branch mended: `cleared` says what a record knows better.
     """
     kept, dropped = [], []
     for sighting in sightings:
-        reason = _false_match(sighting)
+        reason = _false_match(sighting) or next((each.reason for each in cleared if each.matches(sighting)), "")
         if reason:
             dropped.append(Dropped(sighting, reason))
         else:

@@ -1,6 +1,7 @@
-"""Syft, Trivy, Grype and Docker Scout as sibling containers, at the same time, over one image."""
+"""Syft, Trivy, Grype and Docker Scout as sibling containers, at the same time, over one image; the records of `eef`."""
 
 import dataclasses
+import itertools
 from collections.abc import Awaitable, Callable
 
 import dagger
@@ -10,8 +11,10 @@ from pipeline.errors import PipelineError, gathered, last_words
 from pipeline.project.images import Images
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Sbom
+from pipeline.scan.backports import tracked, with_mended
 from pipeline.scan.containers import target_of
 from pipeline.scan.databases import Databases, check
+from pipeline.scan.eef import EEF, Records, known, look
 from pipeline.scan.findings import ScannerRun
 from pipeline.scan.grype import grype
 from pipeline.scan.scout import Scout
@@ -70,9 +73,13 @@ async def scan(
     runs: list[ScannerRun] = []
     scouted: list[str] = []
     documents: list[tuple[str, Sbom]] = []
+    published: list[Records | ScannerRun] = []
 
-    async def look(content: dagger.Directory | dagger.File) -> None:
-        runs.extend(await _vulnerabilities(scanners, content, own))
+    async def scanned() -> None:
+        runs.extend(await _vulnerabilities(scanners, layout, own))
+
+    async def records() -> None:
+        published.append(await _records(scanners))
 
     async def document() -> None:
         try:
@@ -80,7 +87,7 @@ async def scan(
         except PipelineError as error:
             runs.append(ScannerRun("syft", "image", failure=str(error)))
         else:
-            await look(_document(cyclonedx(documents[0][1].shipped())))
+            runs.extend(await _of_sbom(scanners, cyclonedx(documents[0][1].shipped()), own))
 
     async def ask(report: dagger.File) -> None:
         try:
@@ -89,16 +96,48 @@ async def scan(
             runs.append(ScannerRun("scout", "image", failure=last_words(error)))
 
     scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
-    await gathered(*map(ask, scouts), document(), look(layout))
+    await gathered(*map(ask, scouts), records(), document(), scanned())
     text, sbom = documents[0] if documents else ("", None)
-    order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", "scout")]
+    if sbom:
+        runs.append(_matched(published[0], cyclonedx(sbom.shipped()), own))
+    order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", EEF, "scout")]
     runs.sort(key=lambda each: order.index((each.scanner, each.target)))
     return Results(tuple(runs), text, sbom, "".join(scouted))
 
 
 async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
-    """Run Trivy and Grype over an SBOM that was published with an image; the image itself is not needed."""
-    return Results(tuple(await _vulnerabilities(scanners, _document(cyclonedx))))
+    """Look at an SBOM that was published with an image; the image itself is not needed."""
+
+    async def matched() -> list[ScannerRun]:
+        return [_matched(await _records(scanners), cyclonedx, ())]
+
+    runs = await gathered(_of_sbom(scanners, cyclonedx), matched())
+    return Results(tuple(itertools.chain.from_iterable(runs)))
+
+
+async def _of_sbom(scanners: Scanners, cyclonedx: str, own: tuple[str, ...] = ()) -> list[ScannerRun]:
+    """Run Trivy and Grype over an SBOM, and ask them what a distribution mended in its own Erlang/OTP."""
+    question = tracked(cyclonedx)
+    if not question:
+        return await _vulnerabilities(scanners, _document(cyclonedx), own)
+    runs, answers = await gathered(
+        _vulnerabilities(scanners, _document(cyclonedx), own), _vulnerabilities(scanners, _document(question))
+    )
+    return [with_mended(run, answer, cyclonedx) for run, answer in zip(runs, answers, strict=True)]
+
+
+async def _records(scanners: Scanners) -> Records | ScannerRun:
+    """Return every record that is published, or a run that failed."""
+    try:
+        return await known(scanners.databases)
+    except dagger.QueryError as error:
+        return ScannerRun(EEF, "SBOM", failure=last_words(error))
+    except PipelineError as error:
+        return ScannerRun(EEF, "SBOM", failure=str(error))
+
+
+def _matched(published: Records | ScannerRun, cyclonedx: str, own: tuple[str, ...]) -> ScannerRun:
+    return look(published, cyclonedx, own) if isinstance(published, Records) else published
 
 
 def _document(cyclonedx: str) -> dagger.File:

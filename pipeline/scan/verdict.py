@@ -128,7 +128,8 @@ def judge(
     max_age
         Of a database; nothing for any age.
     """
-    kept, dropped = drop_false(sighting for scan in scans for sighting in scan.sightings)
+    cleared = [each for scan in scans for each in scan.cleared]
+    kept, dropped = drop_false((sighting for scan in scans for sighting in scan.sightings), cleared)
     findings = join(kept)
     # Of several statements on the same thing the last one counts, of those of one time the one that suppresses nothing.
     by_time = sorted(statements, key=lambda statement: (statement.time, statement.status not in SUPPRESSING))

@@ -6,7 +6,8 @@ handful of advisories, each with what a scanner's own database says of it, so th
     uv run python tests/e2e/databases.py --out DIR
 
 gives `DIR/trivy` (a cache directory: `trivy --cache-dir DIR/trivy --skip-db-update`) and `DIR/grype`
-(`GRYPE_DB_CACHE_DIR=DIR/grype GRYPE_DB_AUTO_UPDATE=false grype`).
+(`GRYPE_DB_CACHE_DIR=DIR/grype GRYPE_DB_AUTO_UPDATE=false grype`). `DIR/eef` is what the module's `--eef-db` takes (see
+facts.py).
 
 An advisory is known to a scanner through the kinds of package that its real database covers: `debian` and `alpine`
 (by source package) and `hex` to both; `cpe` (what the National Vulnerability Database has) to Grype alone; `otp` (an
@@ -24,6 +25,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import facts
 import xxhash
 
 ADVISORIES = Path(__file__).resolve().parent.parent / "fixtures" / "advisories"
@@ -87,6 +89,8 @@ class Databases:
     trivy: Path
     #: For `GRYPE_DB_CACHE_DIR`.
     grype: Path
+    #: For `--eef-db`.
+    eef: Path
 
     @property
     def files(self) -> tuple[Path, Path]:
@@ -97,7 +101,8 @@ class Databases:
 def make(folder: Path, built: dt.datetime, advisories: Iterable[Advisory] | None = None) -> Databases:
     """Write both databases into a folder, as if they were built at that time."""
     known = list(read(ADVISORIES) if advisories is None else advisories)
-    databases = Databases(folder / "trivy", folder / "grype")
+    eef = facts.write(folder / "eef", built, [advisory.cve for advisory in known])
+    databases = Databases(folder / "trivy", folder / "grype", eef)
     write_trivy(databases.trivy / "db", known, built)
     write_grype(databases.grype / "6", known, built)
     return databases

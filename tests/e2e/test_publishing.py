@@ -65,6 +65,7 @@ class Shop:
             "--created=2026-02-04T17:25:56Z",
             f"--trivy-db={known}/trivy",
             f"--grype-db={known}/grype",
+            f"--eef-db={known}/eef",
             f"--registry-service=tcp://127.0.0.1:{port}",
             *([f"--platforms={platforms}"] if platforms else []),
             *(

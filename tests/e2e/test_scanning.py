@@ -1,17 +1,29 @@
 """The real scanners over the fixture, with small databases: what each finds, one verdict, and what fails how."""
 
+import dataclasses
 import datetime as dt
 import hashlib
 import json
 import tomllib
 import urllib.parse
 from pathlib import Path
+from unittest import mock
 
+import anyio
+import dagger
 import databases
 import files
 import pytest
-from conftest import Module
+from conftest import Module, session
+from dagger import dag
 from registry import own_architecture
+
+from pipeline.project.images import images_in_use
+from pipeline.sbom.component import Kind
+from pipeline.scan.databases import Databases
+from pipeline.scan.policy import Policy
+from pipeline.scan.scanners import Scanners, scan_document
+from pipeline.scan.verdict import Verdict, judge
 
 #: What `reports` writes, whatever the verdict and whichever scanner failed.
 ALWAYS = {
@@ -38,7 +50,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> databases.Databases:
 
 
 def given(made: databases.Databases) -> list[str]:
-    return [f"--trivy-db={made.trivy}", f"--grype-db={made.grype}"]
+    return [f"--trivy-db={made.trivy}", f"--grype-db={made.grype}", f"--eef-db={made.eef}"]
 
 
 def line_of(source: Path, result: dict) -> str:
@@ -73,7 +85,7 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
         ("CVE-0000-0001", "openssl-provider-legacy", "os", ["grype", "trivy"]),
         ("CVE-0000-0002", "tiny_text", "hex", ["grype", "trivy"]),
         # Trivy's database knows nothing of Erlang/OTP.
-        ("CVE-2026-23941", "inets", "otp", ["grype"]),
+        ("CVE-2026-23941", "inets", "otp", ["eef", "grype"]),
     ]
     [run] = json.loads((tmp_path / "out" / "code-scanning.sarif").read_text())["runs"]
     shown = {
@@ -86,7 +98,7 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
     assert shown["libssl3t64"] == f'runtime-debian = "{table["runtime-debian"]}"'
     assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS | RAW
     ages = [scanner["database"]["built"][:10] for scanner in document["scanners"]]
-    assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 4
+    assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 5
     ticks = (tmp_path / "out" / "compliance.md").read_text()
     for check in ("runs as a user who is not root", "no setuid or setgid file", "health check", "nothing writable"):
         [line] = [line for line in ticks.splitlines() if check in line]
@@ -103,6 +115,104 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
     hashes = {part["name"]: part["hashes"][0]["content"] for part in components if "hashes" in part}
     for name, file in (("tini", f"init-{own_architecture()}"), ("ca-certificates", "certificates")):
         assert hashes[name] == hashlib.sha256((files.folder() / file).read_bytes()).hexdigest()
+
+
+def test_records_of_erlang_name_the_application_and_clear_what_is_not_in_the_image(
+    module: Module, source: Path, tmp_path: Path
+) -> None:
+    # As the National Vulnerability Database has a flaw of ssh: of Erlang/OTP as a whole, by a CPE.
+    of_ssh = databases.parse(
+        {
+            "id": "CVE-2026-48855",
+            "aliases": [],
+            "title": "of ssh",
+            "severity": "CRITICAL",
+            "published": "2026-06-01T00:00:00Z",
+            "url": "https://cna.erlef.org/cves/CVE-2026-48855.html",
+            "affected": [
+                {"kind": "cpe", "name": "erlang:erlang/otp", "ranges": [{"introduced": "17.0", "fixed": "27.3.4.13"}]}
+            ],
+        }
+    )
+    known = [*databases.read(databases.ADVISORIES), of_ssh]
+    made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
+    result = module(source, *given(made), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
+    assert result.code == 0, result.message
+    document = json.loads((tmp_path / "out" / "findings.json").read_text())
+    assert "CVE-2026-48855" not in {finding["id"] for finding in document["findings"]}
+    dropped = {(each["id"], each["scanner"], each["reason"]) for each in document["dropped"]}
+    assert ("CVE-2026-48855", "grype", "it is in ssh, which is not in the image, by the record of eef") in dropped
+    told = "Erlang/OTP 27.3.4.1 has 3 advisories (worst HIGH); 27.3.4.15 has none"
+    assert told in document["notes"]
+
+
+def test_what_a_distribution_mended_in_its_own_erlang_counts(
+    engine: dict[str, str], images: Path, tmp_path: Path
+) -> None:
+    """Of an Erlang/OTP that is a package of the builder's distribution, as no stand-in has it: by the SBOM alone."""
+    own = "1:27.3.4.1+dfsg-1+deb13u1"
+
+    def advisory(name: str, ranges: list[dict[str, str]]) -> databases.Advisory:
+        affected = {"kind": "debian", "release": "13", "name": "erlang", "ranges": ranges}
+        rest = {
+            "aliases": [],
+            "title": "t",
+            "severity": "HIGH",
+            "published": "2026-06-01T00:00:00Z",
+            "url": "https://x",
+        }
+        return databases.parse({"id": name, "affected": [affected], **rest})
+
+    known = [
+        *databases.read(databases.ADVISORIES),
+        advisory("CVE-2026-28808", [{"introduced": "0", "fixed": own}]),
+        advisory("CVE-2026-48856", [{"introduced": "0", "fixed": "1:27.3.4.1+dfsg-1+deb13u2"}]),
+        # Nobody has mended it yet.
+        advisory("CVE-2026-28810", []),
+    ]
+    made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
+    parts = [
+        {"type": "operating-system", "bom-ref": "os", "name": "debian", "version": "13"},
+        {
+            "type": "library",
+            "bom-ref": "libc6",
+            "name": "libc6",
+            "version": "2.41-12",
+            "purl": "pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=debian-13&upstream=glibc",
+        },
+        {
+            "type": "library",
+            "bom-ref": "erlang",
+            "name": "erlang",
+            "version": "27.3.4.1",
+            "purl": "pkg:github/erlang/otp@OTP-27.3.4.1",
+            "properties": [{"name": "pipeline:package", "value": f"deb erlang {own}"}],
+        },
+        *(
+            {"type": "library", "bom-ref": name, "name": name, "version": version, "purl": f"pkg:otp/{name}@{version}"}
+            for name, version in (("inets", "9.3.2"), ("kernel", "10.2.7.1"))
+        ),
+    ]
+    sbom = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": parts})
+    table = images_in_use(images.read_text(), {})
+
+    async def look() -> Verdict:
+        async with dagger.connection():
+            given = [dag.host().directory(str(folder)) for folder in (made.trivy, made.grype, made.eef)]
+            runs = (await scan_document(Scanners(table, Databases("2026-11-25", *given)), sbom)).runs
+            return judge(runs, Policy(), now=dt.datetime.now(dt.UTC))
+
+    def handed(name: str, text: str) -> dagger.File:
+        # There is no module here whose folder a file could come from.
+        return dag.directory().with_new_file(name, text).file(name)
+
+    with session(engine, tmp_path), mock.patch("pipeline.handover.file", handed):
+        verdict = anyio.run(look)
+    assert verdict.failures == ()
+    found = {item.finding.id for item in verdict.judged if item.finding.kind is Kind.OTP}
+    assert found == {"CVE-2026-23941", "CVE-2026-28810", "CVE-2026-48856"}
+    reasons = {(each.sighting.id, each.sighting.package): each.reason for each in verdict.dropped}
+    assert reasons["CVE-2026-28808", "inets"].startswith(f"the distribution mended it in its package erlang {own}, by")
 
 
 def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databases.Databases) -> None:
@@ -202,7 +312,7 @@ def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path,
     assert accepted.code == 0, accepted.message
 
     (tmp_path / "empty").mkdir()
-    result = module(source, f"--trivy-db={tmp_path / 'empty'}", f"--grype-db={old.grype}", "scan")
+    result = module(source, *given(dataclasses.replace(old, trivy=tmp_path / "empty")), "scan")
     assert result.message.startswith("--trivy-db: no trivy.db in it")
 
 

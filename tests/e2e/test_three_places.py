@@ -106,7 +106,7 @@ OVERLAY = ("dagger.json", "pyproject.toml", "uv.lock", ".dockerignore", "pipelin
 GIT = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
 ARGUMENTS = (
     "--flavor=debian --images=images.toml --init=files/init --certificates=files/certificates "
-    "--trivy-db=db/trivy --grype-db=db/grype"
+    "--trivy-db=db/trivy --grype-db=db/grype --eef-db=db/eef"
 )
 LAPTOP = ("build-runtime sync", "assess reports export --path=reports", "assess verdict")
 

@@ -8,9 +8,11 @@ import hashlib
 import io
 import json
 import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import facts
 from recorder import Chain, Recorder, exec_error
 
 from pipeline.image.layout import OWN_LAYERS
@@ -202,6 +204,28 @@ def of_scanners(recorder: Recorder, latency: float = 0) -> None:
             when=reads(name),
             latency=latency if name != "metadata.json" else 0,
         )
+    of_publishers(recorder)
+
+
+def of_publishers(recorder: Recorder, names: tuple[str, ...] = ("CVE-2026-23941", "CVE-2026-48855")) -> None:
+    """Let the Erlang Ecosystem Foundation and OSV publish some records, the second under ssh alone."""
+    records = {facts_of["id"]: facts.cve(facts_of) for facts_of in facts.read("cves")}
+
+    def of_url(text: str) -> Callable[[Chain], bool]:
+        return lambda chain: any(text in call.args["url"] for call in chain.calls("http"))
+
+    index = [{"id": name, "details": f"/cves/{name}.json"} for name in names]
+    recorder.answer("File.contents", json.dumps(index), when=of_url("cna.erlef.org/cves/index.json"))
+    for name in names:
+        recorder.answer("File.contents", json.dumps(records[name]), when=of_url(f"cna.erlef.org/cves/{name}.json"))
+    recorder.answer("File.export", _osv_archive, when=of_url("/Hex/all.zip"))
+
+
+def _osv_archive(chain: Chain) -> str:
+    with zipfile.ZipFile(chain.call.args["path"], "w") as archive:
+        for each in facts.read("osv"):
+            archive.writestr(f"{each['id']}.json", json.dumps(facts.osv(each)))
+    return str(chain.call.args["path"])
 
 
 def scanned(name: str) -> str:

@@ -328,10 +328,22 @@ async def test_a_day_that_is_none_is_refused(recorder: Recorder) -> None:
 
 
 async def test_a_directory_without_a_database_is_refused(recorder: Recorder) -> None:
-    for option, name in (("trivy_db", "--trivy-db"), ("grype_db", "--grype-db")):
+    for option, name in (("trivy_db", "--trivy-db"), ("grype_db", "--grype-db"), ("eef_db", "--eef-db")):
         module = erlmcp(recorder, **{option: recorder.host_directory({"other": ""})})
-        with pytest.raises(InputError, match=rf"^{name}: no \w+\.db in it; give the DIR that"):
+        with pytest.raises(InputError, match=rf"^{name}: no \w+\.(db|json) in it; give the DIR that"):
             await module.scan()
+
+
+async def test_what_is_published_on_erlang_is_fetched_once_and_given_from_then_on(recorder: Recorder) -> None:
+    written = await (await erlmcp(recorder).advisories()).file("eef.json").contents()
+    before = len([chain for chain in recorder.plan if chain.calls("http")])
+    assert before
+    given = recorder.host_directory({"eef.json": written})
+    assert "PASSED" in await passing(recorder, eef_db=given).assess().verdict()
+    assert len([chain for chain in recorder.plan if chain.calls("http")]) == before
+    old = json.dumps({**json.loads(written), "fetched": (NOW - dt.timedelta(days=6)).isoformat()})
+    with pytest.raises(ScannerError, match=r"^DATABASE TOO OLD: eef's database \(--eef-db\) .* 6 days ago"):
+        await passing(recorder, eef_db=recorder.host_directory({"eef.json": old})).assess().verdict()
 
 
 async def test_an_old_database_decides_nothing(recorder: Recorder) -> None:
@@ -613,7 +625,10 @@ def of_a_published_image(recorder: Recorder) -> None:
     claims = [{"critical": {"type": SIGNATURE, "image": {"docker-manifest-digest": DIGEST}}}]
     predicates = {kind: FOUND if kind == FINDINGS else {} for kind in PREDICATES}
     predicates[CYCLONEDX] = {
-        "components": [{"name": "shipped", "scope": "required"}, {"name": "locked", "scope": "excluded"}]
+        "components": [
+            {"name": "shipped", "version": "1.0", "purl": "pkg:otp/shipped@1.0", "scope": "required"},
+            {"name": "locked", "scope": "excluded"},
+        ]
     }
     said_of = {
         "ls": "1.2.0\nlatest\nold",

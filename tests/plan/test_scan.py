@@ -1,9 +1,15 @@
 """What the scans ask the engine for: at the same time, each once, without secrets, with databases keyed by day."""
 
 import dataclasses
+import datetime as dt
+import json
+from collections.abc import Callable
+from pathlib import Path
 
 import answers
 import dagger
+import facts
+import graphql
 import pytest
 from answers import APPLICATION, NOW, project
 from recorder import Chain, Recorder, exec_error, pull_error
@@ -16,7 +22,7 @@ from pipeline.report.terminal import conclude
 from pipeline.sbom.containers import Subject, describe
 from pipeline.sbom.sbom import Image
 from pipeline.scan.databases import Databases
-from pipeline.scan.findings import Severity
+from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.policy import Policy, Rules
 from pipeline.scan.scanners import Results, Scanners, scan
 from pipeline.scan.scout import Scout
@@ -238,3 +244,121 @@ async def test_the_verdict_is_an_error_of_its_own_kind(recorder: Recorder) -> No
 def test_a_day_that_is_none(day: str) -> None:
     with pytest.raises(InputError, match=rf"^--db-date {day}: not a day"):
         Databases(day)
+
+
+# What is published on Erlang, and on Hex packages ---------------------------------------------------------------------
+
+
+def urls(recorder: Recorder) -> set[str]:
+    """Return what was fetched over HTTP."""
+    return {call.args["url"] for chain in recorder.plan for call in chain.calls("http")}
+
+
+def of_eef(found: Results) -> ScannerRun:
+    [run] = [each for each in found.runs if each.scanner == "eef"]
+    return run
+
+
+async def test_records_of_erlang_are_fetched_and_matched_with_the_sbom(recorder: Recorder) -> None:
+    run = of_eef(await results(recorder))
+    assert (run.target, run.failure) == ("SBOM", "")
+    assert run.database is not None
+    assert (run.database.scanner, run.database.source) == ("eef", "https://cna.erlef.org/cves")
+    assert abs(run.database.built - NOW) < dt.timedelta(minutes=5)
+    assert run.database.digest.startswith("sha256:")
+    assert urls(recorder) == {
+        "https://cna.erlef.org/cves/index.json",
+        "https://cna.erlef.org/cves/CVE-2026-23941.json",
+        "https://cna.erlef.org/cves/CVE-2026-48855.json",
+        "https://osv-vulnerabilities.storage.googleapis.com/Hex/all.zip",
+    }
+    assert ("CVE-2026-23941", "inets") in {(sighting.id, sighting.package) for sighting in run.sightings}
+
+
+async def test_every_report_warns_of_the_erlang_of_the_image(recorder: Recorder) -> None:
+    found = await results(recorder)
+    made = await judged(found)
+    told = "Erlang/OTP 27.3.4.1 has 2 advisories (worst HIGH); 27.3.4.13 has none"
+    files = documents(made, found)
+    for name in ("findings.json", "findings.sarif", "report.md", "gl-container-scanning-report.json", "junit.xml"):
+        assert told in files[name], name
+    with pytest.raises(PolicyError) as caught:
+        conclude(made)
+    assert told in " ".join(str(caught.value).split())
+
+
+async def test_records_that_are_given_are_not_fetched(recorder: Recorder) -> None:
+    given = recorder.host_directory({"db/eef.json": facts.database(NOW)})
+    run = of_eef(await results(recorder, dataclasses.replace(TODAY, eef=given)))
+    assert urls(recorder) == set()
+    assert run.database is not None
+    assert (run.database.source, run.database.built) == ("--eef-db", NOW)
+    assert {"CVE-2026-55737", "CVE-2026-23941"} <= {sighting.id for sighting in run.sightings}
+
+
+async def test_records_that_cannot_be_had_are_a_scanner_that_failed_and_the_others_finish(recorder: Recorder) -> None:
+    lost = "dial tcp: lookup cna.erlef.org: no such host"
+    recorder.answer("File.contents", graphql.GraphQLError(lost), when=fetches_from("index"))
+    found = await results(recorder)
+    assert [(run.scanner, run.target) for run in found.runs if not run.failure] == [
+        ("trivy", "image"),
+        ("grype", "image"),
+        ("trivy", "SBOM"),
+        ("grype", "SBOM"),
+    ]
+    assert of_eef(found).failure == f"its database could not be fetched: {lost}; give one with --eef-db"
+    with pytest.raises(ScannerError, match=r"^SCANNER FAILED: eef \(SBOM\): its database could not be fetched"):
+        conclude(await judged(found, Severity.CRITICAL))
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        ("<html>", "index"),
+        ("{}", "index"),
+        ('[{"id": "../../osv/all"}]', "index"),
+        ('[{"name": "x"}]', "index"),
+        ("<html>", "CVE-2026-48855"),
+    ],
+)
+async def test_an_answer_that_is_no_record_is_a_scanner_that_failed(recorder: Recorder, answer: str, name: str) -> None:
+    recorder.answer("File.contents", answer, when=fetches_from(name))
+    failure = of_eef(await results(recorder)).failure
+    assert failure, answer
+    assert "--eef-db" in failure or "advisories" in failure
+
+
+async def test_an_archive_that_is_none_is_a_scanner_that_failed(recorder: Recorder) -> None:
+    def export(chain: Chain) -> str:
+        Path(chain.call.args["path"]).write_text("<html>")
+        return str(chain.call.args["path"])
+
+    recorder.answer("File.export", export, when=fetches_from("all.zip"))
+    assert of_eef(await results(recorder)).failure == (
+        "its database could not be fetched: an answer is not what it should be (File is not a zip file); "
+        "give one with --eef-db"
+    )
+
+
+async def test_scanners_are_asked_what_a_distribution_mended_in_its_own_erlang(recorder: Recorder) -> None:
+    package = {"format": "apk", "name": "erlang", "version": "27.3.4.1-r0"}
+    inventory = json.dumps({**json.loads(answers.scanned("inventory.json")), "otp_package": package})
+    recorder.answer("File.contents", inventory, when=answers.reads("inventory.json"))
+    found = await results(recorder)
+    assert not any(run.failure for run in found.runs)
+    # Over the image, the SBOM and the question.
+    assert {scanner: len(runs(recorder, scanner)) for scanner in ("trivy", "grype")} == {"trivy": 3, "grype": 3}
+    handed = [
+        json.loads(text)
+        for chain in runs(recorder, "trivy")
+        for call in chain.calls("withMountedFile")
+        for text, _ in [next(iter(call.args["source"].tree.values()))]
+    ]
+    questions = [[part["purl"] for part in each["components"][1:]] for each in handed if len(each["components"]) == 3]
+    assert [[purl.partition("?")[0] for purl in each] for each in questions] == [
+        ["pkg:apk/debian/erlang@27.3.4.1-r0", "pkg:apk/debian/erlang@0"]
+    ]
+
+
+def fetches_from(text: str) -> Callable[[Chain], bool]:
+    return lambda chain: any(text in call.args["url"] for call in chain.calls("http"))

@@ -1,0 +1,232 @@
+"""The third source: what the Erlang Ecosystem Foundation publishes, and OSV's records on Hex, matched here.
+
+Neither Trivy nor Grype reads the first, which alone names the applications of Erlang/OTP; of the second they know what
+GitHub has too.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+from pipeline.errors import InputError
+from pipeline.sbom.purl import Purl
+from pipeline.scan.databases import EEF_SOURCE, Database, Databases, eef_database, reason_of, time_of
+from pipeline.scan.findings import ERLANG, Cleared, ScannerRun, Sighting, aliases_of, locate
+from pipeline.scan.records import AFFECTED, UNAFFECTED, Affected, Record, of_cve, of_osv
+from pipeline.scan.versions import includes, numbers
+
+#: How its reports and findings call it.
+EEF = "eef"
+#: How many names a line shows.
+_SHOWN = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A component of the SBOM."""
+
+    name: str
+    version: str
+    purl: str
+    parsed: Purl
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Records:
+    """Every record that there is."""
+
+    known: tuple[Record, ...]
+    database: Database
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> Self:
+        """Read a database.
+
+        Parameters
+        ----------
+        text
+            JSON: `fetched` (a time), `cves` (CVE records) and `osv` (OSV records).
+        source
+            Where it is from, for messages.
+
+        Raises
+        ------
+        InputError
+            If it is not one, has nothing in it, or a record cannot be read: it could be the one that counts.
+        """
+        name = "the file"
+        try:
+            document = json.loads(text)
+            known: list[Record | None] = []
+            for raw in document["cves"]:
+                name = raw["cveMetadata"]["cveId"]
+                known.append(of_cve(raw))
+            for raw in document["osv"]:
+                name = raw["id"]
+                known.append(of_osv(raw))
+            name = "the file"
+            fetched = time_of(document["fetched"])
+            content = json.dumps([document["cves"], document["osv"]], sort_keys=True)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{source}: {name} cannot be read ({reason_of(error)}); make it anew with the function advisories"
+            ) from None
+        if not document["cves"] or not document["osv"]:
+            empty = "cves" if not document["cves"] else "osv"
+            raise InputError(f"{source}: it has no records under {empty}; make it anew with the function advisories")
+        digest = f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+        return cls(tuple(_rated(list(filter(None, known)))), Database(EEF, fetched, source, digest))
+
+
+async def known(databases: Databases) -> Records:
+    """Return every record that there is.
+
+    Raises
+    ------
+    InputError
+        If they cannot be fetched, or read.
+    """
+    return Records.parse(await eef_database(databases), "--eef-db" if databases.eef else EEF_SOURCE)
+
+
+def _rated(known: Sequence[Record]) -> Iterable[Record]:
+    """Give a record that is without a severity that of another one on the same flaw: OSV's have a vector at most."""
+    rated = {record.id: record for record in known if record.severity}
+    for record in known:
+        twin = next((rated[name] for name in record.aliases if name in rated), None)
+        better = twin if twin and not record.severity else record
+        yield dataclasses.replace(record, severity=better.severity, score=better.score)
+
+
+def look(records: Records, cyclonedx: str, own: Sequence[str] = ()) -> ScannerRun:
+    """Return what is published on the components of an SBOM; one that has no Erlang is a scan that failed.
+
+    Parameters
+    ----------
+    records
+        All that are known.
+    cyclonedx
+        The SBOM, of what is in the image alone.
+    own
+        Names of the project's own applications.
+    """
+    parts = [
+        Part(*locate(each["name"], each.get("version", ""), each["purl"], "", own)[:2], each["purl"], parsed)
+        for each in json.loads(cyclonedx).get("components", ())
+        if (parsed := Purl.parse(each.get("purl", "")))
+    ]
+    if not any(part.parsed.normal().type == "otp" for part in parts):
+        return ScannerRun(EEF, "SBOM", failure="it saw no application of Erlang/OTP in the SBOM")
+    sightings: list[Sighting] = []
+    cleared: list[Cleared] = []
+    try:
+        for record in records.known:
+            found = list(_sightings(record, parts))
+            sightings += found
+            cleared += _cleared(record, parts)
+        version = next((part.version for part in parts if part.name == ERLANG), "")
+        told = [*([warning(records, version)] if version else []), *_undecided(records, parts)]
+    except ValueError as error:
+        return ScannerRun(EEF, "SBOM", failure=f"{error}: whether a record is about it is not known")
+    return ScannerRun(
+        EEF,
+        "SBOM",
+        sightings=tuple(sightings),
+        database=records.database,
+        cleared=tuple(cleared),
+        remarks=tuple(filter(None, told)),
+    )
+
+
+def _sightings(record: Record, parts: Iterable[Part]) -> Iterable[Sighting]:
+    found = [
+        (part, each) for part in parts for each in record.affected if each.covers(part.parsed) and _has(each, part)
+    ]
+    applications = [each for _, each in found if each.is_application]
+    for part, each in found:
+        # What is in an application is not in the whole without it; of the whole it is known which release mends it.
+        if each in record.whole and record.applications and not applications:
+            continue
+        yield Sighting(
+            scanner=EEF,
+            id=record.id,
+            aliases=aliases_of(record.id, record.aliases),
+            package=part.name,
+            version=part.version,
+            purl=part.purl,
+            kind=locate(part.name, part.version, part.purl, "", ())[2],
+            severity=record.severity,
+            fixed=each.fixed(part.version),
+            url=record.url,
+            title=record.title,
+        )
+
+
+def _undecided(records: Records, parts: Iterable[Part]) -> Iterable[str]:
+    """Say of what in the image only revisions are published: of two revisions none is known to be the later one."""
+    for part in parts:
+        names = [
+            record.id
+            for record in records.known
+            for each in record.affected
+            if each.by_revision and not part.parsed.is_erlang and each.covers(part.parsed)
+        ]
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            yield (
+                f"whether {part.name} at {part.version[:12]} has these is not known here:\n"
+                f"  {', '.join(names[:_SHOWN])}{more}"
+            )
+
+
+def _has(each: Affected, part: Part) -> bool:
+    return each.status_of(part.version) == AFFECTED
+
+
+def _cleared(record: Record, parts: Sequence[Part]) -> Iterable[Cleared]:
+    """Return what a record says not to be in the image, though a scanner may see it by the version of the whole."""
+    if not record.applications or not record.whole:
+        return
+    there = [(part, each) for each in record.applications for part in parts if each.covers(part.parsed)]
+    sound = [(part, each) for part, each in there if each.status_of(part.version) == UNAFFECTED]
+    for part, _ in sound:
+        yield Cleared(record.names, part.name, f"{part.name} {part.version} is not affected, by the record of {EEF}")
+    # Only a release that has Erlang of its own has no other applications than those of the SBOM.
+    if len(sound) < len(there) or not any(part.name == ERLANG for part in parts):
+        return
+    names = ", ".join(dict.fromkeys(each.package.name for each in record.applications))
+    reason = (
+        f"it is in {names}, of which the version here is not affected, by the record of {EEF}"
+        if there
+        else f"it is in {names}, which is not in the image, by the record of {EEF}"
+    )
+    yield Cleared(record.names, ERLANG, reason)
+
+
+def published(records: Iterable[Record], version: str) -> list[Record]:
+    """Return the records on a version of Erlang/OTP as a whole, the worst first."""
+    about = [record for record in records if any(each.status_of(version) == AFFECTED for each in record.whole)]
+    return sorted(about, key=lambda record: (-record.severity, -(record.score or 0), record.id))
+
+
+def sound(records: Sequence[Record], version: str) -> str:
+    """Return the first later version of Erlang/OTP on the same line on which nothing is published, if there is one."""
+    later = {at for record in records for each in record.whole for span in each.ranges for at in span.fixes()}
+    own = [at for at in later if includes(at, version, "otp") and numbers(at)[0] == numbers(version)[0]]
+    return next((at for at in sorted(own, key=numbers) if not published(records, at)), "")
+
+
+def warning(records: Records, version: str) -> str:
+    """Say what is published on a version of Erlang/OTP, and which version has none of it; nothing if nothing is."""
+    found = published(records.known, version)
+    if not found:
+        return ""
+    better = sound(records.known, version)
+    number = f"{len(found)} {'advisory' if len(found) == 1 else 'advisories'}"
+    # A terminal has 80 columns, and a report a line.
+    return (
+        f"Erlang/OTP {version} has {number} (worst {found[0].severity.name}); "
+        f"{f'{better} has none' if better else 'no later one is without'}"
+    )
