@@ -124,7 +124,6 @@ class Erlmcp:
     repository: Annotated[
         str, Doc("Where the image is published and what reports call it; default ghcr.io/banyan-platform/RELEASE.")
     ] = ""
-    db_date: Annotated[str, Doc("Day (2026-02-04) whose vulnerability databases are fetched; today by default.")] = ""
     trivy_db: Annotated[
         dagger.Directory | None, Doc("Cache directory of Trivy with its database: nothing is fetched then.")
     ] = None
@@ -322,8 +321,9 @@ class Erlmcp:
 
     async def scanners(self, table: Images, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""
-        day = self.db_date or time.date().isoformat()
-        databases = Databases(day, self.trivy_db, self.grype_db, self.trivy_db_repository, self.grype_db_url)
+        databases = Databases(
+            time.date().isoformat(), self.trivy_db, self.grype_db, self.trivy_db_repository, self.grype_db_url
+        )
         return await prepared(Scanners(table, databases, scout_of(self.scout_user, self.scout_token, table)))
 
 

@@ -23,7 +23,11 @@ def findings_json(report: Report) -> str:
                 "target": run.target,
                 "version": run.version,
                 "failure": run.failure or None,
-                "database": {"built": rfc3339(run.database.built), "source": run.database.source}
+                "database": {
+                    "built": rfc3339(run.database.built),
+                    "source": run.database.source,
+                    "digest": run.database.digest,
+                }
                 if run.database
                 else None,
                 "sightings": _by_severity(run),

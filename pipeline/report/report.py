@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator
 
 from pipeline.sbom.sbom import Image
+from pipeline.scan.databases import Database
 from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.policy import Rules, otp_statements
 from pipeline.scan.scanners import Results
@@ -103,9 +104,16 @@ def _scanner_row(run: ScannerRun, time: dt.datetime) -> tuple[str, ...]:
     )
 
 
+def databases(report: Report) -> dict[str, Database]:
+    """Return the vulnerability databases that were read, by scanner."""
+    return {run.database.scanner: run.database for run in report.runs if run.database}
+
+
 def remarks(report: Report) -> Iterator[str]:
     """Return what else a reader should know, a line each."""
     verdict = report.verdict
+    for scanner, database in databases(report).items():
+        yield f"database of {scanner} ({database.source}):\n  {database.digest}"
     if report.components:
         yield "components: " + ", ".join(f"{number} {kind}" for kind, number in report.components.items())
     for word, items in (

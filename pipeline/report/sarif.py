@@ -4,7 +4,7 @@ import json
 import urllib.parse
 from typing import Any
 
-from pipeline.report.report import Report, rfc3339
+from pipeline.report.report import Report, databases, rfc3339
 from pipeline.sbom.component import Kind
 from pipeline.scan.findings import Finding, Severity
 from pipeline.scan.verdict import Judged, Status
@@ -56,7 +56,11 @@ def sarif(report: Report) -> str:
                 ],
                 "results": [_result(item, order.index(item.finding.id), report) for item in judged],
                 "columnKind": "utf16CodeUnits",
-                "properties": {"image": report.image, "digest": report.digest},
+                "properties": {
+                    "image": report.image,
+                    "digest": report.digest,
+                    "databases": {scanner: database.digest for scanner, database in databases(report).items()},
+                },
             }
         ],
     }

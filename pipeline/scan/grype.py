@@ -12,9 +12,11 @@ from pipeline.sbom.containers import OUT, scanner
 from pipeline.scan.containers import mounted, target_of
 from pipeline.scan.databases import (
     GRYPE_CACHE,
+    GRYPE_FILE,
     GRYPE_SOURCE,
     Database,
     Databases,
+    digest_of,
     fetched,
     grype_database,
     grype_settings,
@@ -43,11 +45,12 @@ async def grype(
         .file(out)
         .contents()
     )
-    found = read_grype(raw, target, own)
+    found = dataclasses.replace(read_grype(raw, target, own), raw=raw)
+    if not found.database:
+        return found
     source = "--grype-db" if databases.grype else databases.grype_url or GRYPE_SOURCE
-    return dataclasses.replace(
-        found, database=found.database and dataclasses.replace(found.database, source=source), raw=raw
-    )
+    described = dataclasses.replace(found.database, source=source, digest=await digest_of(database, GRYPE_FILE))
+    return dataclasses.replace(found, database=described)
 
 
 def read_grype(text: str, target: str, own: Collection[str] = ()) -> ScannerRun:

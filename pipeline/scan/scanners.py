@@ -11,7 +11,7 @@ from pipeline.project.images import Images
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.sbom import Sbom
 from pipeline.scan.containers import target_of
-from pipeline.scan.databases import Databases, check
+from pipeline.scan.databases import Databases, checked
 from pipeline.scan.findings import ScannerRun
 from pipeline.scan.grype import grype
 from pipeline.scan.scout import Scout
@@ -42,9 +42,8 @@ class Results:
 
 
 async def prepared(scanners: Scanners) -> Scanners:
-    """Return them, or raise `InputError` if a directory that was given holds no database: before anything is built."""
-    await check(scanners.databases)
-    return scanners
+    """Return them, or raise `InputError` if a directory that was given holds not one database: before anything is built."""
+    return dataclasses.replace(scanners, databases=await checked(scanners.databases))
 
 
 async def scan(

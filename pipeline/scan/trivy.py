@@ -7,10 +7,21 @@ from typing import Any
 
 import dagger
 
+from pipeline.errors import InputError, last_words
 from pipeline.project.images import Images
 from pipeline.sbom.containers import OUT, scanner
 from pipeline.scan.containers import mounted, target_of
-from pipeline.scan.databases import TRIVY_CACHE, TRIVY_SOURCE, Database, Databases, fetched, reason_of, trivy_database
+from pipeline.scan.databases import (
+    TRIVY_CACHE,
+    TRIVY_FILE,
+    TRIVY_SOURCE,
+    Database,
+    Databases,
+    digest_of,
+    fetched,
+    reason_of,
+    trivy_database,
+)
 from pipeline.scan.findings import ScannerRun, Secret, Sighting, aliases_of, locate, severity_of, short
 
 
@@ -19,9 +30,11 @@ async def trivy(
 ) -> ScannerRun:
     """Run Trivy over an image or an SBOM."""
     target, path = target_of(content)
-    database = await fetched(await trivy_database(images, databases))
+    database = await fetched(trivy_database(images, databases))
     source = "--trivy-db" if databases.trivy else databases.trivy_repository or TRIVY_SOURCE
-    metadata = await database.file("metadata.json").contents()
+    described = dataclasses.replace(
+        Database.from_trivy(await _metadata(database, source), source), digest=await digest_of(database, TRIVY_FILE)
+    )
     command = {
         # Secrets are looked for in the image alone; its configuration is read for them too.
         "image": ["image", "--scanners=vuln,secret", "--image-config-scanners=secret", "--input", path],
@@ -38,7 +51,17 @@ async def trivy(
         .contents()
     )
     found = read_trivy(raw, target, own)
-    return dataclasses.replace(found, database=Database.from_trivy(metadata, source), raw=raw)
+    return dataclasses.replace(found, database=described, raw=raw)
+
+
+async def _metadata(database: dagger.Directory, source: str) -> str:
+    try:
+        return await database.file("metadata.json").contents()
+    except dagger.QueryError as error:
+        raise InputError(
+            f"{source}: its metadata.json, which says when {TRIVY_FILE} was built, cannot be read "
+            f"({last_words(error)}); give all that `trivy image --download-db-only` leaves in its cache directory"
+        ) from None
 
 
 def read_trivy(text: str, target: str, own: Collection[str] = ()) -> ScannerRun:

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Collection, Iterable, Sequence
 
 from pipeline.scan.acceptance import Acceptance
-from pipeline.scan.databases import MAX_AGE, too_old
+from pipeline.scan.databases import MAX_AGE, wrong_age
 from pipeline.scan.findings import Dropped, Finding, ScannerRun
 from pipeline.scan.join import drop_false, join
 from pipeline.scan.policy import Policy
@@ -43,7 +43,7 @@ class Verdict:
     dropped: tuple[Dropped, ...] = ()
     #: Scans without a result.
     failures: tuple[ScannerRun, ...] = ()
-    #: Messages about databases that are too old.
+    #: Messages about databases that are too old, or not of this time.
     outdated: tuple[str, ...] = ()
     expired: tuple[Acceptance, ...] = ()
     unmatched: tuple[Acceptance, ...] = ()
@@ -87,7 +87,7 @@ class Verdict:
             "what it would have found is not known, so nothing is decided"
             for scan in self.failures
         ]
-        result += [f"DATABASE TOO OLD: {message}" for message in self.outdated]
+        result += self.outdated
         if self.breaking:
             result.append(f"POLICY FAILED: {count(len(self.breaking), 'finding')} of {self.policy}")
         elif not result:
@@ -139,7 +139,7 @@ def judge(
         # What a scanner sees in the image and in the SBOM is one.
         tuple(dict.fromkeys(dropped)),
         failures=tuple(scan for scan in scans if scan.failure),
-        outdated=tuple(filter(None, (too_old(database, now, max_age) for database in databases))),
+        outdated=tuple(filter(None, (wrong_age(database, now, max_age) for database in databases))),
         expired=expired,
         unmatched=tuple(
             entry for entry in acceptances if entry not in expired and not any(map(entry.matches, findings))

@@ -202,6 +202,15 @@ def of_scanners(recorder: Recorder, latency: float = 0) -> None:
             when=reads(name),
             latency=latency if name != "metadata.json" else 0,
         )
+    # A database that was fetched.
+    for path in ("trivy.db", "6/vulnerability.db"):
+        recorder.answer(
+            "Directory.glob",
+            [path],
+            when=lambda chain, path=path: (
+                chain.call.args["pattern"] == f"**/{path.rpartition('/')[2]}" and bool(chain.find("withExec"))
+            ),
+        )
 
 
 def scanned(name: str) -> str:

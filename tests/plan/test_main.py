@@ -316,22 +316,27 @@ async def test_an_assessment_is_of_one_time_and_one_day(recorder: Recorder) -> N
     assert days(recorder) == {yesterday.date().isoformat()}
 
 
-async def test_a_day_that_is_given_counts(recorder: Recorder) -> None:
-    await passing(recorder, db_date="2026-11-01").assess().verdict()
-    assert days(recorder) == {"2026-11-01"}
-
-
-async def test_a_day_that_is_none_is_refused(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match=r"^--db-date yesterday: not a day"):
-        await erlmcp(recorder, db_date="yesterday").scan()
-    assert not execs(recorder, "--deps_only")
-
-
 async def test_a_directory_without_a_database_is_refused(recorder: Recorder) -> None:
     for option, name in (("trivy_db", "--trivy-db"), ("grype_db", "--grype-db")):
         module = erlmcp(recorder, **{option: recorder.host_directory({"other": ""})})
         with pytest.raises(InputError, match=rf"^{name}: no \w+\.db in it; give the DIR that"):
             await module.scan()
+
+
+async def test_of_two_databases_none_is_taken(recorder: Recorder) -> None:
+    two = {"a/6/vulnerability.db": "", "b/6/vulnerability.db": ""}
+    with pytest.raises(
+        InputError, match=r"^--grype-db: 2 databases in it \(a/6/vulnerability.db, b/6/vulnerability.db"
+    ):
+        await erlmcp(recorder, grype_db=recorder.host_directory(two)).scan()
+    two = {"old/db/trivy.db": "", "db/trivy.db": ""}
+    with pytest.raises(
+        InputError, match=r"^--trivy-db: 2 databases in it \(db/trivy.db, old/db/trivy.db\); give one alone"
+    ):
+        await erlmcp(recorder, trivy_db=recorder.host_directory(two)).scan()
+    with pytest.raises(InputError, match=r"^--grype-db: vulnerability.db is at its top; give the DIR above it"):
+        await erlmcp(recorder, grype_db=recorder.host_directory({"vulnerability.db": ""})).scan()
+    assert recorder.execs() == []
 
 
 async def test_an_old_database_decides_nothing(recorder: Recorder) -> None:
@@ -508,7 +513,6 @@ async def test_a_wrong_argument_is_told_before_anything_is_run(
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [
-        ({}, {"db_date": "today"}, "--db-date today: not a day"),
         ({}, {"scout_user": "me"}, "a login at Docker Hub is --scout-user and --scout-token"),
         ({}, {"scout_user": "me", "scout_token": "token"}, 'no image "scout"; give one'),
         ({}, {"trivy_db": ""}, "--trivy-db: no trivy.db in it"),

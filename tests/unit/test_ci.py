@@ -328,17 +328,6 @@ def test_a_function_of_containers_is_left_as_it_is(shim: Shim) -> None:
     ]
 
 
-def test_the_jobs_of_one_run_judge_by_the_databases_of_one_day(shim: Shim) -> None:
-    gitlab = recorded("gitlab-push") | {"CI_PIPELINE_CREATED_AT": "2026-11-24T23:59:58Z"}
-    assert "--db-date=2026-11-24" in shim("assess", "verdict", env=gitlab)
-    assert "--db-date=2026-11-23" in shim("assess", "verdict", env=gitlab | {"ERLMCP_DAY": "2026-11-23"})
-    own = shim("--db-date=2026-11-01", "assess", "verdict", env=gitlab)
-    assert [word for word in own if word.startswith("--db-date")] == ["--db-date=2026-11-01"]
-    # GitHub and Jenkins do not say when a run began: its first step does.
-    assert PIPELINE["jobs"]["publish"]["steps"][1]["env"]["ERLMCP_DAY"] == "${{ needs.image.outputs.day }}"
-    assert "ERLMCP_DAY = sh(script: 'date -u +%F', returnStdout: true).trim()" in JENKINS
-
-
 # Services that the scripts talk to ------------------------------------------------------------------------------------
 
 

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import architecture_of
 from pipeline.scan.acceptance import Acceptance, read_acceptances
-from pipeline.scan.databases import Database, too_old
+from pipeline.scan.databases import Database, wrong_age
 from pipeline.scan.findings import ScannerRun, Severity, Sighting
 from pipeline.scan.policy import Policy
 from pipeline.scan.verdict import Status, Verdict, judge
@@ -133,8 +133,21 @@ def test_an_old_database_is_not_passed_over() -> None:
     assert judge(scans, Policy(), now=NOW, max_age=None).passed
 
 
+def test_a_database_of_a_day_to_come_decides_nothing_whatever_is_accepted() -> None:
+    ahead = Database("trivy", NOW + dt.timedelta(days=400), "--trivy-db")
+    for limit in (dt.timedelta(days=5), None):
+        result = judge([ScannerRun("trivy", "image", database=ahead)], Policy(), now=NOW, max_age=limit)
+        assert not result.decided
+        assert result.lines == (
+            "DATABASE NOT OF THIS TIME: trivy's database (--trivy-db) was built on 2027-12-29, 400 days ahead of this "
+            "engine's clock: mend the clock, or take another database",
+        )
+    # A clock that is a little behind is none.
+    assert not wrong_age(Database("grype", NOW + dt.timedelta(hours=23)), NOW)
+
+
 def test_a_database_of_just_that_age_will_do() -> None:
-    assert not too_old(Database("grype", NOW - dt.timedelta(days=5)), NOW)
+    assert not wrong_age(Database("grype", NOW - dt.timedelta(days=5)), NOW)
 
 
 # VEX ------------------------------------------------------------------------------------------------------------------
