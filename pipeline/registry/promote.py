@@ -76,7 +76,7 @@ async def promote(
     proof = await verify(tools, source, signer)
     lines = ["not scanned anew"]
     if scan:
-        verdict = json.loads(await scan(shipped_sbom(proof)))["verdict"]
+        verdict = json.loads(await scan(shipped_sbom(proof), proof.verdict))["verdict"]
         lines = verdict["lines"]
         if not verdict["passed"]:
             raise PolicyError("\n".join(["nothing was promoted: it would not pass today", *lines]))

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from pipeline.report.report import Report, rfc3339
-from pipeline.scan.acceptance import Acceptance
+from pipeline.scan.acceptance import acceptance_json
 from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.verdict import Judged
 
@@ -15,7 +15,7 @@ def findings_json(report: Report) -> str:
     verdict = report.verdict
     document = {
         "version": 1,
-        "image": {"name": report.image, "digest": report.digest},
+        "image": {"name": report.image, "digest": report.digest, "names": list(report.names)},
         "time": rfc3339(report.time),
         "scanners": [
             {
@@ -34,7 +34,7 @@ def findings_json(report: Report) -> str:
             }
             for run in report.runs
         ],
-        "policy": {"fail_on": verdict.policy.fail_on.name, "only_fixed": verdict.policy.only_fixed},
+        "policy": report.rules.attested(),
         "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
         "findings": [_finding_json(item) for item in verdict.judged],
         "dropped": sorted(
@@ -52,8 +52,8 @@ def findings_json(report: Report) -> str:
             key=lambda item: (item["package"], item["id"], item["scanner"]),
         ),
         "acceptances": {
-            "expired": [_acceptance_json(entry) for entry in verdict.expired],
-            "unmatched": [_acceptance_json(entry) for entry in verdict.unmatched],
+            "expired": [acceptance_json(entry) for entry in verdict.expired],
+            "unmatched": [acceptance_json(entry) for entry in verdict.unmatched],
         },
         "notes": list(report.notes),
     }
@@ -61,7 +61,7 @@ def findings_json(report: Report) -> str:
 
 
 def _by_severity(run: ScannerRun) -> dict[str, int]:
-    counts = collections.Counter(sighting.severity for sighting in run.sightings)
+    counts = collections.Counter(run.severities)
     return {severity.name: counts[severity] for severity in reversed(Severity) if counts[severity]}
 
 
@@ -84,7 +84,3 @@ def _finding_json(item: Judged) -> dict[str, Any]:
         "status": item.status.value,
         "reason": item.reason,
     }
-
-
-def _acceptance_json(entry: Acceptance) -> dict[str, str]:
-    return {"id": entry.id, "package": entry.package, "reason": entry.reason, "until": entry.until.isoformat()}

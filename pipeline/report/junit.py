@@ -53,11 +53,10 @@ def _case(item: Judged) -> ET.Element:
     case = ET.Element(
         "testcase",
         classname=_text(f"{finding.kind.value}.{finding.package}"),
-        name=_text(f"{finding.id} in {finding.package} {finding.version}"),
+        name=_text(f"{finding.id} in {finding.package} {finding.version}".strip()),
     )
     if item.status is Status.BREAKING:
-        fixed = f"fixed in {', '.join(finding.fixed)}" if finding.fixed else "no fixed version is known"
-        message = f"{finding.severity.name}: {finding.title or finding.id}; {fixed}"
+        message = f"{finding.severity.name}: {finding.title or finding.id}; {finding.remedy}"
         failure = ET.SubElement(case, "failure", type=finding.severity.name, message=_text(message))
         failure.text = _text("\n".join(filter(None, (item.reason, *finding.purls, finding.url))))
     elif item.status in _SUPPRESSED:

@@ -3,14 +3,16 @@
 import collections
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
 from pipeline.sbom.sbom import Image
 from pipeline.scan.databases import Database
 from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.policy import Rules, otp_statements
 from pipeline.scan.scanners import Results
-from pipeline.scan.verdict import Status, Verdict, judge
+from pipeline.scan.verdict import Status, Verdict, judge, secrets_of
 from pipeline.scan.vex import image_names
 from pipeline.table import count
 
@@ -31,9 +33,21 @@ class Report:
     notes: tuple[str, ...] = ()
     #: Components of the SBOM by kind, if one was made.
     components: dict[str, int] = dataclasses.field(default_factory=dict)
+    #: By which it was judged.
+    rules: Rules = dataclasses.field(default_factory=Rules)
+    #: Under which a VEX document may speak of the image.
+    names: tuple[str, ...] = ()
 
 
-async def reported(results: Results, rules: Rules, image: Image, time: dt.datetime, architecture: str = "") -> Report:
+async def reported(
+    results: Results,
+    rules: Rules,
+    image: Image,
+    time: dt.datetime,
+    *,
+    architecture: str = "",
+    attested: Mapping[str, Any] = MappingProxyType({}),
+) -> Report:
     """Judge what the scanners found.
 
     Parameters
@@ -48,16 +62,22 @@ async def reported(results: Results, rules: Rules, image: Image, time: dt.dateti
         Of the verdict, with a zone.
     architecture
         Of the image, if it is one alone: a VEX document may name it.
+    attested
+        The verdict with which it was published (`findings.json`), of which the image's names and its secrets hold.
     """
-    tagged = f"{image.name}:{image.version}"
+    tagged = f"{image.name}:{image.version}" if image.version else image.name
+    names = image_names(image.name, image.version, image.digest, architecture)
+    names = tuple(dict.fromkeys((*attested.get("image", {}).get("names", ()), *names)))
     verdict = judge(
         results.runs,
         rules.policy,
         now=time,
-        statements=(*rules.statements, *(await otp_statements(results.sbom) if rules.otp_vex else ())),
+        statements=(*rules.statements, *(await otp_statements(results.erlang) if rules.otp_vex else ())),
         acceptances=rules.acceptances,
-        image=image_names(image.name, image.version, image.digest, architecture),
+        image=names,
         max_age=rules.max_age,
+        secrets=secrets_of(attested),
+        ended_on=results.ended_on,
     )
     notes = (
         ("Docker Scout ran: see scout.sarif; it does not count in the verdict",)
@@ -65,14 +85,14 @@ async def reported(results: Results, rules: Rules, image: Image, time: dt.dateti
         else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
-    return Report(tagged, image.digest, time, results.runs, verdict, notes, counts)
+    return Report(tagged, image.digest, time, results.runs, verdict, notes, counts, rules, names)
 
 
 def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the table of sightings by severity and run, and of the findings that they come to."""
     joined = collections.Counter(item.finding.severity for item in report.verdict.judged)
     breaking = collections.Counter(item.finding.severity for item in report.verdict.breaking)
-    seen = [collections.Counter(sighting.severity for sighting in run.sightings) for run in report.runs]
+    seen = [collections.Counter(run.severities) for run in report.runs]
     header = ("severity", *(f"{run.scanner}, {run.target}" for run in report.runs), "joined", "breaking")
     rows = [
         (

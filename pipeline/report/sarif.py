@@ -81,7 +81,6 @@ def _rule(finding: Finding) -> dict[str, Any]:
 
 def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
     finding = item.finding
-    fixed = f"; fixed in {', '.join(finding.fixed)}" if finding.fixed else "; no fixed version is known"
     # A service shows a finding beside a file of the repository: the lock names dependencies, the image has no file.
     path = "rebar.lock" if finding.kind in (Kind.HEX, Kind.GIT) else report.image
     result: dict[str, Any] = {
@@ -90,7 +89,7 @@ def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
         "level": _SARIF[finding.severity][0],
         "message": {
             "text": f"{finding.package} {finding.version} ({finding.kind.value}): "
-            f"{finding.title or finding.id}{fixed}; seen by {', '.join(finding.severities)}"
+            f"{finding.title or finding.id}; {finding.remedy}; seen by {', '.join(finding.severities)}"
         },
         "locations": [
             {

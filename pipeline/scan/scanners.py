@@ -1,19 +1,23 @@
 """Syft, Trivy, Grype and Docker Scout as sibling containers, at the same time, over one image."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Sequence
 
 import dagger
 
 from pipeline import handover
 from pipeline.errors import PipelineError, gathered, last_words
 from pipeline.project.images import Images
-from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.component import Kind
+from pipeline.sbom.cyclonedx import KIND, cyclonedx
+from pipeline.sbom.purl import parsed
 from pipeline.sbom.sbom import Sbom
 from pipeline.scan.containers import target_of
+from pipeline.scan.coverage import covered, packages_of, purls_of
 from pipeline.scan.databases import Databases, checked
 from pipeline.scan.findings import ScannerRun
-from pipeline.scan.grype import grype
+from pipeline.scan.grype import ended_on, grype
 from pipeline.scan.scout import Scout
 from pipeline.scan.scout import scout as ask_scout
 from pipeline.scan.trivy import trivy
@@ -39,10 +43,14 @@ class Results:
     sbom: Sbom | None = None
     #: Docker Scout's SARIF; empty if it was not asked, or failed.
     scout: str = ""
+    #: The version of Erlang/OTP; empty if it is not known.
+    erlang: str = ""
+    #: Since when the system gets no security fixes, if it gets none and the day is known.
+    ended_on: str = ""
 
 
 async def prepared(scanners: Scanners) -> Scanners:
-    """Return them, or raise `InputError` if a directory that was given holds not one database: before anything is built."""
+    """Return them, before anything is built; raise `InputError` if a directory does not hold one database."""
     return dataclasses.replace(scanners, databases=await checked(scanners.databases))
 
 
@@ -90,14 +98,36 @@ async def scan(
     scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
     await gathered(*map(ask, scouts), document(), look(layout))
     text, sbom = documents[0] if documents else ("", None)
+    document_text = cyclonedx(sbom.shipped()) if sbom else ""
     order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", "scout")]
     runs.sort(key=lambda each: order.index((each.scanner, each.target)))
-    return Results(tuple(runs), text, sbom, "".join(scouted))
+    found = await _seen(scanners, runs, document_text)
+    return dataclasses.replace(found, syft=text, sbom=sbom, scout="".join(scouted))
 
 
 async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
     """Run Trivy and Grype over an SBOM that was published with an image; the image itself is not needed."""
-    return Results(tuple(await _vulnerabilities(scanners, _document(cyclonedx))))
+    parts = json.loads(cyclonedx).get("components") or ()
+    kinds = {
+        part["name"]: own["value"] for part in parts for own in part.get("properties") or () if own["name"] == KIND
+    }
+    own = tuple(name for name, kind in kinds.items() if kind == Kind.OWN)
+    return await _seen(scanners, await _vulnerabilities(scanners, _document(cyclonedx), own), cyclonedx)
+
+
+async def _seen(scanners: Scanners, runs: Sequence[ScannerRun], cyclonedx: str) -> Results:
+    """Return runs, those as failed that did not see what an SBOM has; and what it says of the system."""
+    purls = purls_of(cyclonedx) if cyclonedx else ()
+    checked = tuple(covered(run, packages_of(purls)) for run in runs)
+    erlang = next((purl.version for purl in parsed(purls) if purl.is_erlang), "").removeprefix("OTP-")
+    ended = next((run.system for run in checked if run.ended), "")
+    day = ""
+    if ended and cyclonedx:
+        try:
+            day = await ended_on(scanners.images, scanners.databases, _document(cyclonedx), ended)
+        except dagger.QueryError as error:
+            checked += (ScannerRun("grype", "SBOM", failure=f"asking when {ended} ended: {last_words(error)}"),)
+    return Results(checked, erlang=erlang, ended_on=day)
 
 
 def _document(cyclonedx: str) -> dagger.File:

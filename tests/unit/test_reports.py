@@ -165,9 +165,9 @@ def test_a_comment_runs_nothing_that_an_advisory_holds() -> None:
 
 def test_compliance_ticks_what_ran_alone() -> None:
     checks = [
-        Check("runs as a user", passed=True, detail="uid 65532"),
-        Check("no setuid files", passed=False, detail="/bin/su | /bin/mount"),
-        Check("no secrets", passed=None, detail="trivy failed"),
+        Check("non-root", "runs as a user", passed=True, detail="uid 65532"),
+        Check("no-setuid", "no setuid files", passed=False, detail="/bin/su | /bin/mount"),
+        Check("no-secret", "no secrets", passed=None, detail="trivy failed"),
     ]
     text = compliance("erlmcp:2.1.0", "sha256:5e", checks)
     assert "1 passed, 1 failed, 1 did not run." in text
