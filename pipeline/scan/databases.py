@@ -59,7 +59,7 @@ def wrong_age(database: Database, now: dt.datetime, limit: dt.timedelta | None =
     built = f"{database.scanner}'s database{source} was built on {database.built:%Y-%m-%d}"
     if age < -AHEAD:
         return (
-            f"DATABASE NOT OF THIS TIME: {built}, {count((database.built - now).days, 'day')} ahead of this engine's clock: "
+            f"DATABASE NOT OF THIS TIME: {built}, {count((-age).days, 'day')} ahead of this engine's clock: "
             "mend the clock, or take another database"
         )
     if limit is None or age <= limit:
