@@ -119,8 +119,10 @@ async def _only(option: str, directory: dagger.Directory, file: str, command: st
 
 async def digest_of(database: dagger.Directory, file: str) -> str:
     """Return the digest of a database's file: of what is in it, whenever and wherever it was fetched."""
-    [path] = await database.glob(f"**/{file}")
-    return await database.file(path).digest(exclude_metadata=True)
+    paths = await database.glob(f"**/{file}")
+    if len(paths) != 1:
+        raise InputError(f"its database has {count(len(paths), 'file')} {file}; expected one")
+    return await database.file(paths[0]).digest(exclude_metadata=True)
 
 
 async def fetched(database: dagger.Directory) -> dagger.Directory:

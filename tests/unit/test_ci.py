@@ -319,6 +319,8 @@ def test_each_function_gets_the_arguments_of_its_name_and_no_others(shim: Shim) 
 def test_a_policy_under_its_old_name_is_refused(shim: Shim) -> None:
     with pytest.raises(AssertionError, match="ERLMCP_SCAN is not read any more: call it ERLMCP_ASSESS"):
         shim("scan", env={"ERLMCP_SCAN": "--fail-on=LOW"})
+    with pytest.raises(AssertionError, match="ERLMCP_DAY is not read any more: databases are those of today"):
+        shim("scan", env={"ERLMCP_DAY": "2026-11-24"})
 
 
 def test_a_function_of_containers_is_left_as_it_is(shim: Shim) -> None:
