@@ -76,7 +76,7 @@ async def promote(
     proof = await verify(tools, source, signer)
     lines = ["not scanned anew"]
     if scan:
-        found_today = json.loads(await scan(shipped_sbom(proof)))
+        found_today = json.loads(await scan(shipped_sbom(proof), proof.verdict))
         verdict = found_today["verdict"]
         lines = [*told(found_today), *verdict["lines"]]
         if not verdict["passed"]:

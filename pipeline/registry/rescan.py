@@ -11,8 +11,9 @@ from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.table import table
 
-#: Scans a CycloneDX document against today's databases and returns the verdict, as `findings.json`.
-SbomScan = Callable[[str], Awaitable[str]]
+#: Scans a CycloneDX document against today's databases, judges by what the verdict says with which the image was
+#: published, and returns the verdict of now, as `findings.json`.
+SbomScan = Callable[[str, Mapping[str, Any]], Awaitable[str]]
 
 
 def shipped_sbom(proof: Proof) -> str:
@@ -31,7 +32,7 @@ async def rescan(tools: Tools, reference: Reference, signer: Signer, scan: SbomS
         If something new breaks the policy.
     """
     proof = await verify(tools, reference, signer)
-    text, alarming = compare(proof.verdict, json.loads(await scan(shipped_sbom(proof))))
+    text, alarming = compare(proof.verdict, json.loads(await scan(shipped_sbom(proof), proof.verdict)))
     text = f"{proof.repository.at(proof.digest)}\n{text}"
     if alarming:
         raise PolicyError(text)

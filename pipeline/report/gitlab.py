@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from pipeline.report.places import Place
-from pipeline.report.report import Report
+from pipeline.report.report import Report, databases
 from pipeline.sbom.document import TOOL
 from pipeline.sbom.purl import Purl
 from pipeline.scan.findings import Finding, Severity
@@ -58,7 +58,8 @@ def gitlab(report: Report) -> str:
 
 
 def _lines(report: Report) -> tuple[str, ...]:
-    return (*report.verdict.lines, *report.notes)
+    known = (f"database of {scanner}: {database.digest}" for scanner, database in databases(report).items())
+    return (*report.verdict.lines, *known, *report.notes)
 
 
 def _distributions(report: Report) -> Iterator[str]:

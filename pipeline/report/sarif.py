@@ -6,7 +6,7 @@ import urllib.parse
 from typing import Any
 
 from pipeline.report.places import Places
-from pipeline.report.report import Report, rfc3339
+from pipeline.report.report import Report, databases, rfc3339
 from pipeline.scan.findings import Finding, Severity
 from pipeline.scan.verdict import Judged, Status
 
@@ -82,7 +82,11 @@ def sarif(report: Report, left_out: int = 0) -> str:
                 ],
                 "results": [_result(item, order[item.finding.id], report) for item in judged],
                 "columnKind": "utf16CodeUnits",
-                "properties": {"image": report.image, "digest": report.digest},
+                "properties": {
+                    "image": report.image,
+                    "digest": report.digest,
+                    "databases": {scanner: database.digest for scanner, database in databases(report).items()},
+                },
             }
         ],
     }
@@ -103,7 +107,6 @@ def _rule(finding: Finding) -> dict[str, Any]:
 
 def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
     finding = item.finding
-    fixed = f"; fixed in {', '.join(finding.fixed)}" if finding.fixed else "; no fixed version is known"
     # A service shows a finding beside a line of the repository.
     place = report.place(finding) or Places().of(finding)
     result: dict[str, Any] = {
@@ -112,7 +115,7 @@ def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
         "level": _SARIF[finding.severity][0],
         "message": {
             "text": f"{finding.package} {finding.version} ({finding.kind.value}): "
-            f"{finding.title or finding.id}{fixed}; seen by {', '.join(finding.severities)}"
+            f"{finding.title or finding.id}; {finding.remedy}; seen by {', '.join(finding.severities)}"
         },
         "locations": [
             {

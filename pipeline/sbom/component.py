@@ -18,6 +18,8 @@ class Kind(enum.StrEnum):
     OWN = "own"
     #: A dependency that no lock speaks for, or what else Syft found.
     OTHER = "other"
+    #: No component: a secret that lies in a file.
+    SECRET = "secret"  # noqa: S105 # a word
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

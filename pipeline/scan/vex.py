@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import InputError
@@ -33,6 +33,32 @@ class Statement:
     file: str = ""
     #: Whether it is told if it matches nothing.
     told: bool = True
+
+
+def statement_json(statement: Statement) -> dict[str, Any]:
+    """Return a statement as JSON has it, for `statement_of`."""
+    return {
+        "names": sorted(statement.names, key=rank),
+        "status": statement.status,
+        "products": [{"id": product, "subcomponents": list(parts)} for product, parts in statement.products],
+        "reason": statement.reason,
+        "source": statement.source,
+        "time": statement.time.isoformat(),
+        "file": statement.file,
+    }
+
+
+def statement_of(raw: Mapping[str, Any]) -> Statement:
+    """Return a statement out of JSON."""
+    return Statement(
+        frozenset(raw["names"]),
+        raw["status"],
+        tuple((product["id"], tuple(product["subcomponents"])) for product in raw["products"]),
+        raw["reason"],
+        raw["source"],
+        _zoned(raw["time"]),
+        raw["file"],
+    )
 
 
 def otp_document(version: str) -> str:

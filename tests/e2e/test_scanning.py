@@ -4,6 +4,8 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import re
+import subprocess
 import tomllib
 import urllib.parse
 from pathlib import Path
@@ -15,6 +17,8 @@ import databases
 import files
 import pytest
 from conftest import Module, session
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from dagger import dag
 from registry import own_architecture
 
@@ -314,6 +318,110 @@ def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path,
     (tmp_path / "empty").mkdir()
     result = module(source, *given(dataclasses.replace(old, trivy=tmp_path / "empty")), "scan")
     assert result.message.startswith("--trivy-db: no trivy.db in it")
+
+
+def private_key() -> str:
+    """Return a private key of nobody's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    kind = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()).decode()
+
+
+#: Of which no source says how bad it is.
+UNRATED = databases.Advisory(
+    "CVE-0000-0009",
+    ("GHSA-0000-0000-0009",),
+    "Made up for the tests: nobody rated it",
+    "UNKNOWN",
+    "2026-11-01T00:00:00Z",
+    "https://example.org/CVE-0000-0009",
+    (databases.Affected("hex", "tiny_text", "", "UNKNOWN", (databases.Range("0", "1.0.3"),)),),
+)
+
+
+def test_secrets_ended_systems_and_unrated_flaws_break_whatever_the_threshold(
+    module: Module, source: Path, tmp_path: Path
+) -> None:
+    # A folder that Trivy would pass over by its name.
+    folder = source / "apps" / "greeter_core" / "priv" / "test"
+    folder.mkdir(parents=True)
+    (folder / "example.pem").write_text(private_key())
+    made = databases.make(tmp_path / "db", dt.datetime.now(dt.UTC), [UNRATED], ended="2026-10-01")
+    critical = [*given(made), "assess", "--fail-on=critical"]
+    result = module(source, *critical, "reports", "export", f"--path={tmp_path / 'out'}")
+    assert result.code == 0, result.message
+    document = json.loads((tmp_path / "out" / "findings.json").read_text())
+    breaking = {item["id"]: item for item in document["findings"] if item["status"] == "breaking"}
+    assert set(breaking) == {"private-key", "end-of-life", "CVE-0000-0009"}
+    key = breaking["private-key"]["package"]
+    assert key["kind"] == "secret"
+    assert key["name"].endswith("/priv/test/example.pem")
+    for name in ("findings.sarif", "junit.xml", "report.md"):
+        text = (tmp_path / "out" / name).read_text()
+        assert key["name"] in text, name
+        assert "gets no security fixes since 2026-10-01" in text, name
+        assert "sha256:" in text, name
+    assert document["scanners"][0]["database"]["digest"].startswith("sha256:")
+
+    failed = module(source, *critical, "verdict")
+    assert re.match(
+        r"POLICY FAILED: 1 finding of CRITICAL, 1 secret in the image, debian 13\.\d+ gets no\s+security fixes since "
+        r"2026-10-01\n",
+        failed.message,
+    ), failed.message
+    assert "nobody gives it a severity, so it counts as CRITICAL" in " ".join(failed.message.split())
+
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    entries = [("rule", "private-key", "path", key["name"]), ("id", "end-of-life", "package", "debian")]
+    (source / "accept.toml").write_text(
+        "".join(
+            f'[[accept]]\n{kind} = "{name}"\n{where} = "{place}"\nreason = "a test"\nuntil = {tomorrow}\n'
+            for kind, name, where, place in entries
+        )
+    )
+    passed = module(source, *critical, "--unknown-as=low", "verdict")
+    assert passed.code == 0, passed.message
+    assert "accepted: 2\n" in passed.out
+
+
+def test_a_scanner_without_a_report_or_an_image_failed_and_the_others_finish(
+    module: Module, source: Path, programs: Path, fresh: databases.Databases, tmp_path: Path
+) -> None:
+    table = tomllib.loads(module.images.read_text())["images"]
+    # One that says that all is well and leaves nothing, and one that nobody has.
+    registry = table["grype"].partition("/")[0]
+    silent, missing = f"{registry}/silent:1", f"{registry}/missing:1"
+    mutated = [programs / "crane", "mutate", table["runtime-bookworm"], "--entrypoint=/bin/true", f"--tag={silent}"]
+    subprocess.run(mutated, check=True, capture_output=True)
+    changed = tmp_path / "images.toml"
+    text = module.images.read_text().replace(table["grype"], silent).replace(table["trivy"], missing)
+    changed.write_text(text)
+    broken = Module(module.env, changed)
+    result = broken(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
+    assert result.code == 0, result.message
+    assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS
+    runs = json.loads((tmp_path / "out" / "findings.json").read_text())["scanners"]
+    failures = {(run["name"], run["target"]): run["failure"] for run in runs}
+    assert set(failures) == {(name, target) for name in ("trivy", "grype") for target in ("image", "SBOM")}
+    assert all("missing:1" in failures["trivy", target] for target in ("image", "SBOM"))
+    assert all("grype.json" in failures["grype", target] for target in ("image", "SBOM"))
+
+
+def test_databases_of_no_time_two_and_without_metadata(module: Module, source: Path, tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    ahead = databases.make(tmp_path / "ahead", now + dt.timedelta(days=400, hours=1))
+    (ahead.trivy / "db" / "metadata.json").unlink()
+    result = module(source, *given(ahead), "assess", "--accept-old-db", "--fail-on=critical", "verdict")
+    said = " ".join(result.message.split())
+    assert "SCANNER FAILED: trivy (image): --trivy-db: its metadata.json, which says when trivy.db was built" in said
+    assert "DATABASE NOT OF THIS TIME: grype's database (--grype-db) was built on " in said
+    assert "400 days ahead of this engine's clock: mend the clock, or take another database" in said
+    assert "PASSED" not in said
+
+    two = databases.make(tmp_path / "two" / "a", now)
+    databases.make(tmp_path / "two" / "b", now)
+    result = module(source, f"--trivy-db={tmp_path / 'two'}", f"--grype-db={two.grype}", "scan")
+    assert result.message.startswith("--trivy-db: 2 databases in it (a/trivy/db/trivy.db, b/trivy/db/trivy.db)")
 
 
 def test_a_severity_that_is_none(module: Module, source: Path) -> None:

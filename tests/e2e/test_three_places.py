@@ -210,8 +210,8 @@ def gitlab(repository: tuple[Path, dict[str, str]]) -> Run:
     return script(folder, [f"{command} --variable 'ERLMCP_ARGUMENTS={ARGUMENTS}'"], runner)
 
 
-# What may differ between two runs of one commit: the time of the verdict, ids and times that scanners make anew, and how
-# long the node took to start.
+# What may differ between two runs of one commit: the time of the verdict, ids and times that scanners make anew, and
+# how long the node took to start.
 TIMES = re.compile(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?|healthy after \d+\.\d s")
 
 

@@ -3,6 +3,8 @@
 import base64
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import answers
 import dagger
@@ -431,7 +433,7 @@ async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorde
     trusting(recorder)
     scanned = []
 
-    async def scan(sbom: str) -> str:
+    async def scan(sbom: str, _: Mapping[str, Any]) -> str:
         scanned.append(json.loads(sbom))
         return json.dumps(FOUND)
 
@@ -455,7 +457,7 @@ async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> 
     knows_password(recorder)
     trusting(recorder)
 
-    async def scan(_: str) -> str:
+    async def scan(*_: object) -> str:
         return json.dumps({**FOUND, "verdict": {"passed": False, "lines": ["POLICY FAILED: 1 finding"]}})
 
     with pytest.raises(PolicyError, match=r"nothing was promoted(?s:.*)POLICY FAILED: 1 finding"):
@@ -590,7 +592,7 @@ async def test_a_rescan_reads_the_attested_sbom_without_what_is_not_shipped(reco
     trusting(recorder, CycloneDX=envelope(CYCLONEDX, predicate={"components": parts}))
     read = []
 
-    async def scan(sbom: str) -> str:
+    async def scan(sbom: str, _: Mapping[str, Any]) -> str:
         read.append(json.loads(sbom))
         return json.dumps(FOUND)
 

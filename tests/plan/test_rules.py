@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 
+import dagger
 import pytest
 from answers import NOW
 from dagger import dag
@@ -14,7 +15,7 @@ from pipeline.project.project import Project
 from pipeline.report.places import read_places
 from pipeline.scan.databases import MAX_AGE
 from pipeline.scan.findings import Severity
-from pipeline.scan.policy import Criteria, Rules, otp_statements, read_rules
+from pipeline.scan.policy import Criteria, Rules, otp_statements, project_rules, read_criteria
 
 pytestmark = pytest.mark.anyio
 
@@ -23,9 +24,15 @@ fail-on = "CRITICAL"
 only-fixed = true
 otp-vex = true
 accept-old-db = true
+unknown-as = "MEDIUM"
+require = ["labels", "size"]
 vex = ["vex/own.json"]
 """
 TOMORROW = NOW.date() + dt.timedelta(days=1)
+
+
+async def read_rules(criteria: Criteria, source: dagger.Directory) -> Rules:
+    return (await read_criteria(criteria)).over(await project_rules(source))
 
 
 def vex(flaw: str) -> str:
@@ -48,6 +55,7 @@ async def test_without_a_word_the_default_holds(recorder: Recorder) -> None:
     rules = await read_rules(Criteria(), recorder.host_directory({"rebar.config": ""}))
     assert rules == Rules()
     assert (rules.policy.fail_on, rules.max_age) == (Severity.HIGH, MAX_AGE)
+    assert rules.require == ("non-root", "no-setuid", "health", "base-pinned", "sbom")
 
 
 async def test_the_projects_own_files_count_without_being_asked_for(recorder: Recorder) -> None:
@@ -55,6 +63,7 @@ async def test_the_projects_own_files_count_without_being_asked_for(recorder: Re
     rules = await read_rules(Criteria(), recorder.host_directory(files))
     assert (rules.policy.fail_on, rules.policy.only_fixed) == (Severity.CRITICAL, True)
     assert (rules.otp_vex, rules.max_age) == (True, None)
+    assert (rules.policy.unknown_as, rules.require) == (Severity.MEDIUM, ("labels", "size"))
     assert [entry.package for entry in rules.acceptances] == ["own"]
     assert [statement.names for statement in rules.statements] == [frozenset({"CVE-2"})]
 
@@ -63,11 +72,18 @@ async def test_a_command_overrides_the_projects_files_one_by_one(recorder: Recor
     files = {"erlmcp.toml": SETTINGS, "accept.toml": acceptance("own"), "vex/own.json": vex("CVE-2")}
     given = dag.directory().with_new_file("a.toml", acceptance("given")).with_new_file("v.json", vex("CVE-3"))
     criteria = Criteria(
-        "low", only_fixed=False, vex=(given.file("v.json"),), accept=given.file("a.toml"), accept_old_db=False
+        "low",
+        only_fixed=False,
+        unknown_as="critical",
+        vex=(given.file("v.json"),),
+        accept=given.file("a.toml"),
+        accept_old_db=False,
+        require=("none",),
     )
     rules = await read_rules(criteria, recorder.host_directory(files))
     assert (rules.policy.fail_on, rules.policy.only_fixed) == (Severity.LOW, False)
     assert (rules.otp_vex, rules.max_age) == (True, MAX_AGE)
+    assert (rules.policy.unknown_as, rules.require) == (Severity.CRITICAL, ())
     assert [entry.package for entry in rules.acceptances] == ["given"]
     assert [statement.names for statement in rules.statements] == [frozenset({"CVE-3"})]
 
@@ -80,6 +96,9 @@ async def test_a_command_overrides_the_projects_files_one_by_one(recorder: Recor
         ({"erlmcp.toml": SETTINGS, "vex/own.json": "{}"}, Criteria(), "vex/own.json: not an OpenVEX document"),
         ({"accept.toml": "x"}, Criteria(), "accept.toml: not TOML"),
         ({}, Criteria("severe"), "--fail-on: severe: not a severity"),
+        ({}, Criteria(unknown_as="none"), "--unknown-as: none: not a severity"),
+        ({}, Criteria(require=("pretty",)), "--require: pretty is no check; expected some of non-root, no-setuid, "),
+        ({"erlmcp.toml": "[policy]\nrequire = ['pretty']\n"}, Criteria(), "erlmcp.toml: policy.require: pretty is no"),
     ],
 )
 async def test_a_wrong_file_is_named(
@@ -91,7 +110,7 @@ async def test_a_wrong_file_is_named(
 
 
 async def test_without_an_sbom_erlangs_own_vex_is_not_fetched(recorder: Recorder) -> None:
-    assert await otp_statements(None) == ()
+    assert await otp_statements("") == ()
     assert recorder.find("http") == []
 
 
