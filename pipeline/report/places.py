@@ -106,7 +106,9 @@ async def read_places(project: Project, source: dagger.Directory, table: dagger.
     tables = []
     if table:
         given = await table.contents()
-        for path in await source.glob(f"**/{await table.name()}"):
+        # Of several that are the same, the one that is least deep is the project's own.
+        paths = sorted(await source.glob(f"**/{await table.name()}"), key=lambda path: (path.count("/"), path))
+        for path in paths:
             if not path.endswith("/") and await source.file(path).contents() == given:
                 tables.append((path, given))
                 break

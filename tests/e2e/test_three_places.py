@@ -236,6 +236,8 @@ def test_a_gate_that_fails_fails_the_job_and_its_reports_are_there(place: str, r
     run: Run = request.getfixturevalue(place)
     assert run.code == 1
     assert "POLICY FAILED" in run.said
+    # The table, once: a log is read, not watched.
+    assert len(re.findall(r"\bseverity +advisory ", run.said)) == 1
     wanted = {"report.md", "findings.sarif", "gl-container-scanning-report.json", "junit.xml", "sbom.cdx.json"}
     assert wanted <= run.reports.keys()
 

@@ -118,6 +118,7 @@ async def test_an_image_table_is_found_in_the_project_by_its_text(recorder: Reco
     files = {
         "rebar.config": "{relx, []}.\n",
         "rebar.lock": '[{<<"a">>,{pkg,<<"a">>,<<"1">>},0}].\n',
+        "a/copy/mine.toml": '[images]\nruntime-debian = "debian:13"\n',
         "old/mine.toml": '[images]\nruntime-debian = "debian:12"\n',
         "site/mine.toml": '[images]\nruntime-debian = "debian:13"\n',
     }
