@@ -129,7 +129,7 @@ def _sbom(results: Results, packages: int) -> Check:
     if not results.sbom:
         return Check("sbom", name, passed=None, detail="there is none")
     counts = results.sbom.counts_by_kind()
-    unknown = [part.name for part in results.sbom.components if part.kind is Kind.OTHER]
+    unknown = [part.name for part in results.sbom.components if part.shipped and not part.has_origin]
     found = counts[Kind.OS]
     detail = f"{found} of {packages} packages of the system"
     if unknown:

@@ -47,6 +47,13 @@ class Component:
     #: What else a reader should know, by name.
     notes: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def has_origin(self) -> bool:
+        """Tell whether it is known where it comes from: a registry, a lock, the project's source, or a checksum."""
+        notes = dict(self.notes)
+        of_source = notes.get("origin", "").startswith("_checkouts")
+        return self.kind is not Kind.OTHER or bool(self.sha256 or notes.get("source")) or of_source
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class System:

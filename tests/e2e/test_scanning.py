@@ -104,7 +104,13 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
     ages = [scanner["database"]["built"][:10] for scanner in document["scanners"]]
     assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 5
     ticks = (tmp_path / "out" / "compliance.md").read_text()
-    for check in ("runs as a user who is not root", "no setuid or setgid file", "health check", "nothing writable"):
+    for check in (
+        "runs as a user who is not root",
+        "no setuid or setgid file",
+        "health check",
+        "nothing writable",
+        "SBOM complete",
+    ):
         [line] = [line for line in ticks.splitlines() if check in line]
         assert "| passed |" in line, line
     # Nobody gave a revision.

@@ -5,6 +5,7 @@ release of erlmcp, by Syft 1.57.0 and `inventory.escript` on Erlang/OTP 27.3.4.1
 """
 
 import copy
+import dataclasses
 import json
 import re
 import shutil
@@ -23,7 +24,7 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 from pipeline.errors import InputError
 from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import default_images
-from pipeline.sbom.component import Kind
+from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.purl import of_git, of_hex, of_image, plain_url
@@ -792,3 +793,16 @@ def test_the_script_reads_licences_repositories_and_checkouts(tmp_path: Path) ->
     repositories.write_text("hpack_erl 0.3.0\n")
     with pytest.raises(InputError, match=r"repositories: hpack_erl 0\.3\.0 is no line NAME VERSION REPOSITORY"):
         parse(inventory=inventory_of(release, *options))
+
+
+def test_the_origin_of_a_component_is_known_or_told() -> None:
+    one = Component(Kind.OTHER, "tini", "0.19.0", "pkg:generic/tini")
+    assert not one.has_origin
+    assert not dataclasses.replace(one, notes=(("origin", "not in rebar.lock"),)).has_origin
+    for known in (
+        {"sha256": "5e" * 32},
+        {"notes": (("origin", "_checkouts, not in rebar.lock"),)},
+        {"notes": (("source", "https://example.org/x"),)},
+        {"kind": Kind.HEX},
+    ):
+        assert dataclasses.replace(one, **known).has_origin
