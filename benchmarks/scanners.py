@@ -24,7 +24,7 @@ from dagger import dag
 
 from pipeline.project.images import Images, images_in_use
 from pipeline.sbom.containers import syft
-from pipeline.scan.databases import Databases
+from pipeline.scan.databases import Databases, checked
 from pipeline.scan.grype import grype
 from pipeline.scan.trivy import trivy
 
@@ -35,9 +35,8 @@ async def main(arguments: argparse.Namespace) -> None:
     """Measure and print a table."""
     async with dagger.connection():
         images = images_in_use(arguments.images.read_text() if arguments.images else "", {})
-        databases = Databases(
-            "2026-01-01", dag.host().directory(str(arguments.trivy_db)), dag.host().directory(str(arguments.grype_db))
-        )
+        trivy_db, grype_db = (dag.host().directory(str(each)) for each in (arguments.trivy_db, arguments.grype_db))
+        databases = await checked(Databases("2026-01-01", trivy_db, grype_db))
         await measure(arguments.layout, images, databases, SCANNERS)
         times: dict[str, list[float]] = {}
         for _ in range(arguments.runs):

@@ -6,11 +6,10 @@
 #   branch, tag, pull_request (its number)   what is built: at most one of them
 #   fork          not empty if the pull request comes from somebody else's repository
 #   builder, invocation                      URLs, for the provenance
-#   day                                      on which the run began, the same in each of its jobs
 #
 # identity_token fetches a token of the provider's that names this run, for keyless signing, into SIGSTORE_ID_TOKEN.
 
-revision='' branch='' tag='' pull_request='' fork='' builder='' invocation='' day=${ERLMCP_DAY:-}
+revision='' branch='' tag='' pull_request='' fork='' builder='' invocation=''
 
 if [ "${GITHUB_ACTIONS:-}" = true ]; then
     revision=${GITHUB_SHA:-}
@@ -31,8 +30,6 @@ elif [ "${GITLAB_CI:-}" = true ]; then
     revision=${CI_COMMIT_SHA:-}
     builder=$CI_PROJECT_URL/-/runners/$CI_RUNNER_ID
     invocation=$CI_JOB_URL
-    [ -n "$day" ] || day=${CI_PIPELINE_CREATED_AT:-}
-    day=${day%%T*}
     if [ -n "${CI_MERGE_REQUEST_IID:-}" ]; then
         pull_request=$CI_MERGE_REQUEST_IID
         [ "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID" = "$CI_MERGE_REQUEST_PROJECT_ID" ] ||

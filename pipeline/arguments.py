@@ -42,6 +42,9 @@ class Flavor(enum.Enum):
 
 # What is asked of an image; what is not given here, the project's erlmcp.toml says, or else the default.
 FailOn = Annotated[str, Doc("The least severity that breaks the policy: CRITICAL, HIGH (default), MEDIUM or LOW.")]
+UnknownAs = Annotated[
+    str, Doc("As what a finding counts that nobody gives a severity; by default as what breaks the policy.")
+]
 OnlyFixed = Annotated[bool | None, Doc("Count only findings for which there is a fixed version.")]
 Vex = Annotated[list[dagger.File], Doc("OpenVEX documents; what they call not affected or fixed breaks nothing.")]
 OtpVex = Annotated[bool | None, Doc("Fetch Erlang/OTP's own OpenVEX document and use it too.")]

@@ -1,5 +1,6 @@
 """The Dagger objects: a table of contents, each function a call of a plain one."""
 
+import dataclasses
 import datetime as dt
 import functools
 from typing import Annotated
@@ -19,6 +20,7 @@ from pipeline.arguments import (
     Password,
     PublicKey,
     TransparencyLog,
+    UnknownAs,
     User,
     Vex,
     checked,
@@ -43,6 +45,7 @@ from pipeline.registry.tools import Login, Tools, tools_for
 from pipeline.registry.verify import Signer
 from pipeline.report import assessment, terminal
 from pipeline.report.assessment import Assessed
+from pipeline.report.places import read_places
 from pipeline.sbom import containers
 from pipeline.sbom.sbom import Image
 from pipeline.scan import policy
@@ -124,7 +127,6 @@ class Erlmcp:
     repository: Annotated[
         str, Doc("Where the image is published and what reports call it; default ghcr.io/banyan-platform/RELEASE.")
     ] = ""
-    db_date: Annotated[str, Doc("Day (2026-02-04) whose vulnerability databases are fetched; today by default.")] = ""
     trivy_db: Annotated[
         dagger.Directory | None, Doc("Cache directory of Trivy with its database: nothing is fetched then.")
     ] = None
@@ -168,26 +170,23 @@ class Erlmcp:
             told.append("left out, since .gitignore or .dockerignore names it: _checkouts")
         return "\n".join([application.summary(native), *refused, *told])
 
-    @function
+    @fresh
     async def images(self) -> str:
         """Show the image references in use for the chosen Erlang/OTP, as TOML that --images reads."""
-        return images.render_images(await self.table())
+        table = await self.table()
+        return images.render_images(table) + await outdated.warnings(table, self.databases(dt.datetime.now(dt.UTC)))
 
     @fresh
     async def advisories(self) -> dagger.Directory:
         """Fetch what is published on Erlang/OTP (by the EEF) and on Hex packages (by OSV): a directory for --eef-db."""
-        return handover.directory({EEF_FILE: await eef_database(Databases(dt.datetime.now(dt.UTC).date().isoformat()))})
+        fetched = dataclasses.replace(self.databases(dt.datetime.now(dt.UTC)), eef=None)
+        return handover.directory({EEF_FILE: await eef_database(fetched)})
 
     @fresh
-    async def outdated(
-        self,
-        *,
-        user: User = "",
-        password: Password = None,
-        vex: Annotated[list[dagger.File], Doc("Erlang/OTP's OpenVEX documents; fetched if none are given.")] = (),  # type: ignore[assignment] # as above
-    ) -> str:
+    async def outdated(self, *, user: User = "", password: Password = None) -> str:
         """Show for each image in use whether there is a newer one, and what is published on its Erlang/OTP."""
-        return await outdated.outdated(await self.table(), Access(user, password, self.registry_service), list(vex))
+        access = Access(user, password, self.registry_service)
+        return await outdated.outdated(await self.table(), access, self.databases(dt.datetime.now(dt.UTC)))
 
     @fresh
     @generate
@@ -250,6 +249,7 @@ class Erlmcp:
         *,
         fail_on: FailOn = "",
         only_fixed: OnlyFixed = None,
+        unknown_as: UnknownAs = "",
         vex: Vex = (),  # type: ignore[assignment] # as above
         otp_vex: OtpVex = None,
         accept: Accept = None,
@@ -262,6 +262,7 @@ class Erlmcp:
             time=time,
             fail_on=fail_on,
             only_fixed=only_fixed,
+            unknown_as=unknown_as,
             vex=list(vex),
             otp_vex=otp_vex,
             accept=accept,
@@ -333,11 +334,13 @@ class Erlmcp:
 
     async def scanners(self, table: Images, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""
-        day = self.db_date or time.date().isoformat()
-        databases = Databases(
-            day, self.trivy_db, self.grype_db, self.eef_db, self.trivy_db_repository, self.grype_db_url
-        )
-        return await prepared(Scanners(table, databases, scout_of(self.scout_user, self.scout_token, table)))
+        scout = scout_of(self.scout_user, self.scout_token, table)
+        return await prepared(Scanners(table, self.databases(time), scout))
+
+    def databases(self, time: dt.datetime) -> Databases:
+        """Return where the vulnerability databases of a day come from."""
+        day = time.date().isoformat()
+        return Databases(day, self.trivy_db, self.grype_db, self.eef_db, self.trivy_db_repository, self.grype_db_url)
 
 
 @object_type
@@ -349,6 +352,7 @@ class Assessment:
     time: str
     fail_on: str
     only_fixed: bool | None
+    unknown_as: str
     vex: list[dagger.File]
     otp_vex: bool | None
     accept: dagger.File | None
@@ -377,6 +381,10 @@ class Assessment:
         sha_tag: Annotated[bool, Doc("Make sha-REVISION too, if --revision is given.")] = True,
         move: Move = False,
         dry_run: Annotated[bool, Doc("Say what would be pushed, and push nothing.")] = False,
+        require: Annotated[
+            list[str],
+            Doc("Checks of compliance.md without which nothing is pushed, instead of the policy's; none for none."),
+        ] = (),  # type: ignore[assignment] # as above
         cosign_key: Annotated[dagger.Secret | None, Doc("Private key of cosign, to sign with.")] = None,
         cosign_password: Annotated[dagger.Secret | None, Doc("Password of that key.")] = None,
         identity_token: Annotated[
@@ -406,7 +414,7 @@ class Assessment:
             dry_run=dry_run,
         )
         project = await self.erlmcp.project()
-        return await publish.publish(project, request, await self.judge(project))
+        return await publish.publish(project, request, await self.judge(project, tuple(require)))
 
     async def assessed(self) -> Assessed:
         """Return the image judged."""
@@ -414,15 +422,17 @@ class Assessment:
         assess = await self.judge(project)
         return await assess(await reader.read(project))
 
-    async def judge(self, project: Project) -> Assess:
+    async def judge(self, project: Project, require: tuple[str, ...] = ()) -> Assess:
         """Return what builds, scans and judges; what is wrong with the policy is told before anything is run."""
         time = dt.datetime.fromisoformat(self.time)
-        given = (self.fail_on, self.only_fixed, tuple(self.vex), self.otp_vex, self.accept, self.accept_old_db)
-        rules = await policy.read_rules(Criteria(*given), self.erlmcp.source)
+        given = (self.fail_on, self.only_fixed, self.unknown_as, tuple(self.vex), self.otp_vex)
+        criteria = Criteria(*given, self.accept, self.accept_old_db, require)
+        rules = (await policy.read_criteria(criteria)).over(await policy.project_rules(self.erlmcp.source))
         scanners = await self.erlmcp.scanners(project.images, time)
+        places = await read_places(project, self.erlmcp.source, self.erlmcp.image_table)
 
         async def assess(application: Application) -> Assessed:
-            return await assessment.assess(project, application, scanners, rules, time)
+            return await assessment.assess(project, application, scanners, rules, time, places=places)
 
         return assess
 
@@ -509,14 +519,16 @@ class Verified:
         fresh_scan: Annotated[bool, Doc("Scan it against today's databases first.")] = True,
         fail_on: FailOn = "",
         only_fixed: OnlyFixed = None,
+        unknown_as: UnknownAs = "",
         vex: Vex = (),  # type: ignore[assignment] # as above
+        otp_vex: OtpVex = None,
         accept: Accept = None,
         accept_old_db: AcceptOldDb = None,
     ) -> str:
         """Copy it, byte for byte with signature and attestations, and tag it; after proof and a fresh scan."""
         image = self.published.image
         target = parse_repository(to or image.repository, "--to")
-        criteria = Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
+        criteria = Criteria(fail_on, only_fixed, unknown_as, tuple(vex), otp_vex, accept, accept_old_db)
         return await promote.promote(
             await self.published.tools({target.host: Login(to_user, to_password)}),
             image,
@@ -533,12 +545,14 @@ class Verified:
         *,
         fail_on: FailOn = "",
         only_fixed: OnlyFixed = None,
+        unknown_as: UnknownAs = "",
         vex: Vex = (),  # type: ignore[assignment] # as above
+        otp_vex: OtpVex = None,
         accept: Accept = None,
         accept_old_db: AcceptOldDb = None,
     ) -> str:
-        """Judge it by today's databases; fail on what is new and breaks the policy."""
-        criteria = Criteria(fail_on, only_fixed, tuple(vex), accept=accept, accept_old_db=accept_old_db)
+        """Judge it by today's databases and by the policy it was published with; fail on what is new and breaks it."""
+        criteria = Criteria(fail_on, only_fixed, unknown_as, tuple(vex), otp_vex, accept, accept_old_db)
         scan = await self.scan(criteria)
         return await rescan.rescan(await self.published.tools(), self.published.image, self.signer, scan)
 
@@ -548,9 +562,9 @@ class Verified:
         return Signer(self.key, self.identity, self.issuer, transparency_log=self.transparency_log)
 
     async def scan(self, criteria: Criteria) -> SbomScan:
-        """Return what judges an SBOM by today's databases."""
+        """Return what judges an image by today's databases, its SBOM and the policy that it was published with."""
         erlmcp, image, now = self.published.erlmcp, self.published.image, dt.datetime.now(dt.UTC)
-        rules = await policy.read_rules(criteria, erlmcp.source)
+        given = await policy.read_criteria(criteria)
         about = Image(image.repository, image.tag, image.digest, "")
         scanners = await erlmcp.scanners(await erlmcp.table(), now)
-        return functools.partial(assessment.assess_document, scanners, rules, about, now)
+        return functools.partial(assessment.assess_document, scanners, given, about, time=now)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import rich.box
 import rich.console
 import rich.table
+import rich.text
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int = 100) -> str:
@@ -21,12 +22,13 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int = 100
         Columns of the terminal to fit, in characters.
     """
     body = [tuple(row) for row in rows]
-    result = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    result = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for index, name in enumerate(header):
         numbers = all(_is_number(row[index]) for row in body)
-        result.add_column(name, justify="right" if numbers and body else "left", overflow="fold")
+        result.add_column(rich.text.Text(name), justify="right" if numbers and body else "left", overflow="fold")
     for row in body:
-        result.add_row(*(cell.replace("[", "\\[") for cell in row))
+        # A text is shown as it is: markup and names of pictures (:bug:) mean nothing in what others wrote.
+        result.add_row(*map(rich.text.Text, row))
     out = io.StringIO()
     rich.console.Console(file=out, width=width, no_color=True).print(result)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines() if line.strip()) + "\n"

@@ -2,21 +2,22 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Sequence
 
 import dagger
-from dagger import dag
 
-from pipeline.errors import PipelineError, RegistryError, gathered
+from pipeline.errors import InputError, PipelineError, RegistryError, gathered
 from pipeline.project.images import Images
 from pipeline.registry.lines import Access, Tag, is_malicious, newer, place, reached
 from pipeline.registry.reference import Reference
 from pipeline.registry.tools import Tools, ask, refusal
-from pipeline.sbom.purl import Purl
-from pipeline.scan.vex import Statement, otp_document, read_vex
+from pipeline.scan.databases import Databases
+from pipeline.scan.eef import Records, known, published, warning
 from pipeline.table import table
 
 _UNKNOWN = "?"
+_TAGGED = re.compile(r":([\w.-]+)(?:@|$)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,18 +34,7 @@ class Row:
     error: str = ""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Advisory:
-    """A published vulnerability of a version of Erlang/OTP."""
-
-    name: str
-    status: str
-    applications: tuple[str, ...]
-    #: The first version of the same major one that is fixed; empty if there is none.
-    fixed: str
-
-
-async def outdated(images: Images, access: Access, vex: Sequence[dagger.File]) -> str:
+async def outdated(images: Images, access: Access, databases: Databases) -> str:
     """Return a report on the images in use: whether there are newer ones, and what their Erlang/OTP suffers from.
 
     Parameters
@@ -53,14 +43,14 @@ async def outdated(images: Images, access: Access, vex: Sequence[dagger.File]) -
         In use.
     access
         How their registries are asked.
-    vex
-        OpenVEX documents of Erlang/OTP; its own are fetched, if there are none.
+    databases
+        Where the records on Erlang/OTP come from.
     """
     tools = await access.tools(images, images.table)
     rows = await gathered(*(_look(tools, key, reference) for key, reference in sorted(images.table.items())))
     versions = {row.otp: [other.key for other in rows if other.otp == row.otp] for row in rows if row.otp}
-    given = [read_vex(await file.contents(), await file.name()) for file in vex]
-    told = await gathered(*(_known(version, keys, given) for version, keys in sorted(versions.items())))
+    records = await _records(databases)
+    told = [_told(version, keys, records) for version, keys in sorted(versions.items())]
     errors = dict.fromkeys(row.error for row in rows if row.error)
     blocks = [
         table(("image", "in use", "newest", ""), [(row.key, row.used, row.newest, row.said) for row in rows]),
@@ -120,74 +110,51 @@ async def otp_version(tools: Tools, image: Reference) -> str:
     return env.get("OTP_VERSION") or (tag.number if tag else "")
 
 
-async def _known(version: str, keys: Sequence[str], given: Sequence[Sequence[Statement]]) -> str:
+async def _records(databases: Databases) -> Records | str:
+    """Return every record that is published, or why they are not known."""
+    try:
+        return await known(databases)
+    except InputError as error:
+        return " ".join(str(error).split())
+
+
+def _told(version: str, keys: Sequence[str], records: Records | str) -> str:
     """Return what is published on a version of Erlang/OTP."""
-    about = f"Erlang/OTP {version} ({', '.join(keys)})"
-    statements = [statement for document in given for statement in document]
-    sources = list(dict.fromkeys(statement.file for statement in statements)) or ["what --vex gives"]
-    if not given:
-        url = otp_document(version)
-        try:
-            statements, sources = list(read_vex(await dag.http(url).contents(), url)), [url]
-        except dagger.QueryError as error:
-            reason = str(error).splitlines()[0]
-            return f"{about}: not known, {url} cannot be fetched ({reason}); give it as a file with --vex\n"
-    told = max((statement.time.date().isoformat() for statement in statements), default="")
-    if not any(_names(statement, version) for statement in statements):
-        # A document names every version that it was written for; this one came later, or is of another line.
-        until = f", which ends with {told}," if told else ""
-        return f"{about}: not known, no statement of {', '.join(sources)}{until} names this version\n"
-    found = advisories(statements, version)
-    number = f"{len(found)} published {'advisory' if len(found) == 1 else 'advisories'}"
-    rows = [(each.name, ", ".join(each.applications), each.fixed, each.status) for each in found]
-    listed = table(("advisory", "in", "fixed in", ""), rows) if rows else ""
-    return f"{about}: {number}, by what Erlang/OTP said until {told}\n{listed}"
+    images = ", ".join(keys)
+    if isinstance(records, str):
+        return f"Erlang/OTP {version} ({images}): what is published on it is not known: {records}\n"
+    try:
+        text = warning(records, version) or f"Erlang/OTP {version} has no advisory"
+        rows = [
+            (
+                record.id,
+                ", ".join(dict.fromkeys(each.package.name for each in record.applications)),
+                ", ".join(fix for each in record.whole for fix in each.fixed(version)),
+                record.severity.name,
+            )
+            for record in published(records.known, version)
+        ]
+    except ValueError as error:
+        return f"Erlang/OTP {version} ({images}): what is published on it is not known: {error}\n"
+    listed = table(("advisory", "in", "fixed in", "severity"), rows) if rows else ""
+    source = f"by the records of {records.database.built:%Y-%m-%d}, {records.database.source}"
+    return f"{text}\n({images}; {source})\n{listed}"
 
 
-def advisories(statements: Iterable[Statement], version: str) -> list[Advisory]:
-    """Return the vulnerabilities that a version of Erlang/OTP has, or may have, by its makers' word.
-
-    Parameters
-    ----------
-    statements
-        Of OpenVEX documents; of several on one vulnerability the last counts.
-    version
-        Such as `27.3.4.13`.
-    """
-    last: dict[str, Statement] = {}
-    fixed: dict[str, set[str]] = {}
-    for statement in sorted(statements, key=lambda each: each.time):
-        for name in statement.names:
-            if statement.status == "fixed":
-                fixed.setdefault(name, set()).update(_erlangs(statement))
-            if _names(statement, version):
-                last[name] = statement
-    major = version.partition(".")[0]
-    return [
-        Advisory(
-            name,
-            statement.status.replace("_", " "),
-            tuple(dict.fromkeys(part.name for part in _parsed(statement) if part.type == "otp" and not part.is_erlang)),
-            min((each for each in fixed.get(name, ()) if each.partition(".")[0] == major), key=_number, default=""),
-        )
-        for name, statement in sorted(last.items())
-        if statement.status in ("affected", "under_investigation")
-    ]
-
-
-def _number(version: str) -> tuple[int, ...]:
-    """Return a version of Erlang/OTP as numbers; what comes after them (`-rc1`) does not count."""
-    return tuple(int(part) for part in version.partition("-")[0].split(".") if part.isdecimal())
-
-
-def _erlangs(statement: Statement) -> list[str]:
-    """Return the versions of Erlang/OTP as a whole that a statement is about; an empty one is any."""
-    return [part.normal().version for part in _parsed(statement) if part.is_erlang]
-
-
-def _names(statement: Statement, version: str) -> bool:
-    return not {version, ""}.isdisjoint(_erlangs(statement))
-
-
-def _parsed(statement: Statement) -> list[Purl]:
-    return [part for product, _ in statement.products if (part := Purl.parse(product))]
+async def warnings(images: Images, databases: Databases) -> str:
+    """Return what is published on the Erlang/OTP of the builders in use, as comments of the table."""
+    records = await _records(databases)
+    lines = []
+    for key, reference in sorted(images.table.items()):
+        if not key.startswith("builder-"):
+            continue
+        # By its tag alone: no registry is asked.
+        match = _TAGGED.search(reference)
+        tag = Tag.parse(match[1]) if match else None
+        if tag is None:
+            lines.append(f"# {key}: its tag does not say which Erlang/OTP it has; the function outdated asks the image")
+        elif isinstance(records, str):
+            lines.append(f"# {key}: what is published on Erlang/OTP {tag.number} is not known: {records}")
+        elif text := warning(records, tag.number):
+            lines.append(f"# WARNING: {key}: {text}")
+    return "".join(f"{line}\n" for line in lines)

@@ -10,7 +10,7 @@ from pipeline.errors import InputError, PolicyError, RegistryError
 from pipeline.registry.content import digests_of, existing_tags
 from pipeline.registry.publish import Action, carry_out, tag_actions
 from pipeline.registry.reference import Reference
-from pipeline.registry.rescan import SbomScan, shipped_sbom
+from pipeline.registry.rescan import SbomScan, shipped_sbom, told
 from pipeline.registry.tags import check_moves
 from pipeline.registry.tools import Tools, ask, refusal
 from pipeline.registry.verify import Signer, verify
@@ -76,8 +76,9 @@ async def promote(
     proof = await verify(tools, source, signer)
     lines = ["not scanned anew"]
     if scan:
-        verdict = json.loads(await scan(shipped_sbom(proof)))["verdict"]
-        lines = verdict["lines"]
+        found_today = json.loads(await scan(shipped_sbom(proof), proof.verdict))
+        verdict = found_today["verdict"]
+        lines = [*told(found_today), *verdict["lines"]]
         if not verdict["passed"]:
             raise PolicyError("\n".join(["nothing was promoted: it would not pass today", *lines]))
     await carry_out(await copy_actions(tools, source, target))

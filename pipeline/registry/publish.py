@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 import dagger
 
 from pipeline import handover
-from pipeline.errors import RegistryError
+from pipeline.errors import PolicyError, RegistryError
 from pipeline.image.labels import SOURCE, labels
 from pipeline.project.application import Application
 from pipeline.project.project import Project
@@ -102,6 +102,10 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     existing = await existing_tags(tools, repository)
     assessed = await assess(application)
     conclude(assessed.report)
+    unmet = await assessed.unmet()
+    if unmet:
+        head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
+        raise PolicyError("\n".join([head, *unmet]))
     tags, digest = request.choose(existing=existing), assessed.subject.image.digest
     standing = await digests_of(tools, repository, tags, existing)
     check_moves(standing, digest, move=request.move)

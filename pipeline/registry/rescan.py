@@ -11,8 +11,9 @@ from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.table import table
 
-#: Scans a CycloneDX document against today's databases and returns the verdict, as `findings.json`.
-SbomScan = Callable[[str], Awaitable[str]]
+#: Scans a CycloneDX document against today's databases, judges by what the verdict says with which the image was
+#: published, and returns the verdict of now, as `findings.json`.
+SbomScan = Callable[[str, Mapping[str, Any]], Awaitable[str]]
 
 
 def shipped_sbom(proof: Proof) -> str:
@@ -31,7 +32,7 @@ async def rescan(tools: Tools, reference: Reference, signer: Signer, scan: SbomS
         If something new breaks the policy.
     """
     proof = await verify(tools, reference, signer)
-    text, alarming = compare(proof.verdict, json.loads(await scan(shipped_sbom(proof))))
+    text, alarming = compare(proof.verdict, json.loads(await scan(shipped_sbom(proof), proof.verdict)))
     text = f"{proof.repository.at(proof.digest)}\n{text}"
     if alarming:
         raise PolicyError(text)
@@ -41,13 +42,12 @@ async def rescan(tools: Tools, reference: Reference, signer: Signer, scan: SbomS
 def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, bool]:
     """Compare two verdicts (`findings.json`); return what is new for people, and whether it must not stay so.
 
-    New is what was not there, and what has come to break the policy. A finding is known by any of its names: which of
-    them is the first can change with the databases.
+    New is what was not there, and what has come to break the policy. A finding of a package in one version is known by
+    any of its names: which of them is the first can change with the databases. Two CVEs are never one.
     """
-    known = {key: finding["status"] for finding in before["findings"] for key in _keys(finding)}
     breaking, other = [], []
     for finding in now["findings"]:
-        then = {known[key] for key in _keys(finding) if key in known}
+        then = {known["status"] for known in before["findings"] if _same(known, finding)}
         if finding["status"] == "breaking" and "breaking" not in then:
             breaking.append(finding)
         elif not then:
@@ -60,10 +60,24 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
     lines = [
         f"{len(rows)} new since {before['time']}, {len(breaking)} of them break the policy",
         *([table(header, rows).rstrip()] if rows else []),
+        *told(now),
         *now["verdict"]["lines"],
     ]
     return "\n".join(lines) + "\n", bool(breaking) or not now["verdict"]["decided"]
 
 
-def _keys(finding: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, finding["package"]["name"]) for name in (finding["id"], *finding["aliases"])]
+def told(verdict: Mapping[str, Any]) -> list[str]:
+    """Return what of the acceptances and VEX documents of a verdict matches nothing, a line each."""
+    entries = verdict["acceptances"]["unmatched"]
+    lost = [f"acceptance matches no finding: {entry['id']} of {entry['package']}; remove it" for entry in entries]
+    return [*lost, *verdict["vex"]["unmatched"]]
+
+
+def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two findings are of the same flaw in the same version of a package."""
+    if any(one["package"][key] != other["package"][key] for key in ("name", "version", "kind")):
+        return False
+    if one["id"] == other["id"]:
+        return True
+    two_cves = one["id"].startswith("CVE-") and other["id"].startswith("CVE-")
+    return not two_cves and bool({one["id"], *one["aliases"]} & {other["id"], *other["aliases"]})

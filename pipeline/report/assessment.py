@@ -2,17 +2,20 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping
+from typing import Any
 
 from pipeline.project.application import Application
 from pipeline.project.project import Project
 from pipeline.report import compliance
 from pipeline.report.documents import documents
 from pipeline.report.findings import findings_json
+from pipeline.report.places import Places
 from pipeline.report.report import Report, reported
 from pipeline.sbom.containers import Subject, describe, subject_of
 from pipeline.sbom.purl import architecture_of
 from pipeline.sbom.sbom import Image
-from pipeline.scan.policy import Rules
+from pipeline.scan.policy import Given, Rules
 from pipeline.scan.scanners import Results, Scanners, scan, scan_document
 
 
@@ -28,6 +31,18 @@ class Assessed:
         """Return every report of the scan as a file."""
         return documents(self.report, self.results)
 
+    async def unmet(self) -> list[str]:
+        """Return what is required of the image and does not hold, a line each."""
+        required = self.report.rules.require
+        if not required:
+            return []
+        checks = await compliance.checks(self.subject, self.results)
+        return [
+            f"{check.key}: {check.name}: {check.detail or 'no'}{' (it did not run)' if check.passed is None else ''}"
+            for check in checks
+            if check.key in required and not check.passed
+        ]
+
     async def reports(self) -> dict[str, str]:
         """Return every report as a file, with that of the image's own checks."""
         checks = await compliance.checks(self.subject, self.results)
@@ -36,7 +51,13 @@ class Assessed:
 
 
 async def assess(
-    project: Project, application: Application, scanners: Scanners, rules: Rules, time: dt.datetime
+    project: Project,
+    application: Application,
+    scanners: Scanners,
+    rules: Rules,
+    time: dt.datetime,
+    *,
+    places: Places | None = None,
 ) -> Assessed:
     """Build the image of a project, scan it and judge it.
 
@@ -52,6 +73,8 @@ async def assess(
         What is asked of the image.
     time
         Of the verdict, with a zone.
+    places
+        What brought the packages in.
     """
     subject = await subject_of(project, application)
     own = tuple(app.name for app in application.apps)
@@ -59,23 +82,30 @@ async def assess(
     # The image that was not scanned, of another architecture, may have what this one has not.
     alone = results.sbom if len(set(project.platforms)) <= 1 else None
     architecture = architecture_of(part.purl for part in alone.components) if alone else ""
-    return Assessed(subject, results, await reported(results, rules, subject.image, time, architecture))
+    report = await reported(results, rules, subject.image, time, architecture=architecture)
+    return Assessed(subject, results, dataclasses.replace(report, places=places))
 
 
-async def assess_document(scanners: Scanners, rules: Rules, image: Image, time: dt.datetime, cyclonedx: str) -> str:
-    """Judge an image anew by the SBOM that was published with it; return the verdict as `findings.json`.
+async def assess_document(
+    scanners: Scanners, given: Given, image: Image, cyclonedx: str, attested: Mapping[str, Any], *, time: dt.datetime
+) -> str:
+    """Judge an image anew by what was published with it; return the verdict as `findings.json`.
 
     Parameters
     ----------
     scanners
         With what it is scanned.
-    rules
-        What is asked of the image.
+    given
+        What is asked of the image now, in place of what was asked when it was published.
     image
-        The image.
-    time
-        Of the verdict, with a zone.
+        The image, where it is now.
     cyclonedx
         The SBOM.
+    attested
+        The verdict with which it was published, as `findings.json`.
+    time
+        Of the verdict, with a zone.
     """
-    return findings_json(await reported(await scan_document(scanners, cyclonedx), rules, image, time))
+    rules = given.over(Rules.from_attested(attested.get("policy", {})))
+    results = await scan_document(scanners, cyclonedx)
+    return findings_json(await reported(results, rules, image, time, attested=attested))

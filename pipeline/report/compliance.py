@@ -36,6 +36,8 @@ _LABELS = tuple(
 class Check:
     """A check of the image."""
 
+    #: By which `publish` requires it (`pipeline.scan.policy.CHECKS`).
+    key: str
     name: str
     #: Nothing if it did not run.
     passed: bool | None
@@ -59,12 +61,19 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
     packages = next(int(value) for what, value in lines if what == "packages")
     return [
         await _user(subject),
-        Check("no setuid or setgid file", not privileged, ", ".join(privileged) or "the whole root filesystem"),
+        Check(
+            "no-setuid",
+            "no setuid or setgid file",
+            not privileged,
+            ", ".join(privileged) or "the whole root filesystem",
+        ),
         *await _health_check(subject),
         await _labels(subject),
         _secrets(results),
-        Check("base image pinned by digest", is_pinned(subject.project.runtime), subject.project.runtime),
-        await _of_step("size in budget", size(subject.container), f"at most {LIMIT:.0f} MB compressed"),
+        Check(
+            "base-pinned", "base image pinned by digest", is_pinned(subject.project.runtime), subject.project.runtime
+        ),
+        await _of_step("size", "size in budget", size(subject.container), f"at most {LIMIT:.0f} MB compressed"),
         _sbom(results, packages),
     ]
 
@@ -72,7 +81,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
 async def _user(subject: Subject) -> Check:
     name = await subject.container.user()
     uid = (await guard(subject.container.with_exec(["id", "-u"]).stdout(), "asking for the user")).strip()
-    return Check("runs as a user who is not root", uid != "0", f"USER {name}, uid {uid}")
+    return Check("non-root", "runs as a user who is not root", uid != "0", f"USER {name}, uid {uid}")
 
 
 async def _health_check(subject: Subject) -> list[Check]:
@@ -85,13 +94,13 @@ async def _health_check(subject: Subject) -> list[Check]:
         found = [line for line in str(error).splitlines() if "is writable by the user" in line]
         started = "does not start" not in str(error)
         return [
-            Check(present, passed=False, detail=str(error)),
-            Check(writable, passed=not found if started else None, detail="; ".join(found)),
+            Check("health", present, passed=False, detail=str(error)),
+            Check("writable", writable, passed=not found if started else None, detail="; ".join(found)),
         ]
     seconds = next(step.seconds for step in steps if step.name == "healthy")
     return [
-        Check(present, passed=True, detail=f"healthy after {seconds:.1f} s; each level of it was shown"),
-        Check(writable, passed=True, detail="looked for as that user, after a run"),
+        Check("health", present, passed=True, detail=f"healthy after {seconds:.1f} s; each level of it was shown"),
+        Check("writable", writable, passed=True, detail="looked for as that user, after a run"),
     ]
 
 
@@ -99,7 +108,10 @@ async def _labels(subject: Subject) -> Check:
     values = {await label.name(): await label.value() for label in await subject.container.labels()}
     missing = [name for name in _LABELS if not values.get(name)]
     return Check(
-        "labels complete", not missing, f"missing: {', '.join(missing)}" if missing else f"{len(_LABELS)} OCI labels"
+        "labels",
+        "labels complete",
+        not missing,
+        f"missing: {', '.join(missing)}" if missing else f"{len(_LABELS)} OCI labels",
     )
 
 
@@ -107,31 +119,31 @@ def _secrets(results: Results) -> Check:
     name = "no secret in the image"
     [scan] = [each for each in results.runs if (each.scanner, each.target) == ("trivy", "image")]
     if scan.failure:
-        return Check(name, passed=None, detail="Trivy failed")
+        return Check("no-secret", name, passed=None, detail="Trivy failed")
     places = ", ".join(f"{secret.rule} in {secret.path}:{secret.line}" for secret in scan.secrets)
-    return Check(name, not scan.secrets, places or "Trivy's secret scanner: files and configuration")
+    return Check("no-secret", name, not scan.secrets, places or "Trivy's secret scanner: files and configuration")
 
 
 def _sbom(results: Results, packages: int) -> Check:
     name = "SBOM complete"
     if not results.sbom:
-        return Check(name, passed=None, detail="there is none")
+        return Check("sbom", name, passed=None, detail="there is none")
     counts = results.sbom.counts_by_kind()
-    unknown = [part.name for part in results.sbom.components if part.kind is Kind.OTHER]
+    unknown = [part.name for part in results.sbom.components if part.shipped and not part.has_origin]
     found = counts[Kind.OS]
     detail = f"{found} of {packages} packages of the system"
     if unknown:
         detail += f"; of unknown origin: {', '.join(unknown)}"
-    return Check(name, found == packages and not unknown, detail)
+    return Check("sbom", name, found == packages and not unknown, detail)
 
 
-async def _of_step(name: str, step: Awaitable[str], detail: str) -> Check:
+async def _of_step(key: str, name: str, step: Awaitable[str], detail: str) -> Check:
     """Make a check of a step that raises if it does not hold."""
     try:
         await step
     except PipelineError as error:
-        return Check(name, passed=False, detail=str(error).partition("\n")[0])
-    return Check(name, passed=True, detail=detail)
+        return Check(key, name, passed=False, detail=str(error).partition("\n")[0])
+    return Check(key, name, passed=True, detail=detail)
 
 
 def compliance(image: str, digest: str, checks: Sequence[Check]) -> str:

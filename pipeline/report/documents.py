@@ -7,7 +7,7 @@ from pipeline.report.gitlab import gitlab
 from pipeline.report.junit import junit
 from pipeline.report.markdown import markdown
 from pipeline.report.report import Report
-from pipeline.report.sarif import sarif
+from pipeline.report.sarif import code_scanning, sarif
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.spdx import spdx
 from pipeline.scan.scanners import Results
@@ -20,6 +20,7 @@ def documents(report: Report, results: Results) -> dict[str, str]:
         **raw,
         **{f"{scanner}.sarif": sarif(_of_one(report, scanner)) for scanner in ("trivy", "grype")},
         "findings.sarif": sarif(report),
+        "code-scanning.sarif": code_scanning(report),
         "findings.json": findings_json(report),
         "report.md": markdown(report),
         "gl-container-scanning-report.json": gitlab(report),

@@ -4,8 +4,9 @@ import collections
 import json
 from typing import Any
 
+from pipeline.report.places import Place
 from pipeline.report.report import Report, rfc3339
-from pipeline.scan.acceptance import Acceptance
+from pipeline.scan.acceptance import acceptance_json
 from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.verdict import Judged
 
@@ -15,7 +16,7 @@ def findings_json(report: Report) -> str:
     verdict = report.verdict
     document = {
         "version": 1,
-        "image": {"name": report.image, "digest": report.digest},
+        "image": {"name": report.image, "digest": report.digest, "names": list(report.names)},
         "time": rfc3339(report.time),
         "scanners": [
             {
@@ -23,16 +24,20 @@ def findings_json(report: Report) -> str:
                 "target": run.target,
                 "version": run.version,
                 "failure": run.failure or None,
-                "database": {"built": rfc3339(run.database.built), "source": run.database.source}
+                "database": {
+                    "built": rfc3339(run.database.built),
+                    "source": run.database.source,
+                    "digest": run.database.digest,
+                }
                 if run.database
                 else None,
                 "sightings": _by_severity(run),
             }
             for run in report.runs
         ],
-        "policy": {"fail_on": verdict.policy.fail_on.name, "only_fixed": verdict.policy.only_fixed},
+        "policy": report.rules.attested(),
         "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
-        "findings": [_finding_json(item) for item in verdict.judged],
+        "findings": [_finding_json(item, report.place(item.finding)) for item in verdict.judged],
         "dropped": sorted(
             (
                 {
@@ -48,20 +53,21 @@ def findings_json(report: Report) -> str:
             key=lambda item: (item["package"], item["id"], item["scanner"]),
         ),
         "acceptances": {
-            "expired": [_acceptance_json(entry) for entry in verdict.expired],
-            "unmatched": [_acceptance_json(entry) for entry in verdict.unmatched],
+            "expired": [acceptance_json(entry) for entry in verdict.expired],
+            "unmatched": [acceptance_json(entry) for entry in verdict.unmatched],
         },
+        "vex": {"unmatched": list(verdict.unmatched_vex)},
         "notes": list(report.notes),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _by_severity(run: ScannerRun) -> dict[str, int]:
-    counts = collections.Counter(sighting.severity for sighting in run.sightings)
+    counts = collections.Counter(run.severities)
     return {severity.name: counts[severity] for severity in reversed(Severity) if counts[severity]}
 
 
-def _finding_json(item: Judged) -> dict[str, Any]:
+def _finding_json(item: Judged, place: Place | None) -> dict[str, Any]:
     finding = item.finding
     return {
         "id": finding.id,
@@ -77,10 +83,7 @@ def _finding_json(item: Judged) -> dict[str, Any]:
         "fixed": list(finding.fixed),
         "url": finding.url,
         "title": finding.title,
+        "place": {"path": place.path, "line": place.line} if place else None,
         "status": item.status.value,
         "reason": item.reason,
     }
-
-
-def _acceptance_json(entry: Acceptance) -> dict[str, str]:
-    return {"id": entry.id, "package": entry.package, "reason": entry.reason, "until": entry.until.isoformat()}

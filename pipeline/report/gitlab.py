@@ -6,15 +6,18 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.report.report import Report
+from pipeline.report.places import Place
+from pipeline.report.report import Report, databases
 from pipeline.sbom.document import TOOL
 from pipeline.sbom.purl import Purl
 from pipeline.scan.findings import Finding, Severity
 from pipeline.scan.verdict import Status
 
-#: Of GitLab's security-report-schemas: what the report is written for.
-_SCHEMA = "15.2.4"
-_NAME = 255
+#: Of GitLab's security-report-schemas, the lowest that GitLab takes (its schemas are min15.0.0); it has each field
+#: that is written here. A GitLab that does not know a version refuses the report: 17.1 and 17.2 know those up to 15.1.
+_SCHEMA = "15.0.0"
+#: How long texts may be there.
+_NAME, _SOLUTION = 255, 7000
 _SUPPRESSED = (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED)
 
 
@@ -46,7 +49,7 @@ def gitlab(report: Report) -> str:
             ],
         },
         "vulnerabilities": [
-            _vulnerability(item.finding, report.image, system)
+            _vulnerability(item.finding, report.image, system, report.place(item.finding))
             for item in report.verdict.judged
             if item.status not in _SUPPRESSED
         ],
@@ -55,7 +58,8 @@ def gitlab(report: Report) -> str:
 
 
 def _lines(report: Report) -> tuple[str, ...]:
-    return (*report.verdict.lines, *report.notes)
+    known = (f"database of {scanner}: {database.digest}" for scanner, database in databases(report).items())
+    return (*report.verdict.lines, *known, *report.notes)
 
 
 def _distributions(report: Report) -> Iterator[str]:
@@ -66,7 +70,7 @@ def _distributions(report: Report) -> Iterator[str]:
                 yield purl.qualifiers["distro"]
 
 
-def _vulnerability(finding: Finding, image: str, system: str) -> dict[str, Any]:
+def _vulnerability(finding: Finding, image: str, system: str, place: Place | None) -> dict[str, Any]:
     key = f"{finding.kind.value}/{finding.package}/{finding.version}/{finding.id}"
     result: dict[str, Any] = {
         # The same flaw has the same id in every run.
@@ -82,8 +86,11 @@ def _vulnerability(finding: Finding, image: str, system: str) -> dict[str, Any]:
             "image": image,
         },
     }
+    if place:
+        file = {"type": "file-location", "file_name": place.path, "line_start": place.line}
+        result["details"] = {"place": {"name": "Comes from", **file}}
     if finding.fixed:
-        result["solution"] = f"Upgrade {finding.package} to {' or '.join(finding.fixed)}"
+        result["solution"] = f"Upgrade {finding.package} to {' or '.join(finding.fixed)}"[:_SOLUTION]
     return result
 
 

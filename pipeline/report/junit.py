@@ -4,7 +4,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
-from pipeline.report.report import Report
+from pipeline.report.report import Report, databases
 from pipeline.scan.verdict import Judged, Status
 
 _SUPPRESSED = (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED)
@@ -26,6 +26,11 @@ def junit(report: Report) -> str:
     suite.set("tests", str(len(cases)))
     for plural, outcome in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(plural, str(sum(case.find(outcome) is not None for case in cases)))
+    known = databases(report)
+    if known:
+        properties = ET.SubElement(suite, "properties")
+        for scanner, database in known.items():
+            ET.SubElement(properties, "property", name=f"database of {scanner}", value=_text(database.digest))
     suite.extend(cases)
     ET.indent(suites)
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
@@ -36,9 +41,11 @@ def _runs(report: Report) -> Iterator[ET.Element]:
         case = ET.Element("testcase", classname="scanners", name=f"{run.scanner} scans the {run.target}")
         if run.failure:
             ET.SubElement(case, "error", message=_text(run.failure))
+        if run.remarks:
+            ET.SubElement(case, "system-out").text = _text("\n".join(run.remarks))
         yield case
     for message in report.verdict.outdated:
-        case = ET.Element("testcase", classname="databases", name=_text(message.partition(" ")[0]))
+        case = ET.Element("testcase", classname="databases", name=_text(message.partition(": ")[2].partition(" ")[0]))
         ET.SubElement(case, "error", message=_text(message))
         yield case
 
@@ -48,11 +55,10 @@ def _case(item: Judged) -> ET.Element:
     case = ET.Element(
         "testcase",
         classname=_text(f"{finding.kind.value}.{finding.package}"),
-        name=_text(f"{finding.id} in {finding.package} {finding.version}"),
+        name=_text(f"{finding.id} in {finding.package} {finding.version}".strip()),
     )
     if item.status is Status.BREAKING:
-        fixed = f"fixed in {', '.join(finding.fixed)}" if finding.fixed else "no fixed version is known"
-        message = f"{finding.severity.name}: {finding.title or finding.id}; {fixed}"
+        message = f"{finding.severity.name}: {finding.title or finding.id}; {finding.remedy}"
         failure = ET.SubElement(case, "failure", type=finding.severity.name, message=_text(message))
         failure.text = _text("\n".join(filter(None, (item.reason, *finding.purls, finding.url))))
     elif item.status in _SUPPRESSED:

@@ -1,5 +1,6 @@
 """The verdict for a comment on a pull request or the summary of a step."""
 
+import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.report.report import Report, counts, remarks, scanners
@@ -7,6 +8,8 @@ from pipeline.scan.verdict import Judged, Status
 
 #: A comment on GitHub has at most 65536 characters; the wrapping job may add some.
 _COMMENT = 60_000
+#: What stays as it is in the address of a link: of RFC 3986's characters, those that end neither it nor a table's cell.
+_URL = "%:/?#@!$&'*+,;=~"
 
 
 def markdown(report: Report) -> str:
@@ -47,14 +50,13 @@ def _section(title: str, items: Sequence[Judged], room: int) -> Iterator[str]:
     rows = []
     for item in items:
         finding = item.finding
-        link = f"[{finding.id}]({finding.url})" if finding.url.startswith("https://") else finding.id
         row = (
             finding.severity.name,
-            link,
+            link(finding.id, finding.url),
             cell(f"{finding.package} {finding.version}"),
             finding.kind.value,
             cell(", ".join(finding.fixed) or "-"),
-            ", ".join(finding.severities),
+            cell(", ".join(finding.severities)),
             cell("; ".join(filter(None, (item.reason, finding.title)))),
         )
         left -= sum(map(len, row)) + 3 * len(row)
@@ -74,6 +76,14 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list
     """Return a table; its cells are Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def link(text: str, url: str) -> str:
+    """Return a link, or the text alone if there is no address that can be trusted to be one."""
+    if not url.startswith("https://") or any(char.isspace() for char in url):
+        return cell(text)
+    # What would end the address, or the cell that it is in.
+    return f"[{cell(text)}]({urllib.parse.quote(url, safe=_URL)})"
 
 
 def cell(text: str) -> str:

@@ -3,13 +3,17 @@
 import collections
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
 
+from pipeline.report.places import Place, Places
 from pipeline.sbom.sbom import Image
-from pipeline.scan.findings import ScannerRun, Severity
+from pipeline.scan.databases import Database
+from pipeline.scan.findings import Finding, ScannerRun, Severity
 from pipeline.scan.policy import Rules, otp_statements
 from pipeline.scan.scanners import Results
-from pipeline.scan.verdict import Status, Verdict, judge
+from pipeline.scan.verdict import Status, Verdict, judge, secrets_of
 from pipeline.scan.vex import image_names
 from pipeline.table import count
 
@@ -30,9 +34,27 @@ class Report:
     notes: tuple[str, ...] = ()
     #: Components of the SBOM by kind, if one was made.
     components: dict[str, int] = dataclasses.field(default_factory=dict)
+    #: By which it was judged.
+    rules: Rules = dataclasses.field(default_factory=Rules)
+    #: Under which a VEX document may speak of the image.
+    names: tuple[str, ...] = ()
+    #: What brought the packages in; nothing if the project is not known.
+    places: Places | None = None
+
+    def place(self, finding: Finding) -> Place | None:
+        """Return the line of the project that brought a finding's package in, if the project is known."""
+        return self.places.of(finding) if self.places else None
 
 
-async def reported(results: Results, rules: Rules, image: Image, time: dt.datetime, architecture: str = "") -> Report:
+async def reported(
+    results: Results,
+    rules: Rules,
+    image: Image,
+    time: dt.datetime,
+    *,
+    architecture: str = "",
+    attested: Mapping[str, Any] = MappingProxyType({}),
+) -> Report:
     """Judge what the scanners found.
 
     Parameters
@@ -47,16 +69,22 @@ async def reported(results: Results, rules: Rules, image: Image, time: dt.dateti
         Of the verdict, with a zone.
     architecture
         Of the image, if it is one alone: a VEX document may name it.
+    attested
+        The verdict with which it was published (`findings.json`), of which the image's names and its secrets hold.
     """
-    tagged = f"{image.name}:{image.version}"
+    tagged = f"{image.name}:{image.version}" if image.version else image.name
+    names = image_names(image.name, image.version, image.digest, architecture)
+    names = tuple(dict.fromkeys((*attested.get("image", {}).get("names", ()), *names)))
     verdict = judge(
         results.runs,
         rules.policy,
         now=time,
-        statements=(*rules.statements, *(await otp_statements(results.sbom) if rules.otp_vex else ())),
+        statements=(*rules.statements, *(await otp_statements(results.erlang) if rules.otp_vex else ())),
         acceptances=rules.acceptances,
-        image=image_names(image.name, image.version, image.digest, architecture),
+        image=names,
         max_age=rules.max_age,
+        secrets=secrets_of(attested),
+        ended_on=results.ended_on,
     )
     notes = (
         ("Docker Scout ran: see scout.sarif; it does not count in the verdict",)
@@ -65,14 +93,14 @@ async def reported(results: Results, rules: Rules, image: Image, time: dt.dateti
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
     told = tuple(remark for run in results.runs for remark in run.remarks)
-    return Report(tagged, image.digest, time, results.runs, verdict, (*told, *notes), counts)
+    return Report(tagged, image.digest, time, results.runs, verdict, (*told, *notes), counts, rules, names)
 
 
 def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the table of sightings by severity and run, and of the findings that they come to."""
     joined = collections.Counter(item.finding.severity for item in report.verdict.judged)
     breaking = collections.Counter(item.finding.severity for item in report.verdict.breaking)
-    seen = [collections.Counter(sighting.severity for sighting in run.sightings) for run in report.runs]
+    seen = [collections.Counter(run.severities) for run in report.runs]
     header = ("severity", *(f"{run.scanner}, {run.target}" for run in report.runs), "joined", "breaking")
     rows = [
         (
@@ -104,9 +132,16 @@ def _scanner_row(run: ScannerRun, time: dt.datetime) -> tuple[str, ...]:
     )
 
 
+def databases(report: Report) -> dict[str, Database]:
+    """Return the vulnerability databases that were read, by scanner."""
+    return {run.database.scanner: run.database for run in report.runs if run.database}
+
+
 def remarks(report: Report) -> Iterator[str]:
     """Return what else a reader should know, a line each."""
     verdict = report.verdict
+    for scanner, database in databases(report).items():
+        yield f"database of {scanner} ({database.source}):\n  {database.digest}"
     if report.components:
         yield "components: " + ", ".join(f"{number} {kind}" for kind, number in report.components.items())
     for word, items in (

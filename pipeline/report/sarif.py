@@ -1,14 +1,17 @@
 """SARIF 2.1.0 for code scanning services."""
 
+import dataclasses
 import json
 import urllib.parse
 from typing import Any
 
-from pipeline.report.report import Report, rfc3339
-from pipeline.sbom.component import Kind
+from pipeline.report.places import Places
+from pipeline.report.report import Report, databases, rfc3339
 from pipeline.scan.findings import Finding, Severity
 from pipeline.scan.verdict import Judged, Status
 
+#: How many results of a run GitHub keeps; of more than 25,000 it takes none.
+KEPT = 5_000
 # What GitHub makes of `security-severity`: over 9.0 critical, over 7.0 high, over 4.0 medium.
 _SARIF = {
     Severity.CRITICAL: ("error", "9.5"),
@@ -20,11 +23,31 @@ _SARIF = {
 }
 
 
-def sarif(report: Report) -> str:
-    """Return one SARIF 2.1.0 log of the joined findings; what is accepted or said not to apply is suppressed in it."""
+_SUPPRESSED = (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED)
+
+
+def code_scanning(report: Report) -> str:
+    """Return what goes to GitHub's code scanning, which takes no notice of `suppressions` and has room for so many.
+
+    What is accepted or said not to apply is left out: a result that is gone closes its alert. Of more than GitHub
+    keeps, the worst are in it, and how many are not.
+    """
+    judged = tuple(item for item in report.verdict.judged if item.status not in _SUPPRESSED)
+    kept = dataclasses.replace(report.verdict, judged=judged[:KEPT])
+    return sarif(dataclasses.replace(report, verdict=kept), left_out=len(judged) - len(kept.judged))
+
+
+def sarif(report: Report, left_out: int = 0) -> str:
+    """Return one SARIF 2.1.0 log of the joined findings, the worst first.
+
+    What is accepted or said not to apply is suppressed in it; how many findings are not in it at all is told.
+    """
     judged = report.verdict.judged
+    warnings = [remark for run in report.runs for remark in run.remarks]
+    if left_out:
+        warnings.append(f"the {left_out} least severe findings are in findings.sarif alone")
     rules = {item.finding.id: item.finding for item in reversed(judged)}
-    order = sorted(rules)
+    order = {name: index for index, name in enumerate(sorted(rules))}
     document = {
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -45,18 +68,25 @@ def sarif(report: Report) -> str:
                         "executionSuccessful": not any(run.failure for run in report.runs),
                         "endTimeUtc": rfc3339(report.time),
                         "toolExecutionNotifications": [
-                            {
-                                "level": "error",
-                                "message": {"text": f"{run.scanner} ({run.target}): {run.failure}"},
-                            }
-                            for run in report.runs
-                            if run.failure
+                            *(
+                                {
+                                    "level": "error",
+                                    "message": {"text": f"{run.scanner} ({run.target}): {run.failure}"},
+                                }
+                                for run in report.runs
+                                if run.failure
+                            ),
+                            *({"level": "warning", "message": {"text": text}} for text in warnings),
                         ],
                     }
                 ],
-                "results": [_result(item, order.index(item.finding.id), report) for item in judged],
+                "results": [_result(item, order[item.finding.id], report) for item in judged],
                 "columnKind": "utf16CodeUnits",
-                "properties": {"image": report.image, "digest": report.digest},
+                "properties": {
+                    "image": report.image,
+                    "digest": report.digest,
+                    "databases": {scanner: database.digest for scanner, database in databases(report).items()},
+                },
             }
         ],
     }
@@ -77,27 +107,29 @@ def _rule(finding: Finding) -> dict[str, Any]:
 
 def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
     finding = item.finding
-    fixed = f"; fixed in {', '.join(finding.fixed)}" if finding.fixed else "; no fixed version is known"
-    # A service shows a finding beside a file of the repository: the lock names dependencies, the image has no file.
-    path = "rebar.lock" if finding.kind in (Kind.HEX, Kind.GIT) else report.image
+    # A service shows a finding beside a line of the repository.
+    place = report.place(finding) or Places().of(finding)
     result: dict[str, Any] = {
         "ruleId": finding.id,
         "ruleIndex": rule,
         "level": _SARIF[finding.severity][0],
         "message": {
             "text": f"{finding.package} {finding.version} ({finding.kind.value}): "
-            f"{finding.title or finding.id}{fixed}; seen by {', '.join(finding.severities)}"
+            f"{finding.title or finding.id}; {finding.remedy}; seen by {', '.join(finding.severities)}"
         },
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": _uri(path)}, "region": {"startLine": 1}},
+                "physicalLocation": {
+                    "artifactLocation": {"uri": _uri(place.path)},
+                    "region": {"startLine": place.line},
+                },
                 "logicalLocations": [{"fullyQualifiedName": f"{finding.package}@{finding.version}", "kind": "package"}],
             }
         ],
         "partialFingerprints": {"package/advisory/v1": f"{finding.kind.value}/{finding.package}/{finding.id}"},
         "properties": {"status": item.status.value, "severity": finding.severity.name},
     }
-    if item.status in (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED):
+    if item.status in _SUPPRESSED:
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": f"{item.status.value}: {item.reason}"}
         ]

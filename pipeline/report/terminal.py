@@ -7,11 +7,12 @@ from pipeline.report.report import Report, counts, remarks, scanners
 from pipeline.scan.verdict import Judged
 from pipeline.table import table
 
-_WIDTH = 80
+#: The engine puts up to four characters before a line of an error.
+_WIDTH = 76
 
 
 def terminal(report: Report) -> str:
-    """Return the verdict for people, 80 columns wide, without colours."""
+    """Return the verdict for people, 76 columns wide, without colours."""
     verdict = report.verdict
     parts = [f"{report.image}\n{report.digest}\n", table(*counts(report), _WIDTH)]
     if verdict.breaking:

@@ -51,6 +51,9 @@ def _erts(release: Mapping[str, Any]) -> Component | None:
 def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
     """Return Erlang/OTP as a whole: most advisories speak of that."""
     version = release["otp_version"]
+    # Where a distribution built it, its fixes are in that package's version.
+    package = release.get("otp_package")
+    notes = (("package", "{format} {name} {version}".format(**package)),) if package else ()
     return Component(
         kind=Kind.OTP,
         # As Syft calls it, so that findings of both can be joined.
@@ -65,6 +68,7 @@ def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
         cpes=(f"cpe:2.3:a:erlang:erlang\\/otp:{version}:*:*:*:*:*:*:*",),
         links=("https://github.com/erlang/otp",),
         needs=tuple(sorted(part.purl for part in parts)),
+        notes=notes,
     )
 
 

@@ -18,6 +18,8 @@ class Kind(enum.StrEnum):
     OWN = "own"
     #: A dependency that no lock speaks for, or what else Syft found.
     OTHER = "other"
+    #: No component: a secret that lies in a file.
+    SECRET = "secret"  # noqa: S105 # a word
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +46,13 @@ class Component:
     source: tuple[str, str] = ("", "")
     #: What else a reader should know, by name.
     notes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def has_origin(self) -> bool:
+        """Tell whether it is known where it comes from: a registry, a lock, the project's source, or a checksum."""
+        notes = dict(self.notes)
+        of_source = notes.get("origin", "").startswith("_checkouts")
+        return self.kind is not Kind.OTHER or bool(self.sha256 or notes.get("source")) or of_source
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from pipeline.sbom.document import NOT_SHIPPED, TOOL, kept, tool_version, writte
 from pipeline.sbom.licence import License, expression
 from pipeline.sbom.sbom import Sbom
 
+#: The property that says of what kind a component is.
+KIND = "pipeline:kind"
+
 
 def cyclonedx(sbom: Sbom) -> str:
     """Return the component set as CycloneDX 1.6 JSON; what is not in the image has the scope `excluded`."""
@@ -60,7 +63,7 @@ def cyclonedx(sbom: Sbom) -> str:
 def _cyclonedx_component(part: Component) -> dict[str, Any]:
     source_name, source_version = part.source
     properties = {
-        "pipeline:kind": part.kind.value,
+        KIND: part.kind.value,
         **{f"pipeline:{name}": value for name, value in part.notes},
         # Advisories of a distribution are about source packages: Trivy reads them here, Grype in the purl.
         "aquasecurity:trivy:SrcName": source_name,

@@ -19,7 +19,7 @@ def make(
 
 
 def of_image(reference: str, architecture: str = "") -> str:
-    """Return the package URL of an image: `NAME[:TAG][@DIGEST]`, perhaps for one architecture."""
+    """Return the package URL of an image: `NAME[:TAG][@DIGEST]`, perhaps of one architecture."""
     tagged, _, digest = reference.partition("@")
     path, slash, last = tagged.rpartition("/")
     name, _, tag = last.partition(":")
@@ -92,8 +92,6 @@ def of_git(url: str, ref: str, name: str, subdir: str = "") -> str:
     return make("generic", name, version=ref, qualifiers={"vcs_url": f"git+{clean}@{ref}"}, subpath=subdir)
 
 
-#: The architecture of a source package: Debian's and RPM's word.
-_SOURCE = ("source", "src")
 #: Architectures as packages of operating systems have them, and as images do.
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
@@ -151,18 +149,23 @@ class Purl:
     def covers(self, other: Self) -> bool:
         """Tell whether `other` is this package; a version or a qualifier that is not given here is any.
 
-        A source package (`arch=source`, as the specification has it) covers what is built from it.
+        So do Trivy and Grype (`PurlMatches` of github.com/openvex/go-vex). To both a source package is a package of
+        that name, and covers nothing that is built from it.
         """
         mine, theirs = self.normal(), other.normal()
-        if mine.qualifiers.get("arch") in _SOURCE and theirs.qualifiers.get("arch") not in _SOURCE:
-            plain = {key: value for key, value in mine.qualifiers.items() if key != "arch"}
-            mine = dataclasses.replace(mine, qualifiers=plain)
-            theirs = dataclasses.replace(theirs, name=theirs.upstream or theirs.name)
         return (
-            (mine.type, mine.namespace.lower(), mine.name.lower())
-            == (theirs.type, theirs.namespace.lower(), theirs.name.lower())
+            self.is_like(other)
             and mine.version in ("", theirs.version)
             and mine.qualifiers.items() <= theirs.qualifiers.items()
+        )
+
+    def is_like(self, other: Self) -> bool:
+        """Tell whether `other` is this package in some version."""
+        mine, theirs = self.normal(), other.normal()
+        return (mine.type, mine.namespace.lower(), mine.name.lower()) == (
+            theirs.type,
+            theirs.namespace.lower(),
+            theirs.name.lower(),
         )
 
 

@@ -94,7 +94,9 @@ class Sbom:
     def counts_by_kind(self) -> dict[str, int]:
         """Count the components of each kind, and last what is locked but not shipped."""
         kinds = [part.kind for part in self.components if part.shipped]
-        return {kind.value: kinds.count(kind) for kind in Kind} | {"not shipped": len(self.components) - len(kinds)}
+        return {kind.value: kinds.count(kind) for kind in Kind if kind is not Kind.SECRET} | {
+            "not shipped": len(self.components) - len(kinds)
+        }
 
     @property
     def uuid(self) -> uuid.UUID:

@@ -3,35 +3,53 @@
 import collections
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import InputError, parse_toml
+from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import matches, parsed
 from pipeline.scan.findings import Finding
 
 #: An acceptance file of this name in the project's root is taken without being asked for.
 ACCEPTANCES = "accept.toml"
 _ACCEPTANCE = """[[accept]]
-id = "CVE-2026-12345"
-package = "name"
+id = "CVE-2026-12345"    # of a secret: rule = "private-key"
+package = "name"         # of a secret: path = "/opt/name/key.pem"
 reason = "why"
 until = 2026-12-31"""
+#: What an entry is about: a flaw of a package, or what a rule found in a file.
+_SUBJECTS = (("id", "package"), ("rule", "path"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Acceptance:
     """A finding that somebody answers for until a day (inclusive)."""
 
+    #: Of a secret, the rule that found it.
     id: str
+    #: Of a secret, the path of its file.
     package: str
     reason: str
     until: dt.date
 
     def matches(self, finding: Finding) -> bool:
         """Tell whether it is meant for a finding."""
+        if finding.kind is Kind.SECRET:
+            return self.id == finding.id and self.package.lstrip("/") == finding.package.lstrip("/")
         return self.id in finding.names and (
             self.package == finding.package or matches(self.package, parsed(finding.purls))
         )
+
+
+def acceptance_json(entry: Acceptance) -> dict[str, str]:
+    """Return an acceptance as JSON has it, for `acceptance_of`."""
+    return {"id": entry.id, "package": entry.package, "reason": entry.reason, "until": entry.until.isoformat()}
+
+
+def acceptance_of(raw: Mapping[str, str]) -> Acceptance:
+    """Return an acceptance out of JSON."""
+    return Acceptance(raw["id"], raw["package"], raw["reason"], dt.date.fromisoformat(raw["until"]))
 
 
 def read_acceptances(text: str, name: str) -> tuple[Acceptance, ...]:
@@ -40,7 +58,8 @@ def read_acceptances(text: str, name: str) -> tuple[Acceptance, ...]:
     Parameters
     ----------
     text
-        TOML: a list of `[[accept]]` with `id`, `package` (a name or a package URL), `reason` and `until` (a date).
+        TOML: a list of `[[accept]]` with `id` and `package` (a name or a package URL), or `rule` and `path` of a
+        secret, and with `reason` and `until` (a date).
     name
         Of the file, for messages.
 
@@ -62,15 +81,17 @@ def read_acceptances(text: str, name: str) -> tuple[Acceptance, ...]:
 
 
 def _acceptance(entry: dict[str, Any], number: int, name: str) -> Acceptance:
-    where = f"{name}: entry {number} ({entry.get('id', 'without an id')})"
+    where = f"{name}: entry {number} ({entry.get('id', entry.get('rule', 'without an id'))})"
+    subject = _SUBJECTS["rule" in entry or "path" in entry]
     for key in entry:
-        if key not in Acceptance.__dataclass_fields__:
-            raise InputError(f"{where}: {key} is not known; expected id, package, reason and until")
-    for key in ("id", "package", "reason"):
+        if key not in (*subject, "reason", "until"):
+            raise InputError(f"{where}: {key} is not known; expected {', '.join(subject)}, reason and until")
+    for key in (*subject, "reason"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
             raise InputError(f"{where}: needs a text for {key}; expected such as\n{_ACCEPTANCE}")
     until = entry.get("until")
     # A date with a time is a date too, as Python sees it.
     if not isinstance(until, dt.date) or isinstance(until, dt.datetime):
         raise InputError(f"{where}: needs a date for until, without quotes; expected such as\n{_ACCEPTANCE}")
-    return Acceptance(entry["id"].strip(), entry["package"].strip(), " ".join(entry["reason"].split()), until)
+    flaw, place = (entry[key].strip() for key in subject)
+    return Acceptance(flaw, place, " ".join(entry["reason"].split()), until)

@@ -19,6 +19,8 @@ from pipeline.table import count
 
 #: The age at which Grype refuses its own database.
 MAX_AGE = dt.timedelta(days=5)
+#: How far a clock may be behind that of whoever built a database; no age can be told of one that is further ahead.
+AHEAD = dt.timedelta(days=1)
 #: Where Trivy and Grype look for their own, when nothing else is said.
 TRIVY_SOURCE = "mirror.gcr.io/aquasec/trivy-db"
 GRYPE_SOURCE = "https://grype.anchore.io/databases"
@@ -28,6 +30,7 @@ OSV_SOURCE = "https://osv-vulnerabilities.storage.googleapis.com/Hex/all.zip"
 #: The file that holds both.
 EEF_FILE = "eef.json"
 TRIVY_CACHE, GRYPE_CACHE = "/scan/trivy", "/scan/grype"
+TRIVY_FILE, GRYPE_FILE = "trivy.db", "vulnerability.db"
 #: Files that are fetched at the same time.
 _AT_ONCE = 16
 _CVE = re.compile(r"CVE-\d{4}-\d+")
@@ -40,7 +43,7 @@ class Database:
     scanner: str
     built: dt.datetime
     source: str = ""
-    #: `sha256:...` of its content, where it is known.
+    #: Of its file, as the engine gives it: the SHA-256 of the 32 bytes of its SHA-256; of `eef`, of the records.
     digest: str = ""
 
     @classmethod
@@ -61,14 +64,20 @@ class Database:
             ) from None
 
 
-def too_old(database: Database, now: dt.datetime, limit: dt.timedelta | None = MAX_AGE) -> str:
-    """Return a message if a database is older than the limit, else nothing."""
+def wrong_age(database: Database, now: dt.datetime, limit: dt.timedelta | None = MAX_AGE) -> str:
+    """Return a message if a database is older than the limit, or newer than there can be one; else nothing."""
     age = now - database.built
+    source = f" ({database.source})" if database.source else ""
+    built = f"{database.scanner}'s database{source} was built on {database.built:%Y-%m-%d}"
+    if age < -AHEAD:
+        return (
+            f"DATABASE NOT OF THIS TIME: {built}, {count((-age).days, 'day')} ahead of this engine's clock: "
+            "mend the clock, or take another database"
+        )
     if limit is None or age <= limit:
         return ""
-    source = f" ({database.source})" if database.source else ""
     return (
-        f"{database.scanner}'s database{source} was built on {database.built:%Y-%m-%d}, {count(age.days, 'day')} ago; "
+        f"DATABASE TOO OLD: {built}, {count(age.days, 'day')} ago; "
         f"at most {count(limit.days, 'day')} are allowed: take a newer one, or accept it with --accept-old-db"
     )
 
@@ -77,7 +86,7 @@ def too_old(database: Database, now: dt.datetime, limit: dt.timedelta | None = M
 class Databases:
     """Where the vulnerability databases come from."""
 
-    #: Day for which they are fetched (ISO 8601): a new day is a new fetch.
+    #: On which they are fetched: a new day is a new fetch.
     date: str
     #: Directories with a database, instead of a fetch.
     trivy: dagger.Directory | None = None
@@ -87,23 +96,52 @@ class Databases:
     trivy_repository: str = ""
     grype_url: str = ""
 
-    def __post_init__(self) -> None:
-        """Raise `InputError` if the day is none."""
-        try:
-            dt.date.fromisoformat(self.date)
-        except ValueError:
-            raise InputError(f"--db-date {self.date}: not a day; expected such as 2026-02-04") from None
+
+async def checked(databases: Databases) -> Databases:
+    """Return them, with the directories that were given as the scanners read them.
+
+    Raises
+    ------
+    InputError
+        If one holds no database, or several.
+    """
+    trivy, grype = databases.trivy, databases.grype
+    if trivy:
+        path = await _only("--trivy-db", trivy, TRIVY_FILE, "trivy image --download-db-only --cache-dir DIR")
+        # Either the cache directory, which holds it as `db`, or that one itself.
+        trivy = trivy.directory(posixpath.dirname(path) or ".")
+    if grype:
+        command = "GRYPE_DB_CACHE_DIR=DIR grype db update"
+        path = await _only("--grype-db", grype, GRYPE_FILE, command)
+        # Grype wants the folder above it, whose name is the schema's.
+        folder, _, schema = posixpath.dirname(path).rpartition("/")
+        if not schema:
+            raise InputError(f"--grype-db: {GRYPE_FILE} is at its top; give the DIR above it, that `{command}` filled")
+        grype = grype.directory(folder or ".")
+    if databases.eef:
+        await _records_in(databases.eef)
+    return dataclasses.replace(databases, trivy=trivy, grype=grype)
 
 
-async def check(databases: Databases) -> None:
-    """Raise `InputError` if a directory that was given holds no database."""
-    for option, directory, file, command in (
-        ("--trivy-db", databases.trivy, "trivy.db", "trivy image --download-db-only --cache-dir DIR"),
-        ("--grype-db", databases.grype, "vulnerability.db", "GRYPE_DB_CACHE_DIR=DIR grype db update"),
-        ("--eef-db", databases.eef, EEF_FILE, "dagger call advisories export --path=DIR"),
-    ):
-        if directory and not await directory.glob(f"**/{file}"):
-            raise InputError(f"{option}: no {file} in it; give the DIR that `{command}` filled")
+async def _only(option: str, directory: dagger.Directory, file: str, command: str) -> str:
+    found = await directory.glob(f"**/{file}")
+    if not found:
+        raise InputError(f"{option}: no {file} in it; give the DIR that `{command}` filled")
+    if len(found) > 1:
+        raise InputError(f"{option}: {len(found)} databases in it ({', '.join(sorted(found))}); give one alone")
+    return found[0]
+
+
+async def _records_in(directory: dagger.Directory) -> dagger.File:
+    return directory.file(await _only("--eef-db", directory, EEF_FILE, "dagger call advisories export --path=DIR"))
+
+
+async def digest_of(database: dagger.Directory, file: str) -> str:
+    """Return the digest of a database's file: of what is in it, whenever and wherever it was fetched."""
+    paths = await database.glob(f"**/{file}")
+    if len(paths) != 1:
+        raise InputError(f"its database has {count(len(paths), 'file')} {file}; expected one")
+    return await database.file(paths[0]).digest(exclude_metadata=True)
 
 
 async def fetched(database: dagger.Directory) -> dagger.Directory:
@@ -114,12 +152,10 @@ async def fetched(database: dagger.Directory) -> dagger.Directory:
         raise InputError(f"its database could not be fetched: {last_words(error)}") from None
 
 
-async def trivy_database(images: Images, databases: Databases) -> dagger.Directory:
+def trivy_database(images: Images, databases: Databases) -> dagger.Directory:
     """Return the directory with `trivy.db` and `metadata.json`."""
     if databases.trivy:
-        # Either the cache directory, which holds it as `db`, or that one itself.
-        [path, *_] = await databases.trivy.glob("**/trivy.db")
-        return databases.trivy.directory(posixpath.dirname(path) or ".")
+        return databases.trivy
     repository = ["--db-repository", databases.trivy_repository] if databases.trivy_repository else []
     return (
         dag.container()
@@ -153,8 +189,7 @@ def grype_settings(container: dagger.Container) -> dagger.Container:
 async def eef_database(databases: Databases) -> str:
     """Return the records of the Erlang Ecosystem Foundation and of OSV, as JSON: those that were given, or today's."""
     if databases.eef:
-        [path, *_] = await databases.eef.glob(f"**/{EEF_FILE}")
-        return await databases.eef.file(path).contents()
+        return await (await _records_in(databases.eef)).contents()
     try:
         return await _fetched_records()
     except dagger.QueryError as error:

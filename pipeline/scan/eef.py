@@ -19,6 +19,8 @@ from pipeline.scan.versions import includes, numbers
 
 #: How its reports and findings call it.
 EEF = "eef"
+#: How many names a line shows.
+_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def look(records: Records, cyclonedx: str, own: Sequence[str] = ()) -> ScannerRu
             sightings += found
             cleared += _cleared(record, parts)
         version = next((part.version for part in parts if part.name == ERLANG), "")
-        told = (warning(records, version),) if version else ()
+        told = [*([warning(records, version)] if version else []), *_undecided(records, parts)]
     except ValueError as error:
         return ScannerRun(EEF, "SBOM", failure=f"{error}: whether a record is about it is not known")
     return ScannerRun(
@@ -160,6 +162,23 @@ def _sightings(record: Record, parts: Iterable[Part]) -> Iterable[Sighting]:
             url=record.url,
             title=record.title,
         )
+
+
+def _undecided(records: Records, parts: Iterable[Part]) -> Iterable[str]:
+    """Say of what in the image only revisions are published: of two revisions none is known to be the later one."""
+    for part in parts:
+        names = [
+            record.id
+            for record in records.known
+            for each in record.affected
+            if each.by_revision and not part.parsed.is_erlang and each.covers(part.parsed)
+        ]
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            yield (
+                f"whether {part.name} at {part.version[:12]} has these is not known here:\n"
+                f"  {', '.join(names[:_SHOWN])}{more}"
+            )
 
 
 def _has(each: Affected, part: Part) -> bool:
@@ -205,8 +224,9 @@ def warning(records: Records, version: str) -> str:
     if not found:
         return ""
     better = sound(records.known, version)
-    number = f"{len(found)} published {'advisory' if len(found) == 1 else 'advisories'}"
+    number = f"{len(found)} {'advisory' if len(found) == 1 else 'advisories'}"
+    # A terminal has 80 columns, and a report a line.
     return (
-        f"Erlang/OTP {version} has {number}, the worst {found[0].severity.name}; "
-        f"{f'{better} has none' if better else 'no later version of its line is without'}"
+        f"Erlang/OTP {version} has {number} (worst {found[0].severity.name}); "
+        f"{f'{better} has none' if better else 'no later one is without'}"
     )

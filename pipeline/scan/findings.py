@@ -12,6 +12,8 @@ from pipeline.scan.databases import Database
 
 #: The name under which Erlang/OTP as a whole is shown, whatever a scanner calls it.
 ERLANG = "Erlang/OTP"
+#: The name under which a system without security fixes is a finding.
+END_OF_LIFE = "end-of-life"
 _ERLANG_NAMES = frozenset({"erlang", "otp", "erlang/otp", "erlang-otp"})
 
 _KINDS_BY_TYPE = {
@@ -41,11 +43,11 @@ class Severity(enum.IntEnum):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Return the severity of a name in any case, or raise `InputError`."""
-        try:
-            return cls[text.strip().upper()]
-        except KeyError:
+        found = cls.__members__.get(text.strip().upper())
+        if not found:
             names = ", ".join(severity.name for severity in reversed(cls) if severity)
-            raise InputError(f"{text}: not a severity; expected one of {names}") from None
+            raise InputError(f"{text}: not a severity; expected one of {names}")
+        return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Secret:
     rule: str
     path: str
     line: int
+    severity: Severity = Severity.HIGH
+    title: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Cleared:
     """A flaw that a package of Erlang/OTP is known not to have, whatever a scanner makes of its version."""
 
     names: frozenset[str]
+    #: Empty for whichever of it.
     package: str
     reason: str
 
@@ -94,7 +99,7 @@ class Cleared:
         """Tell whether a sighting is of that flaw in that package."""
         return (
             sighting.kind is Kind.OTP
-            and sighting.package == self.package
+            and self.package in ("", sighting.package)
             and not self.names.isdisjoint((sighting.id, *sighting.aliases))
         )
 
@@ -110,7 +115,13 @@ class ScannerRun:
     sightings: tuple[Sighting, ...] = ()
     secrets: tuple[Secret, ...] = ()
     database: Database | None = None
-    #: Empty if the scanner ran to its end and its report could be read.
+    #: How many packages it saw, by type of their package URLs.
+    packages: dict[str, int] = dataclasses.field(default_factory=dict)
+    #: The operating system that it saw, such as `debian 13.8`.
+    system: str = ""
+    #: Whether that gets no more security fixes.
+    ended: bool = False
+    #: Empty if the scanner ran to its end, its report could be read, and it saw what there is.
     failure: str = ""
     #: Its own report.
     raw: str = ""
@@ -118,6 +129,11 @@ class ScannerRun:
     cleared: tuple[Cleared, ...] = ()
     #: What else a reader should know, a line each.
     remarks: tuple[str, ...] = ()
+
+    @property
+    def severities(self) -> tuple[Severity, ...]:
+        """Of all that it saw."""
+        return (*(seen.severity for seen in self.sightings), *(secret.severity for secret in self.secrets))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -149,6 +165,20 @@ class Finding:
     def severity(self) -> Severity:
         """The highest that a scanner gives it."""
         return max(self.severities.values())
+
+    @property
+    def always_breaks(self) -> bool:
+        """Tell whether it breaks the policy whatever its severity, fixed or not."""
+        return self.kind is Kind.SECRET or self.id == END_OF_LIFE
+
+    @property
+    def remedy(self) -> str:
+        """Say what mends it."""
+        if self.kind is Kind.SECRET:
+            return "take it out of the image, and count it as known to everybody who has the image"
+        if self.id == END_OF_LIFE:
+            return "build upon a newer release of the system"
+        return f"fixed in {', '.join(self.fixed)}" if self.fixed else "no fixed version is known"
 
     @property
     def names(self) -> frozenset[str]:
@@ -198,6 +228,17 @@ def aliases_of(name: str, others: Iterable[str]) -> tuple[str, ...]:
 def severity_of(text: str) -> Severity:
     """Return the severity that a scanner means; one that nobody knows is unknown."""
     return Severity.__members__.get(text.upper(), Severity.UNKNOWN)
+
+
+def rated(score: float) -> Severity:
+    """Return the severity of a CVSS score, by the scale that version 3 and 4 share."""
+    limits = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (0.1, Severity.LOW))
+    return next((severity for limit, severity in limits if score >= limit), Severity.UNKNOWN)
+
+
+def known(*severities: Severity) -> Severity:
+    """Return the first severity that says something."""
+    return next(filter(None, severities), Severity.UNKNOWN)
 
 
 def short(text: str) -> str:

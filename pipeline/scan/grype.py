@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import dagger
@@ -10,18 +11,33 @@ import dagger
 from pipeline.project.images import Images
 from pipeline.sbom.containers import OUT, scanner
 from pipeline.scan.containers import mounted, target_of
+from pipeline.scan.coverage import packages_of, purls_of
 from pipeline.scan.databases import (
     GRYPE_CACHE,
+    GRYPE_FILE,
     GRYPE_SOURCE,
     Database,
     Databases,
+    digest_of,
     fetched,
     grype_database,
     grype_settings,
     reason_of,
     time_of,
 )
-from pipeline.scan.findings import ScannerRun, Sighting, aliases_of, locate, severity_of, short
+from pipeline.scan.findings import (
+    ScannerRun,
+    Severity,
+    Sighting,
+    aliases_of,
+    known,
+    locate,
+    rated,
+    severity_of,
+    short,
+)
+
+_ENDED = re.compile(r"package from EOL distro .*?\beol_date=(\d{4}-\d\d-\d\d)")
 
 
 async def grype(
@@ -30,31 +46,65 @@ async def grype(
     """Run Grype over an image or an SBOM."""
     target, path = target_of(content)
     database = await fetched(grype_database(images, databases))
-    out = f"{OUT}/grype.json"
-    raw = (
-        await mounted(grype_settings(scanner(images["grype"])), path, content)
+    # Only its SBOM has every package that it saw.
+    out, parts = f"{OUT}/grype.json", f"{OUT}/grype.cdx.json"
+    scanned = _with_database(images, database, path, content).with_exec(
+        [
+            f"{'oci-dir' if target == 'image' else 'sbom'}:{path}",
+            *("-o", f"json={out}", "-o", f"cyclonedx-json={parts}"),
+        ],
+        use_entrypoint=True,
+    )
+    raw = await scanned.file(out).contents()
+    found = dataclasses.replace(read_grype(raw, target, own, seen=await scanned.file(parts).contents()), raw=raw)
+    if not found.database:
+        return found
+    source = "--grype-db" if databases.grype else databases.grype_url or GRYPE_SOURCE
+    described = dataclasses.replace(found.database, source=source, digest=await digest_of(database, GRYPE_FILE))
+    return dataclasses.replace(found, database=described)
+
+
+def _with_database(
+    images: Images, database: dagger.Directory, path: str, content: dagger.Directory | dagger.File
+) -> dagger.Container:
+    return (
+        mounted(grype_settings(scanner(images["grype"])), path, content)
         .with_mounted_directory(GRYPE_CACHE, database)
         .with_env_variable("GRYPE_DB_AUTO_UPDATE", "false")
         # Its age is judged with Trivy's, by one rule; a refusal here would be a scanner's failure.
         .with_env_variable("GRYPE_DB_VALIDATE_AGE", "false")
-        .with_exec(
-            [f"{'oci-dir' if target == 'image' else 'sbom'}:{path}", "-o", "json", "--file", out], use_entrypoint=True
+    )
+
+
+async def ended_on(images: Images, databases: Databases, document: dagger.File, system: str) -> str:
+    """Return the day since which a system gets no security fixes, as Grype's database has it; nothing if it has none.
+
+    Grype's report says no day, but its log does, at the level `debug`.
+    """
+    name, _, version = system.partition(" ")
+    _, path = target_of(document)
+    release = version.split(".", 1)[0] if name == "debian" else ".".join(version.split(".")[:2])
+    for asked in dict.fromkeys((version, release)):
+        log = (
+            await _with_database(images, grype_database(images, databases), path, document)
+            .with_env_variable("GRYPE_LOG_LEVEL", "debug")
+            .with_exec(
+                [f"sbom:{path}", "--distro", f"{name}:{asked}", "-o", f"json={OUT}/grype.json"], use_entrypoint=True
+            )
+            .stderr()
         )
-        .file(out)
-        .contents()
-    )
-    found = read_grype(raw, target, own)
-    source = "--grype-db" if databases.grype else databases.grype_url or GRYPE_SOURCE
-    return dataclasses.replace(
-        found, database=found.database and dataclasses.replace(found.database, source=source), raw=raw
-    )
+        if day := _ENDED.search(log):
+            return day[1]
+    return ""
 
 
-def read_grype(text: str, target: str, own: Collection[str] = ()) -> ScannerRun:
-    """Read Grype's JSON; arguments and failures are those of `read_trivy`."""
+def read_grype(text: str, target: str, own: Collection[str] = (), *, seen: str = "{}") -> ScannerRun:
+    """Read Grype's JSON, and out of its CycloneDX what it saw; the rest is as with `read_trivy`."""
     try:
         report = json.loads(text)
         status = report["descriptor"]["db"]["status"]
+        system = report.get("distro") or {}
+        alerts = [alert for part in report.get("alertsByPackage") or () for alert in part["alerts"]]
         if status.get("error"):
             return ScannerRun("grype", target, failure=f"its database: {status['error']}")
         return ScannerRun(
@@ -63,9 +113,23 @@ def read_grype(text: str, target: str, own: Collection[str] = ()) -> ScannerRun:
             report["descriptor"].get("version", ""),
             tuple(_from_grype(raw, own) for raw in report["matches"]),
             database=Database("grype", time_of(status["built"]), status.get("from", "")),
+            packages=packages_of(purls_of(seen)),
+            system=f"{system['name']} {system.get('version', '')}".strip() if system.get("name") else "",
+            ended=any(alert["type"] == "distro-eol" for alert in alerts),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return ScannerRun("grype", target, failure=f"its report cannot be read ({reason_of(error)})")
+
+
+def _severity(sources: Sequence[dict[str, Any]]) -> Severity:
+    """Return the severity that the first source gives, else the highest CVSS score of any."""
+    scores = [
+        float(cvss["metrics"]["baseScore"])
+        for source in sources
+        for cvss in source.get("cvss") or ()
+        if not str(cvss.get("version", "")).startswith("2")
+    ]
+    return known(*(severity_of(source.get("severity", "")) for source in sources), rated(max(scores, default=0.0)))
 
 
 def _from_grype(raw: dict[str, Any], own: Collection[str]) -> Sighting:
@@ -84,7 +148,7 @@ def _from_grype(raw: dict[str, Any], own: Collection[str]) -> Sighting:
         version=version,
         purl=purl,
         kind=kind,
-        severity=severity_of(flaw.get("severity", "")),
+        severity=_severity((flaw, *related)),
         fixed=tuple(sorted(suggested) or flaw.get("fix", {}).get("versions") or ()),
         url=flaw.get("dataSource", ""),
         title=short(next(filter(None, descriptions), "")),

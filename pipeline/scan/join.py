@@ -2,7 +2,7 @@
 
 import collections
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from pipeline.sbom.component import Kind
 from pipeline.scan.findings import Cleared, Dropped, Finding, Severity, Sighting, rank
@@ -34,49 +34,88 @@ def drop_false(
 def join(sightings: Sequence[Sighting]) -> tuple[Finding, ...]:
     """Join sightings by package and flaw, the worst first.
 
-    A flaw that is reported of an OTP application and of Erlang/OTP as a whole is one finding, of the application.
+    Names are folded within a package alone, and two CVEs are two findings, whatever advisory speaks of both: who
+    accepts one has said nothing of the other. A flaw that is reported of an OTP application and of Erlang/OTP as a
+    whole is one finding, of the application.
     """
-    names = _folded(sightings)
-    groups: dict[tuple[str, Kind, str, str], list[Sighting]] = collections.defaultdict(list)
+    packages: dict[tuple[Kind, str, str], list[Sighting]] = collections.defaultdict(list)
     for sighting in sightings:
-        key = (min(names[sighting.id]), sighting.kind, sighting.package.lower(), sighting.version)
-        groups[key].append(sighting)
-    for key in [key for key, group in groups.items() if group[0].is_erlang]:
-        applications = [
-            other
-            for other, group in groups.items()
-            if other[0] == key[0] and other[1] is Kind.OTP and not group[0].is_erlang
-        ]
-        for other in applications:
-            groups[other].extend(groups[key])
-        if applications:
-            del groups[key]
-    return tuple(
-        sorted((_finding(group, names[group[0].id]) for group in groups.values()), key=lambda finding: finding.order)
-    )
+        packages[sighting.kind, sighting.package.lower(), sighting.version].append(sighting)
+    wholes = [sighting for sighting in sightings if sighting.is_erlang]
+    findings: list[Finding] = []
+    told: set[str] = set()
+    for package in sorted(packages.values(), key=lambda package: package[0].is_erlang):
+        whole = package[0].is_erlang
+        others = wholes if package[0].kind is Kind.OTP and not whole else []
+        for name, names, group in _flaws([*package, *others]):
+            if whole and name in told:
+                continue
+            if not whole and all(sighting.is_erlang for sighting in group):
+                continue
+            findings.append(_finding(package[0], name, names, group))
+            if any(sighting.is_erlang for sighting in group):
+                told |= {name, *(sighting.id for sighting in group if not _cves(sighting))}
+    return tuple(sorted(findings, key=lambda finding: finding.order))
 
 
-def _folded(sightings: Iterable[Sighting]) -> dict[str, set[str]]:
-    """Return, by name of a flaw, all its names."""
-    names: dict[str, set[str]] = {}
+def _names(sighting: Sighting) -> frozenset[str]:
+    return frozenset((sighting.id, *sighting.aliases))
+
+
+def _cves(sighting: Sighting) -> frozenset[str]:
+    """Return the CVEs that a sighting names; the Erlang Ecosystem Foundation's EEF-CVE-... is one."""
+    return frozenset(filter(None, map(_cve, _names(sighting))))
+
+
+def _cve(name: str) -> str:
+    """Return the CVE that a name means, or nothing."""
+    plain = name.removeprefix("EEF-")
+    return plain if plain.startswith("CVE-") else ""
+
+
+def _flaws(sightings: Sequence[Sighting]) -> list[tuple[str, frozenset[str], list[Sighting]]]:
+    """Return the flaws of one package, each with its first name, all its names, and who saw it.
+
+    A sighting that names several CVEs counts for each of them. One that names none counts for those of whoever shares
+    a name with it, directly or through others that name none.
+    """
+    meant: dict[str, frozenset[str]] = collections.defaultdict(frozenset)
     for sighting in sightings:
-        seen = {sighting.id, *sighting.aliases}
-        merged = seen.union(*(names.get(name, ()) for name in seen))
-        names |= dict.fromkeys(merged, merged)
-    return names
+        for name in _names(sighting):
+            meant[name] |= _cves(sighting)
+    groups: dict[str, list[Sighting]] = collections.defaultdict(list)
+    names: dict[str, frozenset[str]] = collections.defaultdict(frozenset)
+    for part, linked in _linked(sightings):
+        cves = frozenset[str]().union(*(_cves(sighting) or meant[name] for sighting in part for name in linked))
+        for flaw in cves or {min(linked, key=rank)}:
+            groups[flaw] += part
+            names[flaw] |= {name for name in linked if _cve(name) in ("", flaw)} | {flaw}
+    return [(flaw, names[flaw], group) for flaw, group in groups.items()]
 
 
-def _finding(group: list[Sighting], names: set[str]) -> Finding:
-    first = group[0]
+def _linked(sightings: Sequence[Sighting]) -> list[tuple[list[Sighting], frozenset[str]]]:
+    """Return each sighting that names a CVE alone, and those that name none as far as they share names."""
+    parts = [([sighting], _names(sighting)) for sighting in sightings if _cves(sighting)]
+    chains: list[tuple[list[Sighting], frozenset[str]]] = []
+    for sighting in sightings:
+        if not _cves(sighting):
+            part, names = [sighting], _names(sighting)
+            for chain in [chain for chain in chains if chain[1] & names]:
+                chains.remove(chain)
+                part, names = [*chain[0], *part], names | chain[1]
+            chains.append((part, names))
+    return [*parts, *chains]
+
+
+def _finding(first: Sighting, name: str, names: Collection[str], group: list[Sighting]) -> Finding:
     ordered = sorted(group, key=lambda sighting: (sighting.is_erlang, sighting.scanner != "trivy", sighting.scanner))
     severities: dict[str, Severity] = {}
     for sighting in sorted(group, key=lambda sighting: sighting.scanner):
         severities[sighting.scanner] = max(sighting.severity, severities.get(sighting.scanner, Severity.UNKNOWN))
-    best, *others = sorted(names, key=rank)
     releases = tuple(f"OTP {version}" for version in _fixed(group, erlang=True))
     return Finding(
-        id=best,
-        aliases=tuple(others),
+        id=name,
+        aliases=tuple(sorted(set(names) - {name}, key=rank)),
         package=first.package,
         version=first.version,
         purls=tuple(dict.fromkeys(sighting.purl for sighting in ordered if sighting.purl)),

@@ -2,17 +2,17 @@
 
 import dataclasses
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import dagger
 from dagger import dag
 
 from pipeline.errors import InputError, parse_toml
-from pipeline.sbom.sbom import Sbom
-from pipeline.scan.acceptance import ACCEPTANCES, Acceptance, read_acceptances
+from pipeline.scan.acceptance import ACCEPTANCES, Acceptance, acceptance_json, acceptance_of, read_acceptances
 from pipeline.scan.databases import MAX_AGE
 from pipeline.scan.findings import Severity
-from pipeline.scan.vex import Statement, otp_document, read_vex
+from pipeline.scan.vex import Statement, otp_document, read_vex, statement_json, statement_of
 
 _T = TypeVar("_T")
 #: A settings file of this name in the project's root is read without being asked for.
@@ -21,8 +21,27 @@ _EXAMPLE = """[policy]
 fail-on = "HIGH"
 only-fixed = false
 otp-vex = false
+unknown-as = "HIGH"
 accept-old-db = false
+require = ["non-root", "no-setuid", "health", "base-pinned", "sbom"]
 vex = ["vex/name.openvex.json"]"""
+
+
+#: What `publish` can require of an image, as the compliance report has it, and what it does require by default.
+CHECKS = (
+    "non-root",
+    "no-setuid",
+    "health",
+    "writable",
+    "labels",
+    "no-secret",
+    "base-pinned",
+    "size",
+    "sbom",
+)
+REQUIRED = ("non-root", "no-setuid", "health", "base-pinned", "sbom")
+#: What a command says to require nothing: a list that is empty is one that was not given.
+_NOTHING = "none"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,6 +51,13 @@ class Policy:
     fail_on: Severity = Severity.HIGH
     #: Count only findings for which there is a fixed version.
     only_fixed: bool = False
+    #: As what a finding counts that nobody gives a severity; nothing for the threshold.
+    unknown_as: Severity | None = None
+
+    @property
+    def unknown(self) -> Severity:
+        """As what a finding counts that nobody gives a severity."""
+        return self.unknown_as or self.fail_on
 
     def __str__(self) -> str:
         """Name what breaks it."""
@@ -43,13 +69,97 @@ def _or_worse(severity: Severity) -> str:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Rules:
+    """What is asked of an image, with all that was given for it."""
+
+    policy: Policy = Policy()
+    statements: tuple[Statement, ...] = ()
+    acceptances: tuple[Acceptance, ...] = ()
+    #: Whether Erlang/OTP's own VEX document counts too.
+    otp_vex: bool = False
+    #: Of a vulnerability database; nothing for any age.
+    max_age: dt.timedelta | None = MAX_AGE
+    #: Checks of the compliance report without which nothing is published.
+    require: tuple[str, ...] = REQUIRED
+
+    def attested(self) -> dict[str, Any]:
+        """Return them as JSON has them, for `from_attested`."""
+        unknown = self.policy.unknown_as
+        return {
+            "fail_on": self.policy.fail_on.name,
+            "only_fixed": self.policy.only_fixed,
+            "unknown_as": unknown.name if unknown else None,
+            "otp_vex": self.otp_vex,
+            "max_age_days": self.max_age.days if self.max_age else None,
+            "require": list(self.require),
+            "accept": [acceptance_json(entry) for entry in self.acceptances],
+            "vex": [statement_json(statement) for statement in self.statements],
+        }
+
+    @classmethod
+    def from_attested(cls, attested: Mapping[str, Any]) -> Self:
+        """Return what an image was judged by when it was published; what a verdict does not say is the default."""
+        default = cls()
+        unknown = attested.get("unknown_as")
+        days = attested.get("max_age_days", MAX_AGE.days)
+        return cls(
+            Policy(
+                Severity.parse(attested.get("fail_on", default.policy.fail_on.name)),
+                attested.get("only_fixed", default.policy.only_fixed),
+                Severity.parse(unknown) if unknown else None,
+            ),
+            tuple(statement_of(raw) for raw in attested.get("vex", ())),
+            tuple(acceptance_of(raw) for raw in attested.get("accept", ())),
+            attested.get("otp_vex", default.otp_vex),
+            None if days is None else dt.timedelta(days=days),
+            tuple(attested.get("require", default.require)),
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Given:
+    """What a command, or else the project, asks of an image; nothing where it does not say."""
+
+    fail_on: Severity | None = None
+    only_fixed: bool | None = None
+    unknown_as: Severity | None = None
+    otp_vex: bool | None = None
+    accept_old_db: bool | None = None
+    require: tuple[str, ...] | None = None
+    statements: tuple[Statement, ...] | None = None
+    acceptances: tuple[Acceptance, ...] | None = None
+
+    def over(self, rules: Rules) -> Rules:
+        """Return rules with what is said here in place of theirs."""
+        policy = rules.policy
+        return Rules(
+            Policy(
+                _first(self.fail_on, policy.fail_on),
+                _first(self.only_fixed, policy.only_fixed),
+                policy.unknown_as if self.unknown_as is None else self.unknown_as,
+            ),
+            _first(self.statements, rules.statements),
+            _first(self.acceptances, rules.acceptances),
+            _first(self.otp_vex, rules.otp_vex),
+            rules.max_age if self.accept_old_db is None else None if self.accept_old_db else MAX_AGE,
+            _first(self.require, rules.require),
+        )
+
+
+def _first(given: _T | None, otherwise: _T) -> _T:
+    return otherwise if given is None else given
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
     """The table `[policy]` of `erlmcp.toml`; nothing for what it does not say."""
 
     fail_on: Severity | None = None
     only_fixed: bool | None = None
+    unknown_as: Severity | None = None
     otp_vex: bool | None = None
     accept_old_db: bool | None = None
+    require: tuple[str, ...] | None = None
     #: Paths of OpenVEX documents, from the project's root.
     vex: tuple[str, ...] = ()
 
@@ -86,10 +196,12 @@ def _field(key: str, name: str) -> str:
 
 def _value(key: str, value: object, name: str) -> Any:  # noqa: ANN401 # of the field's type
     match key, value:
-        case "fail-on", str():
-            return _severity(value, f"{name}: policy.fail-on")
+        case (("fail-on" | "unknown-as"), str()):
+            return _severity(value, f"{name}: policy.{key}")
         case "vex", list() if all(isinstance(path, str) for path in value):
             return tuple(value)
+        case "require", list() if all(isinstance(check, str) for check in value):
+            return _checks(value, f"{name}: policy.require")
         case (("only-fixed" | "otp-vex" | "accept-old-db"), bool()):
             return value
     raise InputError(f"{name}: policy.{key} = {value!r} is not of its kind; expected such as\n{_EXAMPLE}")
@@ -102,40 +214,56 @@ def _severity(text: str, where: str) -> Severity:
         raise InputError(f"{where}: {error}") from None
 
 
+def _checks(names: Sequence[str], where: str) -> tuple[str, ...]:
+    for name in names:
+        if name not in CHECKS:
+            raise InputError(f"{where}: {name} is no check; expected some of {', '.join(CHECKS)}")
+    return tuple(dict.fromkeys(names))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Criteria:
     """What a command asks of an image; nothing where the project, or else the default, decides."""
 
     fail_on: str = ""
     only_fixed: bool | None = None
+    unknown_as: str = ""
     vex: tuple[dagger.File, ...] = ()
     otp_vex: bool | None = None
     accept: dagger.File | None = None
     accept_old_db: bool | None = None
+    require: tuple[str, ...] = ()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rules:
-    """What is asked of an image, with all that was given for it."""
+async def read_criteria(criteria: Criteria) -> Given:
+    """Return what a command says, with the files that it names.
 
-    policy: Policy = Policy()
-    statements: tuple[Statement, ...] = ()
-    acceptances: tuple[Acceptance, ...] = ()
-    #: Whether Erlang/OTP's own VEX document counts too.
-    otp_vex: bool = False
-    #: Of a vulnerability database; nothing for any age.
-    max_age: dt.timedelta | None = MAX_AGE
+    Raises
+    ------
+    InputError
+        If something of it is wrong.
+    """
+    statements, acceptances = None, None
+    if criteria.vex:
+        texts = [(await file.contents(), f"--vex {await file.name()}") for file in criteria.vex]
+        statements = tuple(statement for text, name in texts for statement in read_vex(text, name))
+    if criteria.accept:
+        acceptances = read_acceptances(await criteria.accept.contents(), f"--accept {await criteria.accept.name()}")
+    require = () if criteria.require == (_NOTHING,) else _checks(criteria.require, "--require")
+    return Given(
+        _severity(criteria.fail_on, "--fail-on") if criteria.fail_on else None,
+        criteria.only_fixed,
+        _severity(criteria.unknown_as, "--unknown-as") if criteria.unknown_as else None,
+        criteria.otp_vex,
+        criteria.accept_old_db,
+        require if criteria.require else None,
+        statements,
+        acceptances,
+    )
 
 
-async def read_rules(criteria: Criteria, source: dagger.Directory) -> Rules:
-    """Return what is asked of an image, before anything is built.
-
-    Parameters
-    ----------
-    criteria
-        What the command says; it overrides the project's own.
-    source
-        The project's root, with its `erlmcp.toml` and `accept.toml`, if it has them.
+async def project_rules(source: dagger.Directory) -> Rules:
+    """Return what a project asks of its image: its `erlmcp.toml` and `accept.toml`, over the default.
 
     Raises
     ------
@@ -144,29 +272,20 @@ async def read_rules(criteria: Criteria, source: dagger.Directory) -> Rules:
     """
     found = await source.glob("*.toml")
     settings = Settings.parse(await source.file(SETTINGS).contents()) if SETTINGS in found else Settings()
-    documents = (
-        [(await file.contents(), f"--vex {await file.name()}") for file in criteria.vex]
-        if criteria.vex
-        else [(await _named(source, path), path) for path in settings.vex]
+    documents = [(await _named(source, path), path) for path in settings.vex]
+    acceptances = (
+        read_acceptances(await source.file(ACCEPTANCES).contents(), ACCEPTANCES) if ACCEPTANCES in found else None
     )
-    if criteria.accept:
-        acceptances = read_acceptances(await criteria.accept.contents(), f"--accept {await criteria.accept.name()}")
-    elif ACCEPTANCES in found:
-        acceptances = read_acceptances(await source.file(ACCEPTANCES).contents(), ACCEPTANCES)
-    else:
-        acceptances = ()
-    given = _severity(criteria.fail_on, "--fail-on") if criteria.fail_on else None
-    return Rules(
-        Policy(_first(given, settings.fail_on, Severity.HIGH), _first(criteria.only_fixed, settings.only_fixed, False)),  # noqa: FBT003
+    return Given(
+        settings.fail_on,
+        settings.only_fixed,
+        settings.unknown_as,
+        settings.otp_vex,
+        settings.accept_old_db,
+        settings.require,
         tuple(statement for text, name in documents for statement in read_vex(text, name)),
         acceptances,
-        _first(criteria.otp_vex, settings.otp_vex, False),  # noqa: FBT003
-        None if _first(criteria.accept_old_db, settings.accept_old_db, False) else MAX_AGE,  # noqa: FBT003
-    )
-
-
-def _first(given: _T | None, own: _T | None, default: _T) -> _T:
-    return next((value for value in (given, own) if value is not None), default)
+    ).over(Rules())
 
 
 async def _named(source: dagger.Directory, path: str) -> str:
@@ -177,9 +296,8 @@ async def _named(source: dagger.Directory, path: str) -> str:
     return await source.file(path).contents()
 
 
-async def otp_statements(sbom: Sbom | None) -> tuple[Statement, ...]:
-    """Fetch what Erlang/OTP says of the vulnerabilities of its releases (erlang.org/download/vex)."""
-    version = next((part.version for part in sbom.components if part.name == "erlang"), "") if sbom else ""
+async def otp_statements(version: str) -> tuple[Statement, ...]:
+    """Fetch what Erlang/OTP says of the vulnerabilities of its releases (erlang.org/download/vex); empty for none."""
     if not version:
         return ()
     url = otp_document(version)

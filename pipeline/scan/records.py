@@ -70,6 +70,8 @@ class Affected:
     default: str = UNAFFECTED
     modules: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    #: Whether its versions are revisions of a repository alone, of which no order is known here.
+    by_revision: bool = False
 
     @property
     def is_application(self) -> bool:
@@ -192,11 +194,17 @@ def _of_cve(raw: Mapping[str, Any], package: Purl | None) -> Affected | None:
         # Revisions of a repository, days and tags have no order that is known here.
         if each.get("versionType") in _SCHEMES
     )
-    if not ranges and raw.get("versions"):
+    by_revision = not ranges and any(each.get("versionType") == "git" for each in raw.get("versions", ()))
+    if not ranges and raw.get("versions") and not by_revision:
         return None
     routines = [each["name"] for each in raw.get("programRoutines", ())]
     return Affected(
-        package, ranges, raw.get("defaultStatus", UNKNOWN), tuple(raw.get("modules") or ()), tuple(routines)
+        package,
+        ranges,
+        UNKNOWN if by_revision else raw.get("defaultStatus", UNKNOWN),
+        tuple(raw.get("modules") or ()),
+        tuple(routines),
+        by_revision,
     )
 
 

@@ -1,21 +1,25 @@
 """Syft, Trivy, Grype and Docker Scout as sibling containers, at the same time, over one image; the records of `eef`."""
 
 import dataclasses
-import itertools
-from collections.abc import Awaitable, Callable
+import json
+from collections.abc import Awaitable, Callable, Sequence
 
 import dagger
 
 from pipeline import handover
 from pipeline.errors import PipelineError, gathered, last_words
 from pipeline.project.images import Images
-from pipeline.sbom.cyclonedx import cyclonedx
+from pipeline.sbom.component import Kind
+from pipeline.sbom.cyclonedx import KIND, cyclonedx
+from pipeline.sbom.purl import parsed
 from pipeline.sbom.sbom import Sbom
+from pipeline.scan.backports import tracked, with_mended
 from pipeline.scan.containers import target_of
-from pipeline.scan.databases import Databases, check
+from pipeline.scan.coverage import covered, packages_of, purls_of
+from pipeline.scan.databases import Databases, checked
 from pipeline.scan.eef import EEF, Records, known, look
 from pipeline.scan.findings import ScannerRun
-from pipeline.scan.grype import grype
+from pipeline.scan.grype import ended_on, grype
 from pipeline.scan.scout import Scout
 from pipeline.scan.scout import scout as ask_scout
 from pipeline.scan.trivy import trivy
@@ -41,12 +45,15 @@ class Results:
     sbom: Sbom | None = None
     #: Docker Scout's SARIF; empty if it was not asked, or failed.
     scout: str = ""
+    #: The version of Erlang/OTP; empty if it is not known.
+    erlang: str = ""
+    #: Since when the system gets no security fixes, if it gets none and the day is known.
+    ended_on: str = ""
 
 
 async def prepared(scanners: Scanners) -> Scanners:
-    """Return them, or raise `InputError` if a directory that was given holds no database: before anything is built."""
-    await check(scanners.databases)
-    return scanners
+    """Return them, before anything is built; raise `InputError` if a directory does not hold one database."""
+    return dataclasses.replace(scanners, databases=await checked(scanners.databases))
 
 
 async def scan(
@@ -74,8 +81,8 @@ async def scan(
     documents: list[tuple[str, Sbom]] = []
     published: list[Records | ScannerRun] = []
 
-    async def scanned(content: dagger.Directory | dagger.File) -> None:
-        runs.extend(await _vulnerabilities(scanners, content, own))
+    async def scanned() -> None:
+        runs.extend(await _vulnerabilities(scanners, layout, own))
 
     async def records() -> None:
         published.append(await _records(scanners))
@@ -86,7 +93,7 @@ async def scan(
         except PipelineError as error:
             runs.append(ScannerRun("syft", "image", failure=str(error)))
         else:
-            await scanned(_document(cyclonedx(documents[0][1].shipped())))
+            runs.extend(await _of_sbom(scanners, cyclonedx(documents[0][1].shipped()), own))
 
     async def ask(report: dagger.File) -> None:
         try:
@@ -95,23 +102,41 @@ async def scan(
             runs.append(ScannerRun("scout", "image", failure=last_words(error)))
 
     scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
-    await gathered(*map(ask, scouts), records(), document(), scanned(layout))
+    await gathered(*map(ask, scouts), records(), document(), scanned())
     text, sbom = documents[0] if documents else ("", None)
-    if sbom:
-        runs.append(_matched(published[0], cyclonedx(sbom.shipped()), own))
+    shipped = cyclonedx(sbom.shipped()) if sbom else ""
+    if shipped:
+        runs.append(_matched(published[0], shipped, own))
     order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", EEF, "scout")]
     runs.sort(key=lambda each: order.index((each.scanner, each.target)))
-    return Results(tuple(runs), text, sbom, "".join(scouted))
+    found = await _seen(scanners, runs, shipped)
+    return dataclasses.replace(found, syft=text, sbom=sbom, scout="".join(scouted))
 
 
 async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
     """Look at an SBOM that was published with an image; the image itself is not needed."""
+    parts = json.loads(cyclonedx).get("components") or ()
+    kinds = {
+        part["name"]: own["value"] for part in parts for own in part.get("properties") or () if own["name"] == KIND
+    }
+    own = tuple(name for name, kind in kinds.items() if kind == Kind.OWN)
 
     async def matched() -> list[ScannerRun]:
-        return [_matched(await _records(scanners), cyclonedx, ())]
+        return [_matched(await _records(scanners), cyclonedx, own)]
 
-    runs = await gathered(_vulnerabilities(scanners, _document(cyclonedx)), matched())
-    return Results(tuple(itertools.chain.from_iterable(runs)))
+    runs = await gathered(_of_sbom(scanners, cyclonedx, own), matched())
+    return await _seen(scanners, [run for found in runs for run in found], cyclonedx)
+
+
+async def _of_sbom(scanners: Scanners, cyclonedx: str, own: tuple[str, ...] = ()) -> list[ScannerRun]:
+    """Run Trivy and Grype over an SBOM, and ask them what a distribution mended in its own Erlang/OTP."""
+    question = tracked(cyclonedx)
+    if not question:
+        return await _vulnerabilities(scanners, _document(cyclonedx), own)
+    runs, answers = await gathered(
+        _vulnerabilities(scanners, _document(cyclonedx), own), _vulnerabilities(scanners, _document(question))
+    )
+    return [with_mended(run, answer, cyclonedx) for run, answer in zip(runs, answers, strict=True)]
 
 
 async def _records(scanners: Scanners) -> Records | ScannerRun:
@@ -126,6 +151,21 @@ async def _records(scanners: Scanners) -> Records | ScannerRun:
 
 def _matched(published: Records | ScannerRun, cyclonedx: str, own: tuple[str, ...]) -> ScannerRun:
     return look(published, cyclonedx, own) if isinstance(published, Records) else published
+
+
+async def _seen(scanners: Scanners, runs: Sequence[ScannerRun], cyclonedx: str) -> Results:
+    """Return runs, those as failed that did not see what an SBOM has; and what it says of the system."""
+    purls = purls_of(cyclonedx) if cyclonedx else ()
+    checked = tuple(covered(run, packages_of(purls)) for run in runs)
+    erlang = next((purl.version for purl in parsed(purls) if purl.is_erlang), "").removeprefix("OTP-")
+    ended = next((run.system for run in checked if run.ended), "")
+    day = ""
+    if ended and cyclonedx:
+        try:
+            day = await ended_on(scanners.images, scanners.databases, _document(cyclonedx), ended)
+        except dagger.QueryError as error:
+            checked += (ScannerRun("grype", "SBOM", failure=f"asking when {ended} ended: {last_words(error)}"),)
+    return Results(checked, erlang=erlang, ended_on=day)
 
 
 def _document(cyclonedx: str) -> dagger.File:

@@ -7,11 +7,46 @@ from typing import Any
 
 import dagger
 
+from pipeline.errors import InputError, last_words
 from pipeline.project.images import Images
 from pipeline.sbom.containers import OUT, scanner
 from pipeline.scan.containers import mounted, target_of
-from pipeline.scan.databases import TRIVY_CACHE, TRIVY_SOURCE, Database, Databases, fetched, reason_of, trivy_database
-from pipeline.scan.findings import ScannerRun, Secret, Sighting, aliases_of, locate, severity_of, short
+from pipeline.scan.coverage import packages_of
+from pipeline.scan.databases import (
+    TRIVY_CACHE,
+    TRIVY_FILE,
+    TRIVY_SOURCE,
+    Database,
+    Databases,
+    digest_of,
+    fetched,
+    reason_of,
+    trivy_database,
+)
+from pipeline.scan.findings import (
+    ScannerRun,
+    Secret,
+    Severity,
+    Sighting,
+    aliases_of,
+    known,
+    locate,
+    rated,
+    severity_of,
+    short,
+)
+
+#: A CVSS score of version 2 is on another scale.
+_SCORES = ("V3Score", "V40Score")
+_SECRETS = "/scan/trivy-secret.yaml"
+#: Trivy passes over whole folders, by the words in their names (pkg/fanal/secret/builtin-allow-rules.go), as if it
+#: looked at sources: in an image everything counts. That a value says that it is an example stays its own rule.
+_SECRETS_EVERYWHERE = """disable-allow-rules: [tests, examples, vendor, markdown]
+allow-rules:
+  - id: example-values
+    description: values that say that they are examples
+    regex: (?i)example
+"""
 
 
 async def trivy(
@@ -19,17 +54,26 @@ async def trivy(
 ) -> ScannerRun:
     """Run Trivy over an image or an SBOM."""
     target, path = target_of(content)
-    database = await fetched(await trivy_database(images, databases))
+    database = await fetched(trivy_database(images, databases))
     source = "--trivy-db" if databases.trivy else databases.trivy_repository or TRIVY_SOURCE
-    metadata = await database.file("metadata.json").contents()
+    described = dataclasses.replace(
+        Database.from_trivy(await _metadata(database, source), source), digest=await digest_of(database, TRIVY_FILE)
+    )
     command = {
         # Secrets are looked for in the image alone; its configuration is read for them too.
-        "image": ["image", "--scanners=vuln,secret", "--image-config-scanners=secret", "--input", path],
+        "image": [
+            *("image", "--scanners=vuln,secret", "--image-config-scanners=secret"),
+            *("--secret-config", _SECRETS, "--input", path),
+        ],
         "SBOM": ["sbom", "--scanners=vuln", path],
     }[target]
     flags = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--no-progress"]
     out = f"{OUT}/trivy.json"
-    container = mounted(scanner(images["trivy"]), path, content).with_mounted_directory(f"{TRIVY_CACHE}/db", database)
+    container = (
+        mounted(scanner(images["trivy"]), path, content)
+        .with_mounted_directory(f"{TRIVY_CACHE}/db", database)
+        .with_new_file(_SECRETS, _SECRETS_EVERYWHERE)
+    )
     raw = (
         await container.with_exec(
             [*command, *flags, "--cache-dir", TRIVY_CACHE, "--format=json", "--output", out], use_entrypoint=True
@@ -38,7 +82,17 @@ async def trivy(
         .contents()
     )
     found = read_trivy(raw, target, own)
-    return dataclasses.replace(found, database=Database.from_trivy(metadata, source), raw=raw)
+    return dataclasses.replace(found, database=described, raw=raw)
+
+
+async def _metadata(database: dagger.Directory, source: str) -> str:
+    try:
+        return await database.file("metadata.json").contents()
+    except dagger.QueryError as error:
+        raise InputError(
+            f"{source}: its metadata.json, which says when {TRIVY_FILE} was built, cannot be read "
+            f"({last_words(error)}); give all that `trivy image --download-db-only` leaves in its cache directory"
+        ) from None
 
 
 def read_trivy(text: str, target: str, own: Collection[str] = ()) -> ScannerRun:
@@ -58,22 +112,48 @@ def read_trivy(text: str, target: str, own: Collection[str] = ()) -> ScannerRun:
         results = report.get("Results") or []
         if report["SchemaVersion"] != 2:  # noqa: PLR2004 # the only one there has been since 2021
             return ScannerRun("trivy", target, failure=f"its report has version {report['SchemaVersion']}; expected 2")
-        if not any(result.get("Class") in ("os-pkgs", "lang-pkgs") for result in results):
-            # Trivy has no such result for a system that it does not recognise: that is not "clean".
-            return ScannerRun("trivy", target, failure=f"it saw no packages in the {target}")
+        # There is none for a system that it does not recognise.
+        system = (report.get("Metadata") or {}).get("OS") or {}
         return ScannerRun(
             "trivy",
             target,
             report.get("Trivy", {}).get("Version", ""),
             tuple(_from_trivy(raw, result, own) for result in results for raw in result.get("Vulnerabilities") or ()),
             tuple(
-                Secret(raw["RuleID"], result["Target"], raw.get("StartLine", 0))
+                Secret(
+                    raw["RuleID"],
+                    result["Target"],
+                    raw.get("StartLine", 0),
+                    severity_of(raw.get("Severity", "")),
+                    short(raw.get("Title", "")),
+                )
                 for result in results
                 for raw in result.get("Secrets") or ()
             ),
+            packages=packages_of(
+                package.get("Identifier", {}).get("PURL", "")
+                for result in results
+                for package in result.get("Packages") or ()
+            ),
+            system=f"{system['Family']} {system['Name']}" if system else "",
+            ended=bool(system.get("EOSL")),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return ScannerRun("trivy", target, failure=f"its report cannot be read ({reason_of(error)})")
+
+
+def _by_others(raw: dict[str, Any]) -> Severity:
+    """Return the severity that the National Vulnerability Database gives, else the highest of anybody, else by CVSS."""
+    names = list(Severity)[1:]
+    # Trivy has no name for what is negligible: 1 is low.
+    vendors = {name: names[number] for name, number in (raw.get("VendorSeverity") or {}).items() if number}
+    scores = {
+        name: rated(max((value for key, value in scored.items() if key in _SCORES), default=0.0))
+        for name, scored in (raw.get("CVSS") or {}).items()
+    }
+    return known(
+        *(known(by.get("nvd", Severity.UNKNOWN), *sorted(by.values(), reverse=True)) for by in (vendors, scores))
+    )
 
 
 def _from_trivy(raw: dict[str, Any], result: dict[str, Any], own: Collection[str]) -> Sighting:
@@ -89,7 +169,7 @@ def _from_trivy(raw: dict[str, Any], result: dict[str, Any], own: Collection[str
         version=version,
         purl=purl,
         kind=kind,
-        severity=severity_of(raw.get("Severity", "")),
+        severity=known(severity_of(raw.get("Severity", "")), _by_others(raw)),
         fixed=tuple(part.strip() for part in raw.get("FixedVersion", "").split(",") if part.strip()),
         url=raw.get("PrimaryURL", ""),
         title=short(raw.get("Title") or raw.get("Description", "")),

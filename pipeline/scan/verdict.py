@@ -3,11 +3,13 @@
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
+from pipeline.sbom.component import Kind
 from pipeline.scan.acceptance import Acceptance
-from pipeline.scan.databases import MAX_AGE, too_old
-from pipeline.scan.findings import Dropped, Finding, ScannerRun
+from pipeline.scan.databases import MAX_AGE, wrong_age
+from pipeline.scan.findings import END_OF_LIFE, Dropped, Finding, ScannerRun, Secret, Severity, severity_of
 from pipeline.scan.join import drop_false, join
 from pipeline.scan.policy import Policy
 from pipeline.scan.vex import Statement, speaks_of, unmatched
@@ -22,6 +24,10 @@ class Status(enum.StrEnum):
     ACCEPTED = "accepted"
     NOT_AFFECTED = "not_affected"
     FIXED = "fixed"
+
+
+#: What a VEX document may say to do away with a finding.
+SUPPRESSING = (Status.NOT_AFFECTED, Status.FIXED)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +49,7 @@ class Verdict:
     dropped: tuple[Dropped, ...] = ()
     #: Scans without a result.
     failures: tuple[ScannerRun, ...] = ()
-    #: Messages about databases that are too old.
+    #: Messages about databases that are too old, or not of this time.
     outdated: tuple[str, ...] = ()
     expired: tuple[Acceptance, ...] = ()
     unmatched: tuple[Acceptance, ...] = ()
@@ -87,12 +93,24 @@ class Verdict:
             "what it would have found is not known, so nothing is decided"
             for scan in self.failures
         ]
-        result += [f"DATABASE TOO OLD: {message}" for message in self.outdated]
+        result += self.outdated
         if self.breaking:
-            result.append(f"POLICY FAILED: {count(len(self.breaking), 'finding')} of {self.policy}")
+            result.append(f"POLICY FAILED: {', '.join(self._broken())}")
         elif not result:
             result.append(f"PASSED: no finding of {self.policy}")
         return tuple(result)
+
+    def _broken(self) -> Iterator[str]:
+        findings = [item.finding for item in self.breaking]
+        rated = [finding for finding in findings if not finding.always_breaks]
+        secrets = [finding for finding in findings if finding.kind is Kind.SECRET]
+        if rated:
+            yield f"{count(len(rated), 'finding')} of {self.policy}"
+        if secrets:
+            yield f"{count(len(secrets), 'secret')} in the image"
+        for finding in findings:
+            if finding.id == END_OF_LIFE:
+                yield f"{finding.package} {finding.version} {finding.title}"
 
 
 def judge(
@@ -104,6 +122,8 @@ def judge(
     acceptances: Sequence[Acceptance] = (),
     image: Collection[str] = (),
     max_age: dt.timedelta | None = MAX_AGE,
+    secrets: Iterable[Secret] = (),
+    ended_on: str = "",
 ) -> Verdict:
     """Join what the scanners saw and decide.
 
@@ -123,12 +143,17 @@ def judge(
         Names under which a VEX document may speak of the image as a whole: references and package URLs.
     max_age
         Of a database; nothing for any age.
+    secrets
+        That are known to be in the image, besides those that the scans found.
+    ended_on
+        Since when the system gets no security fixes, if a scan says that it gets none and the day is known.
     """
     cleared = [each for scan in scans for each in scan.cleared]
     kept, dropped = drop_false((sighting for scan in scans for sighting in scan.sightings), cleared)
-    findings = join(kept)
-    # Of several statements on the same thing the last one counts.
-    by_time = sorted(statements, key=lambda statement: statement.time)
+    others = (*_secrets(scans, secrets), *_end_of_life(scans, ended_on))
+    findings = tuple(sorted((*join(kept), *others), key=lambda finding: finding.order))
+    # Of several statements on the same thing the last one counts, of those of one time the one that suppresses nothing.
+    by_time = sorted(statements, key=lambda statement: (statement.time, statement.status not in SUPPRESSING))
     judged = tuple(
         _suppress(finding, by_time, image) or _decide(finding, policy, acceptances, now.date()) for finding in findings
     )
@@ -140,7 +165,7 @@ def judge(
         # What a scanner sees in the image and in the SBOM is one.
         tuple(dict.fromkeys(dropped)),
         failures=tuple(scan for scan in scans if scan.failure),
-        outdated=tuple(filter(None, (too_old(database, now, max_age) for database in databases))),
+        outdated=tuple(filter(None, (wrong_age(database, now, max_age) for database in databases))),
         expired=expired,
         unmatched=tuple(
             entry for entry in acceptances if entry not in expired and not any(map(entry.matches, findings))
@@ -151,7 +176,7 @@ def judge(
 
 def _suppress(finding: Finding, statements: Sequence[Statement], image: Collection[str]) -> Judged | None:
     about = [statement for statement in statements if speaks_of(statement, finding, image)]
-    if not about or about[-1].status not in (Status.NOT_AFFECTED, Status.FIXED):
+    if not about or about[-1].status not in SUPPRESSING:
         return None
     return Judged(finding, Status(about[-1].status), f"{about[-1].reason} ({about[-1].source})")
 
@@ -161,9 +186,58 @@ def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance],
     for entry in entries:
         if entry.until >= today:
             return Judged(finding, Status.ACCEPTED, f"{entry.reason} (until {entry.until})")
-    if finding.severity < policy.fail_on:
-        return Judged(finding, Status.TOLERATED, f"less than {policy.fail_on.name}")
-    if policy.only_fixed and not finding.fixed:
-        return Judged(finding, Status.TOLERATED, "no fixed version")
-    expiries = [entry.until for entry in entries]
-    return Judged(finding, Status.BREAKING, f"its acceptance expired on {max(expiries)}" if expiries else "")
+    reasons = []
+    if not finding.always_breaks:
+        counted = finding.severity or policy.unknown
+        if counted < policy.fail_on:
+            return Judged(finding, Status.TOLERATED, f"less than {policy.fail_on.name}")
+        if policy.only_fixed and not finding.fixed:
+            return Judged(finding, Status.TOLERATED, "no fixed version")
+        if not finding.severity:
+            reasons.append(f"nobody gives it a severity, so it counts as {counted.name} (--unknown-as)")
+    if entries:
+        reasons.append(f"its acceptance expired on {max(entry.until for entry in entries)}")
+    return Judged(finding, Status.BREAKING, "; ".join(reasons))
+
+
+def secrets_of(attested: Mapping[str, Any]) -> tuple[Secret, ...]:
+    """Return the secrets that a verdict (`findings.json`) has, whatever became of them: an SBOM has none."""
+    return tuple(
+        Secret(raw["id"], raw["package"]["name"], 0, severity_of(raw["severity"]), raw["title"])
+        for raw in attested.get("findings", ())
+        if raw["package"].get("kind") == Kind.SECRET
+    )
+
+
+def _secrets(scans: Iterable[ScannerRun], others: Iterable[Secret]) -> Iterator[Finding]:
+    """Return what the rules found, each rule and file once."""
+    seen = [(scan.scanner, secret) for scan in scans for secret in scan.secrets]
+    seen += [("attested", secret) for secret in others]
+    places: dict[tuple[str, str], list[tuple[str, Secret]]] = {}
+    for by, secret in seen:
+        places.setdefault((secret.rule, secret.path), []).append((by, secret))
+    for (rule, path), found in places.items():
+        lines = sorted({secret.line for _, secret in found if secret.line})
+        yield Finding(
+            rule,
+            (),
+            path,
+            f"line {', '.join(map(str, lines))}" if lines else "",
+            (),
+            Kind.SECRET,
+            {by: secret.severity for by, secret in found},
+            (),
+            "",
+            next((secret.title for _, secret in found if secret.title), ""),
+        )
+
+
+def _end_of_life(scans: Sequence[ScannerRun], ended_on: str) -> Iterator[Finding]:
+    ended = [scan for scan in scans if scan.ended]
+    if ended:
+        name, _, version = ended[0].system.partition(" ")
+        severities = {scan.scanner: Severity.HIGH for scan in ended}
+        since = f"since {ended_on}" if ended_on else "any more"
+        yield Finding(
+            END_OF_LIFE, (), name, version, (), Kind.OS, severities, (), "", f"gets no security fixes {since}"
+        )

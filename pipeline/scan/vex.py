@@ -3,7 +3,7 @@
 import dataclasses
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import InputError
@@ -12,7 +12,7 @@ from pipeline.sbom.purl import matches, parsed
 from pipeline.scan.findings import Finding, rank
 from pipeline.table import count
 
-_DOCKER_HUB = ("docker.io", "index.docker.io")
+_DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 #: Of the statements of one document that match nothing, how many are shown.
 _SHOWN = 5
 _STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
@@ -33,6 +33,32 @@ class Statement:
     file: str = ""
     #: Whether it is told if it matches nothing.
     told: bool = True
+
+
+def statement_json(statement: Statement) -> dict[str, Any]:
+    """Return a statement as JSON has it, for `statement_of`."""
+    return {
+        "names": sorted(statement.names, key=rank),
+        "status": statement.status,
+        "products": [{"id": product, "subcomponents": list(parts)} for product, parts in statement.products],
+        "reason": statement.reason,
+        "source": statement.source,
+        "time": statement.time.isoformat(),
+        "file": statement.file,
+    }
+
+
+def statement_of(raw: Mapping[str, Any]) -> Statement:
+    """Return a statement out of JSON."""
+    return Statement(
+        frozenset(raw["names"]),
+        raw["status"],
+        tuple((product["id"], tuple(product["subcomponents"])) for product in raw["products"]),
+        raw["reason"],
+        raw["source"],
+        _zoned(raw["time"]),
+        raw["file"],
+    )
 
 
 def otp_document(version: str) -> str:
@@ -70,7 +96,8 @@ def read_vex(text: str, name: str, *, told: bool = True) -> tuple[Statement, ...
 
 def _statement(raw: dict[str, Any], document: dict[str, Any], name: str) -> Statement:
     flaw = raw["vulnerability"]
-    names = [flaw] if isinstance(flaw, str) else [flaw["name"], *flaw.get("aliases", ())]
+    names = [flaw] if isinstance(flaw, str) else [flaw.get("name") or flaw["@id"], *flaw.get("aliases", ())]
+    names += [flaw["@id"]] if "@id" in flaw else []
     status = raw["status"]
     if status not in _STATUSES:
         raise InputError(f"{name}: {names[0]} has the status {status}; expected one of {', '.join(_STATUSES)}")
@@ -94,26 +121,35 @@ def _statement(raw: dict[str, Any], document: dict[str, Any], name: str) -> Stat
 def _ids(component: dict[str, Any] | str) -> tuple[str, ...]:
     if isinstance(component, str):
         return (component,)
-    return tuple(dict.fromkeys(filter(None, (component.get("@id"), component.get("identifiers", {}).get("purl")))))
+    others = (*component.get("identifiers", {}).values(), *component.get("hashes", {}).values())
+    return tuple(dict.fromkeys(filter(None, (component.get("@id"), *others))))
 
 
 def speaks_of(statement: Statement, finding: Finding, image: Collection[str]) -> bool:
-    """Tell whether a statement is about a finding in an image of these names."""
+    """Tell whether a statement is about a finding in an image of these names, as Trivy and Grype do.
+
+    If the product is the package itself, its parts do not matter to them. Trivy also takes a product that is on every
+    way from the image to the package, which depends on what it knows of dependencies; Grype does not, nor is it here.
+    """
     if not statement.names & finding.names:
         return False
     own, whole = parsed(finding.purls), parsed(image)
     return any(
-        any(matches(part, own) for part in parts)
-        if parts and (product in image or matches(product, whole))
-        else not parts and (product in image or matches(product, whole) or matches(product, own))
+        _is(product, finding.purls, own)
+        or (_is(product, image, whole) and (not parts or any(_is(part, finding.purls, own) for part in parts)))
         for product, parts in statement.products
     )
+
+
+def _is(text: str, names: Collection[str], purls: list[purl.Purl]) -> bool:
+    return text in names or matches(text, purls)
 
 
 def image_names(name: str, tag: str, digest: str, architecture: str = "") -> tuple[str, ...]:
     """Return every name under which a VEX document may speak of an image, as Trivy and Grype write them.
 
-    A package URL covers another if its qualifiers are among the other's: the ones here have all that there may be.
+    A package URL covers another if its qualifiers are among the other's: each here has all that a scanner knows at
+    once. To Trivy an image has a digest and an architecture, to Grype a digest or a tag.
 
     Parameters
     ----------
@@ -127,10 +163,16 @@ def image_names(name: str, tag: str, digest: str, architecture: str = "") -> tup
     host, _, path = name.partition("/")
     spellings = [name]
     if host in _DOCKER_HUB:
-        spellings = [f"{other}/{path}" for other in _DOCKER_HUB]
-    ends = (f":{tag}" if tag else "", f"@{digest}" if digest else "")
-    plain = [spelling + end for spelling in spellings for end in ends if end]
-    return (*plain, *(purl.of_image(spelling + "".join(ends), architecture) for spelling in spellings))
+        long, short = path if "/" in path else f"library/{path}", path.removeprefix("library/")
+        spellings = list(dict.fromkeys(f"{hub}/{part}" for part in (long, short) for hub in _DOCKER_HUB[:2]))
+    ends = [end for end in (f":{tag}" if tag else "", f"@{digest}" if digest else "") if end]
+    plain = [spelling + end for spelling in spellings for end in ends]
+    purls = [
+        purl.of_image(spelling + end, architecture if end.startswith("@") else "")
+        for spelling in spellings
+        for end in ends
+    ]
+    return (*plain, *purls, *([digest.removeprefix("sha256:")] if digest else []))
 
 
 def unmatched(statements: Iterable[Statement], findings: Sequence[Finding], image: Collection[str]) -> list[str]:
@@ -168,17 +210,19 @@ def _about(statement: Statement) -> str:
 
 
 def _hint(statement: Statement, findings: Sequence[Finding], image: Collection[str]) -> str:
-    """Say what it may have meant: a finding of that flaw in a package that is built from the one it names."""
-    named = parsed(
-        name
-        for product, parts in statement.products
-        for name in (parts if product in image or matches(product, parsed(image)) else (product,))
-    )
-    sources = {(part.type, part.name) for part in named}
-    about = [finding for finding in findings if statement.names & finding.names]
-    for own in (own for finding in about for own in parsed(finding.purls)):
-        if (own.type, own.upstream) in sources:
-            return f" (it is in {own.name}, built from {own.upstream}: name that, or the source with arch=source)"
+    """Say what it may have meant: a finding of that flaw, in another version of what it names, or built from it."""
+    whole = parsed(image)
+    named = parsed(name for product, parts in statement.products for name in (product, *parts))
+    about = [text for finding in findings if statement.names & finding.names for text in finding.purls]
+    for text in about:
+        if any(part.is_like(own) and not part.covers(own) for own in parsed([text]) for part in named):
+            return f" (the finding is of {text}: leave out what differs)"
+    for own in parsed(about):
+        if (own.type, own.upstream) in {(part.type, part.name) for part in named}:
+            return f" (the finding is of {own.name}, built from {own.upstream}: name {own.name})"
+    if about and any(any(map(part.is_like, whole)) and not any(map(part.covers, whole)) for part in named):
+        known = [name for name in image if name.startswith("pkg:")]
+        return f" (the image is {', or '.join(known)}: leave out what differs)"
     return ""
 
 

@@ -211,9 +211,13 @@ def _free_port() -> int:
 @pytest.fixture(scope="session")
 def programs(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with cosign and crane, out of their images: to look at a registry without the module."""
-    folder = tmp_path_factory.mktemp("programs")
+    return programs_of(images, tmp_path_factory.mktemp("programs"), "cosign", "crane")
+
+
+def programs_of(images: Path, folder: Path, *names: str) -> Path:
+    """Take programs out of their images into a folder."""
     table = tomllib.loads(images.read_text())["images"]
-    for name in ("cosign", "crane"):
+    for name in names:
         repository, _, digest = table[name].partition("@")
         reference = f"docker://{repository.rpartition(':')[0]}@{digest}"
         image = folder / f"{name}.image"

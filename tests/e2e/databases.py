@@ -98,13 +98,25 @@ class Databases:
         return self.trivy / "db" / "trivy.db", self.grype / "6" / "vulnerability.db"
 
 
-def make(folder: Path, built: dt.datetime, advisories: Iterable[Advisory] | None = None) -> Databases:
-    """Write both databases into a folder, as if they were built at that time."""
+def make(folder: Path, built: dt.datetime, advisories: Iterable[Advisory] | None = None, ended: str = "") -> Databases:
+    """Write both databases into a folder, as if they were built at that time.
+
+    Parameters
+    ----------
+    folder
+        Where.
+    built
+        When.
+    advisories
+        What they know, instead of all that there are.
+    ended
+        Since when Debian trixie gets no security fixes, if it gets none: Grype's database has that.
+    """
     known = list(read(ADVISORIES) if advisories is None else advisories)
     eef = facts.write(folder / "eef", built, [advisory.cve for advisory in known])
     databases = Databases(folder / "trivy", folder / "grype", eef)
     write_trivy(databases.trivy / "db", known, built)
-    write_grype(databases.grype / "6", known, built)
+    write_grype(databases.grype / "6", known, built, ended)
     return databases
 
 
@@ -144,7 +156,7 @@ def parse(document: dict[str, Any]) -> Advisory:
 
 
 _TRIVY_SCHEMA = 2
-_TRIVY_SEVERITY = {"NEGLIGIBLE": 1, "LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
+_TRIVY_SEVERITY = {"UNKNOWN": 0, "NEGLIGIBLE": 1, "LOW": 1, "MEDIUM": 2, "HIGH": 3, "CRITICAL": 4}
 _TRIVY_SOURCES = {
     "debian": {
         "ID": "debian",
@@ -362,7 +374,7 @@ _GRYPE_VERSION_TYPES = {"debian": "dpkg", "alpine": "apk", "hex": "hex", "otp": 
 _CODENAMES = {"12": "bookworm", "13": "trixie"}
 
 
-def write_grype(folder: Path, advisories: list[Advisory], built: dt.datetime) -> None:
+def write_grype(folder: Path, advisories: list[Advisory], built: dt.datetime, ended: str = "") -> None:
     """Write Grype's database: `vulnerability.db` and `import.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / "vulnerability.db"
@@ -375,6 +387,12 @@ def write_grype(folder: Path, advisories: list[Advisory], built: dt.datetime) ->
         for advisory in advisories:
             for affected in advisory.affected:
                 add_affected(connection, advisory, affected, built)
+        # For the end of a system Grype wants its exact version.
+        for minor in range(50) if ended else ():
+            insert(
+                connection, "operating_systems",
+                None, "debian", "debian", "13", str(minor), "", "trixie", "", f"{ended}T00:00:00Z", None,
+            )  # fmt: skip
     imported = {
         "digest": f"xxh64:{xxhash.xxh64_hexdigest(database.read_bytes())}",
         "source": "tests/fixtures/advisories",

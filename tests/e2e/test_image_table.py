@@ -1,11 +1,12 @@
 """The image table against a registry: what is newer, and how it is refreshed."""
 
-import json
+import datetime as dt
 import tomllib
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+import facts
 import pytest
 from conftest import Module, Result
 from registry import small
@@ -110,20 +111,30 @@ runtime-debian = "{made.reference("debian", "trixie-20260101-slim")}"
     return made
 
 
-def statement(name: str, status: str, *products: str) -> dict[str, object]:
-    return {"vulnerability": {"name": name}, "status": status, "products": [{"@id": each} for each in products]}
-
-
 def test_says_what_is_newer_and_what_the_erlang_suffers_from(site: Site) -> None:
-    vex = site.folder / "otp.openvex.json"
-    statements = [
-        statement("CVE-2026-1", "affected", "pkg:github/erlang/otp@OTP-28.1", "pkg:otp/ssl@11.5"),
-        statement("CVE-2026-1", "fixed", "pkg:github/erlang/otp@OTP-28.1.1", "pkg:otp/ssl@11.5.1"),
-        statement("CVE-2026-2", "affected", "pkg:github/erlang/otp@OTP-28.0"),
+    spans = [
+        ("pkg:otp/ssl", "11.0", "11.5.1"),
+        ("pkg:github/erlang/otp", "28.0", "28.1.1"),
     ]
-    context = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "made-up", "timestamp": "2026-02-03T00:00:00Z"}
-    vex.write_text(json.dumps({**context, "statements": statements}))
-    result = site.call("outdated", f"--vex={vex}")
+    published = {
+        "id": "CVE-2026-1",
+        "ghsa": None,
+        "score": 7.1,
+        "severity": "HIGH",
+        "affected": [
+            {
+                "package": package,
+                "default": "unaffected",
+                "functions": [],
+                "ranges": [{"scheme": "otp", "from": start, "before": end, "fixed": []}],
+            }
+            for package, start, end in spans
+        ],
+    }
+    records = site.folder / "eef"
+    records.mkdir()
+    (records / "eef.json").write_text(facts.database(dt.datetime(2026, 2, 3, tzinfo=dt.UTC), [published]))
+    result = site.call(f"--eef-db={records}", "outdated")
     assert result.code == 0, result.err
     rows = {line.split()[0]: line.split()[1:] for line in result.out.splitlines() if line.strip()}
     assert rows["builder-debian"] == ["28.1-slim", "28.2-slim", "newer"]
@@ -133,10 +144,12 @@ def test_says_what_is_newer_and_what_the_erlang_suffers_from(site: Site) -> None
     # What is not given there is the module's own, on the internet.
     assert rows["grype"][1:] == ["?", "cannot", "be", "asked"]
     assert "docker.io/anchore/grype cannot be asked: " in result.out
-    about = "Erlang/OTP 28.1 (builder-debian): 1 published advisory, by what Erlang/OTP said until 2026-02-03"
-    assert about in result.out
-    assert rows["CVE-2026-1"] == ["ssl", "28.1.1", "affected"]
-    assert "CVE-2026-2" not in result.out
+    assert "Erlang/OTP 28.1 has 1 advisory (worst HIGH); 28.1.1 has none" in result.out
+    assert "(builder-debian; by the records of 2026-02-03, --eef-db)" in result.out
+    assert rows["CVE-2026-1"] == ["ssl", "28.1.1", "HIGH"]
+    shown = site.call(f"--eef-db={records}", "images")
+    told = "# WARNING: builder-debian: Erlang/OTP 28.1 has 1 advisory (worst HIGH); 28.1.1 has none"
+    assert told in shown.out.splitlines()
 
 
 def test_a_table_is_refreshed_and_a_pair_moves_together_or_stays(site: Site) -> None:

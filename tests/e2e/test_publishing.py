@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -376,6 +377,61 @@ def test_a_rescan_finds_what_became_known_since(shop: Shop, published: Publicati
     assert later.code != 0
     assert "of them break the policy" in later.message
     assert "tiny_text" in later.message
+
+
+def test_an_image_is_judged_later_by_what_it_was_published_by(shop: Shop) -> None:
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    packages = (("0000-0001", "libssl3t64"), ("0000-0001", "openssl-provider-legacy"), ("0000-0002", "tiny_text"))
+    (shop.folder / "accept.toml").write_text(
+        "".join(
+            f'[[accept]]\nid = "CVE-{flaw}"\npackage = "{package}"\nreason = "a test"\nuntil = {tomorrow}\n'
+            for flaw, package in packages
+        )
+    )
+    statement = {
+        "vulnerability": {"name": "CVE-2026-23941"},
+        # By its tag, which the reference by digest does not tell.
+        "products": [{"@id": shop.name(":1.2.0", "accepted"), "subcomponents": [{"@id": "pkg:otp/inets"}]}],
+        "status": "not_affected",
+        "justification": "vulnerable_code_not_in_execute_path",
+    }
+    head = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.org/vex", "author": "a", "version": 1}
+    vex = {**head, "timestamp": "2026-11-01T00:00:00Z", "statements": [statement]}
+    (shop.folder / "vex.json").write_text(json.dumps(vex))
+    (shop.folder / "key-password").write_text(KEY_PASSWORD)
+    result = shop.call(
+        *("--advisories", "assess", f"--accept={shop.folder}/accept.toml", f"--vex={shop.folder}/vex.json", "publish"),
+        f"--cosign-key=file://{shop.folder}/right.key",
+        f"--cosign-password=file://{shop.folder}/key-password",
+        *("--transparency-log=false", "--version=1.2.0"),
+        repository="accepted",
+    )
+    assert result.code == 0, result.message
+    reference = "@" + result.out.strip().rpartition("@")[2]
+    again = shop.verified(shop.name(reference, "accepted"), "rescan", "--advisories")
+    assert again.code == 0, again.message
+    assert "0 new since" in again.out
+    assert "PASSED: no finding of HIGH or worse" in again.out
+    live = f"--to={shop.name(repository='accepted-live')}"
+    promoted = shop.verified(shop.name(reference, "accepted"), "promote", live, "--tags=1.2.0", "--advisories")
+    assert promoted.code == 0, promoted.message
+    # Unless one says otherwise.
+    (shop.folder / "nothing.toml").write_text("")
+    nothing = f"--accept={shop.folder}/nothing.toml"
+    refused = shop.verified(shop.name(reference, "accepted"), "rescan", nothing, "--advisories")
+    assert "3 new since" in refused.message
+    assert "POLICY FAILED: 3 findings of HIGH or worse" in refused.message
+
+
+def test_a_base_without_a_digest_is_not_published(shop: Shop) -> None:
+    table = tomllib.loads(shop.module.images.read_text())["images"]
+    loose = table["runtime-debian"].partition("@")[0]
+    result = shop.call(
+        *(f"--runtime-image={loose}", "assess", "publish", "--version=1.2.0", "--unsigned", "--dry-run"),
+        repository="loose",
+    )
+    assert result.message.startswith("nothing was pushed: the policy requires what the image is not")
+    assert result.message.endswith(f"base-pinned: base image pinned by digest: {loose}")
 
 
 def test_a_version_keeps_its_image_until_told_so(shop: Shop, published: Publication) -> None:

@@ -4,17 +4,34 @@ import dataclasses
 import datetime as dt
 import hashlib
 import json
+import re
+import subprocess
 import tomllib
+import urllib.parse
 from pathlib import Path
+from unittest import mock
 
+import anyio
+import dagger
 import databases
 import files
 import pytest
-from conftest import Module
+from conftest import Module, session
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from dagger import dag
 from registry import own_architecture
+
+from pipeline.project.images import images_in_use
+from pipeline.sbom.component import Kind
+from pipeline.scan.databases import Databases
+from pipeline.scan.policy import Policy
+from pipeline.scan.scanners import Scanners, scan_document
+from pipeline.scan.verdict import Verdict, judge
 
 #: What `reports` writes, whatever the verdict and whichever scanner failed.
 ALWAYS = {
+    "code-scanning.sarif",
     "compliance.md",
     "findings.json",
     "findings.sarif",
@@ -40,6 +57,13 @@ def given(made: databases.Databases) -> list[str]:
     return [f"--trivy-db={made.trivy}", f"--grype-db={made.grype}", f"--eef-db={made.eef}"]
 
 
+def line_of(source: Path, result: dict) -> str:
+    """Return the line of the project beside which a result is shown."""
+    place = result["locations"][0]["physicalLocation"]
+    lines = (source / urllib.parse.unquote(place["artifactLocation"]["uri"])).read_text().splitlines()
+    return lines[place["region"]["startLine"] - 1].strip()
+
+
 def statuses(folder: Path) -> dict[str, str]:
     findings = json.loads((folder / "findings.json").read_text())["findings"]
     return {f"{finding['id']} {finding['package']['name']}": finding["status"] for finding in findings}
@@ -48,6 +72,10 @@ def statuses(folder: Path) -> dict[str, str]:
 def test_each_flaw_is_one_line_found_by_those_that_should(
     module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
 ) -> None:
+    # The image table lies in the project, under any name and in any folder, where no build needs it.
+    (source / "site").mkdir()
+    (source / "site" / module.images.name).write_text(module.images.read_text())
+    (source / ".dockerignore").write_text("site\n")
     result = module(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
     assert result.code == 0, result.message
     document = json.loads((tmp_path / "out" / "findings.json").read_text())
@@ -63,11 +91,26 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
         # Trivy's database knows nothing of Erlang/OTP.
         ("CVE-2026-23941", "inets", "otp", ["eef", "grype"]),
     ]
+    [run] = json.loads((tmp_path / "out" / "code-scanning.sarif").read_text())["runs"]
+    shown = {
+        result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"].partition("@")[0]: line_of(source, result)
+        for result in run["results"]
+    }
+    table = tomllib.loads(module.images.read_text())["images"]
+    assert shown["tiny_text"] == '{<<"tiny_text">>,{pkg,<<"tiny_text">>,<<"1.0.2">>},0}]}.'
+    assert shown["inets"] == f'builder-debian = "{table["builder-debian"]}"'
+    assert shown["libssl3t64"] == f'runtime-debian = "{table["runtime-debian"]}"'
     assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS | RAW
     ages = [scanner["database"]["built"][:10] for scanner in document["scanners"]]
     assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 5
     ticks = (tmp_path / "out" / "compliance.md").read_text()
-    for check in ("runs as a user who is not root", "no setuid or setgid file", "health check", "nothing writable"):
+    for check in (
+        "runs as a user who is not root",
+        "no setuid or setgid file",
+        "health check",
+        "nothing writable",
+        "SBOM complete",
+    ):
         [line] = [line for line in ticks.splitlines() if check in line]
         assert "| passed |" in line, line
     # Nobody gave a revision.
@@ -109,8 +152,77 @@ def test_records_of_erlang_name_the_application_and_clear_what_is_not_in_the_ima
     assert "CVE-2026-48855" not in {finding["id"] for finding in document["findings"]}
     dropped = {(each["id"], each["scanner"], each["reason"]) for each in document["dropped"]}
     assert ("CVE-2026-48855", "grype", "it is in ssh, which is not in the image, by the record of eef") in dropped
-    told = "Erlang/OTP 27.3.4.1 has 3 published advisories, the worst HIGH; 27.3.4.15 has none"
+    told = "Erlang/OTP 27.3.4.1 has 3 advisories (worst HIGH); 27.3.4.15 has none"
     assert told in document["notes"]
+
+
+def test_what_a_distribution_mended_in_its_own_erlang_counts(
+    engine: dict[str, str], images: Path, tmp_path: Path
+) -> None:
+    """Of an Erlang/OTP that is a package of the builder's distribution, as no stand-in has it: by the SBOM alone."""
+    own = "1:27.3.4.1+dfsg-1+deb13u1"
+
+    def advisory(name: str, ranges: list[dict[str, str]]) -> databases.Advisory:
+        affected = {"kind": "debian", "release": "13", "name": "erlang", "ranges": ranges}
+        rest = {
+            "aliases": [],
+            "title": "t",
+            "severity": "HIGH",
+            "published": "2026-06-01T00:00:00Z",
+            "url": "https://x",
+        }
+        return databases.parse({"id": name, "affected": [affected], **rest})
+
+    known = [
+        *databases.read(databases.ADVISORIES),
+        advisory("CVE-2026-28808", [{"introduced": "0", "fixed": own}]),
+        advisory("CVE-2026-48856", [{"introduced": "0", "fixed": "1:27.3.4.1+dfsg-1+deb13u2"}]),
+        # Nobody has mended it yet.
+        advisory("CVE-2026-28810", []),
+    ]
+    made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
+    parts = [
+        {"type": "operating-system", "bom-ref": "os", "name": "debian", "version": "13"},
+        {
+            "type": "library",
+            "bom-ref": "libc6",
+            "name": "libc6",
+            "version": "2.41-12",
+            "purl": "pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=debian-13&upstream=glibc",
+        },
+        {
+            "type": "library",
+            "bom-ref": "erlang",
+            "name": "erlang",
+            "version": "27.3.4.1",
+            "purl": "pkg:github/erlang/otp@OTP-27.3.4.1",
+            "properties": [{"name": "pipeline:package", "value": f"deb erlang {own}"}],
+        },
+        *(
+            {"type": "library", "bom-ref": name, "name": name, "version": version, "purl": f"pkg:otp/{name}@{version}"}
+            for name, version in (("inets", "9.3.2"), ("kernel", "10.2.7.1"))
+        ),
+    ]
+    sbom = json.dumps({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "components": parts})
+    table = images_in_use(images.read_text(), {})
+
+    async def look() -> Verdict:
+        async with dagger.connection():
+            given = [dag.host().directory(str(folder)) for folder in (made.trivy, made.grype, made.eef)]
+            runs = (await scan_document(Scanners(table, Databases("2026-11-25", *given)), sbom)).runs
+            return judge(runs, Policy(), now=dt.datetime.now(dt.UTC))
+
+    def handed(name: str, text: str) -> dagger.File:
+        # There is no module here whose folder a file could come from.
+        return dag.directory().with_new_file(name, text).file(name)
+
+    with session(engine, tmp_path), mock.patch("pipeline.handover.file", handed):
+        verdict = anyio.run(look)
+    assert verdict.failures == ()
+    found = {item.finding.id for item in verdict.judged if item.finding.kind is Kind.OTP}
+    assert found == {"CVE-2026-23941", "CVE-2026-28810", "CVE-2026-48856"}
+    reasons = {(each.sighting.id, each.sighting.package): each.reason for each in verdict.dropped}
+    assert reasons["CVE-2026-28808", "inets"].startswith(f"the distribution mended it in its package erlang {own}, by")
 
 
 def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databases.Databases) -> None:
@@ -119,7 +231,7 @@ def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databa
     assert "Error: PolicyError: POLICY FAILED" in failed.err
     assert failed.message.startswith("POLICY FAILED: 4 findings of HIGH or worse\n")
     assert failed.message.endswith("POLICY FAILED: 4 findings of HIGH or worse")
-    assert max(map(len, failed.message.splitlines())) <= 80
+    assert max(map(len, failed.message.splitlines())) <= 76
     passed = module(source, *given(fresh), "assess", "--fail-on=critical", "verdict")
     assert passed.code == 0
     assert passed.out.strip().endswith("PASSED: no finding of CRITICAL")
@@ -212,6 +324,110 @@ def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path,
     (tmp_path / "empty").mkdir()
     result = module(source, *given(dataclasses.replace(old, trivy=tmp_path / "empty")), "scan")
     assert result.message.startswith("--trivy-db: no trivy.db in it")
+
+
+def private_key() -> str:
+    """Return a private key of nobody's."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    kind = serialization.PrivateFormat.TraditionalOpenSSL
+    return key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()).decode()
+
+
+#: Of which no source says how bad it is.
+UNRATED = databases.Advisory(
+    "CVE-0000-0009",
+    ("GHSA-0000-0000-0009",),
+    "Made up for the tests: nobody rated it",
+    "UNKNOWN",
+    "2026-11-01T00:00:00Z",
+    "https://example.org/CVE-0000-0009",
+    (databases.Affected("hex", "tiny_text", "", "UNKNOWN", (databases.Range("0", "1.0.3"),)),),
+)
+
+
+def test_secrets_ended_systems_and_unrated_flaws_break_whatever_the_threshold(
+    module: Module, source: Path, tmp_path: Path
+) -> None:
+    # A folder that Trivy would pass over by its name.
+    folder = source / "apps" / "greeter_core" / "priv" / "test"
+    folder.mkdir(parents=True)
+    (folder / "example.pem").write_text(private_key())
+    made = databases.make(tmp_path / "db", dt.datetime.now(dt.UTC), [UNRATED], ended="2026-10-01")
+    critical = [*given(made), "assess", "--fail-on=critical"]
+    result = module(source, *critical, "reports", "export", f"--path={tmp_path / 'out'}")
+    assert result.code == 0, result.message
+    document = json.loads((tmp_path / "out" / "findings.json").read_text())
+    breaking = {item["id"]: item for item in document["findings"] if item["status"] == "breaking"}
+    assert set(breaking) == {"private-key", "end-of-life", "CVE-0000-0009"}
+    key = breaking["private-key"]["package"]
+    assert key["kind"] == "secret"
+    assert key["name"].endswith("/priv/test/example.pem")
+    for name in ("findings.sarif", "junit.xml", "report.md"):
+        text = (tmp_path / "out" / name).read_text()
+        assert key["name"] in text, name
+        assert "gets no security fixes since 2026-10-01" in text, name
+        assert "sha256:" in text, name
+    assert document["scanners"][0]["database"]["digest"].startswith("sha256:")
+
+    failed = module(source, *critical, "verdict")
+    assert re.match(
+        r"POLICY FAILED: 1 finding of CRITICAL, 1 secret in the image, debian 13\.\d+ gets no\s+security fixes since "
+        r"2026-10-01\n",
+        failed.message,
+    ), failed.message
+    assert "nobody gives it a severity, so it counts as CRITICAL" in " ".join(failed.message.split())
+
+    tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+    entries = [("rule", "private-key", "path", key["name"]), ("id", "end-of-life", "package", "debian")]
+    (source / "accept.toml").write_text(
+        "".join(
+            f'[[accept]]\n{kind} = "{name}"\n{where} = "{place}"\nreason = "a test"\nuntil = {tomorrow}\n'
+            for kind, name, where, place in entries
+        )
+    )
+    passed = module(source, *critical, "--unknown-as=low", "verdict")
+    assert passed.code == 0, passed.message
+    assert "accepted: 2\n" in passed.out
+
+
+def test_a_scanner_without_a_report_or_an_image_failed_and_the_others_finish(
+    module: Module, source: Path, programs: Path, fresh: databases.Databases, tmp_path: Path
+) -> None:
+    table = tomllib.loads(module.images.read_text())["images"]
+    # One that says that all is well and leaves nothing, and one that nobody has.
+    registry = table["grype"].partition("/")[0]
+    silent, missing = f"{registry}/silent:1", f"{registry}/missing:1"
+    mutated = [programs / "crane", "mutate", table["runtime-bookworm"], "--entrypoint=/bin/true", f"--tag={silent}"]
+    subprocess.run(mutated, check=True, capture_output=True)
+    changed = tmp_path / "images.toml"
+    text = module.images.read_text().replace(table["grype"], silent).replace(table["trivy"], missing)
+    changed.write_text(text)
+    broken = Module(module.env, changed)
+    result = broken(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
+    assert result.code == 0, result.message
+    assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS
+    runs = json.loads((tmp_path / "out" / "findings.json").read_text())["scanners"]
+    failures = {(run["name"], run["target"]): run["failure"] for run in runs}
+    assert set(failures) == {(name, target) for name in ("trivy", "grype") for target in ("image", "SBOM")}
+    assert all("missing:1" in failures["trivy", target] for target in ("image", "SBOM"))
+    assert all("grype.json" in failures["grype", target] for target in ("image", "SBOM"))
+
+
+def test_databases_of_no_time_two_and_without_metadata(module: Module, source: Path, tmp_path: Path) -> None:
+    now = dt.datetime.now(dt.UTC)
+    ahead = databases.make(tmp_path / "ahead", now + dt.timedelta(days=400, hours=1))
+    (ahead.trivy / "db" / "metadata.json").unlink()
+    result = module(source, *given(ahead), "assess", "--accept-old-db", "--fail-on=critical", "verdict")
+    said = " ".join(result.message.split())
+    assert "SCANNER FAILED: trivy (image): --trivy-db: its metadata.json, which says when trivy.db was built" in said
+    assert "DATABASE NOT OF THIS TIME: grype's database (--grype-db) was built on " in said
+    assert "400 days ahead of this engine's clock: mend the clock, or take another database" in said
+    assert "PASSED" not in said
+
+    two = databases.make(tmp_path / "two" / "a", now)
+    databases.make(tmp_path / "two" / "b", now)
+    result = module(source, f"--trivy-db={tmp_path / 'two'}", f"--grype-db={two.grype}", "scan")
+    assert result.message.startswith("--trivy-db: 2 databases in it (a/trivy/db/trivy.db, b/trivy/db/trivy.db)")
 
 
 def test_a_severity_that_is_none(module: Module, source: Path) -> None:

@@ -28,7 +28,20 @@ OTHER = "sha256:" + "b" * 64
 REPOSITORY = "ghcr.io/banyan-platform/greeter"
 PASSWORD, KEY = "registry-password", "private-key"
 VERDICT = {"passed": True, "decided": True, "lines": ["PASSED: no finding of HIGH or worse"]}
-FOUND = {"time": "2026-02-04T00:00:00Z", "verdict": VERDICT, "findings": [], "scanners": []}
+#: By which the image was published: what lets the recorded findings pass.
+POLICY = {
+    "fail_on": "CRITICAL",
+    "only_fixed": False,
+    "accept": [
+        {
+            "id": "CVE-2025-32433",
+            "package": "ssh",
+            "reason": "nobody logs in",
+            "until": (NOW.date() + dt.timedelta(days=1)).isoformat(),
+        }
+    ],
+}
+FOUND = {"time": "2026-02-04T00:00:00Z", "policy": POLICY, "verdict": VERDICT, "findings": [], "scanners": []}
 
 
 def erlmcp(recorder: Recorder, files: dict[str, str] | None = None, **arguments: object) -> Erlmcp:
@@ -316,17 +329,6 @@ async def test_an_assessment_is_of_one_time_and_one_day(recorder: Recorder) -> N
     assert days(recorder) == {yesterday.date().isoformat()}
 
 
-async def test_a_day_that_is_given_counts(recorder: Recorder) -> None:
-    await passing(recorder, db_date="2026-11-01").assess().verdict()
-    assert days(recorder) == {"2026-11-01"}
-
-
-async def test_a_day_that_is_none_is_refused(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match=r"^--db-date yesterday: not a day"):
-        await erlmcp(recorder, db_date="yesterday").scan()
-    assert not execs(recorder, "--deps_only")
-
-
 async def test_a_directory_without_a_database_is_refused(recorder: Recorder) -> None:
     for option, name in (("trivy_db", "--trivy-db"), ("grype_db", "--grype-db"), ("eef_db", "--eef-db")):
         module = erlmcp(recorder, **{option: recorder.host_directory({"other": ""})})
@@ -346,6 +348,22 @@ async def test_what_is_published_on_erlang_is_fetched_once_and_given_from_then_o
         await passing(recorder, eef_db=recorder.host_directory({"eef.json": old})).assess().verdict()
 
 
+async def test_of_two_databases_none_is_taken(recorder: Recorder) -> None:
+    two = {"a/6/vulnerability.db": "", "b/6/vulnerability.db": ""}
+    with pytest.raises(
+        InputError, match=r"^--grype-db: 2 databases in it \(a/6/vulnerability.db, b/6/vulnerability.db"
+    ):
+        await erlmcp(recorder, grype_db=recorder.host_directory(two)).scan()
+    two = {"old/db/trivy.db": "", "db/trivy.db": ""}
+    with pytest.raises(
+        InputError, match=r"^--trivy-db: 2 databases in it \(db/trivy.db, old/db/trivy.db\); give one alone"
+    ):
+        await erlmcp(recorder, trivy_db=recorder.host_directory(two)).scan()
+    with pytest.raises(InputError, match=r"^--grype-db: vulnerability.db is at its top; give the DIR above it"):
+        await erlmcp(recorder, grype_db=recorder.host_directory({"vulnerability.db": ""})).scan()
+    assert recorder.execs() == []
+
+
 async def test_an_old_database_decides_nothing(recorder: Recorder) -> None:
     built = (NOW - dt.timedelta(days=6)).isoformat()
     recorder.answer("File.contents", json.dumps({"UpdatedAt": built}), when=answers.reads("metadata.json"))
@@ -359,6 +377,58 @@ async def test_the_image_is_searched_for_secrets(recorder: Recorder) -> None:
     [image] = [words(chain) for chain in recorder.execs() if words(chain)[0] == "image" and "--input" in words(chain)]
     assert "--scanners=vuln,secret" in image
     assert "--image-config-scanners=secret" in image
+    # Trivy passes over folders that look like tests or examples, unless it is told not to.
+    told = image[image.index("--secret-config") + 1]
+    [file] = {
+        call.args["contents"]
+        for chain in recorder.execs()
+        for call in chain.calls("withNewFile")
+        if call.args["path"] == told
+    }
+    assert "disable-allow-rules: [tests, examples, vendor, markdown]" in file
+
+
+def with_a_secret(recorder: Recorder) -> None:
+    """Let Trivy find a private key in the image."""
+    report = json.loads(answers.scanned("trivy.json"))
+    found = {"RuleID": "private-key", "Severity": "HIGH", "Title": "Asymmetric Private Key", "StartLine": 1}
+    report["Results"].append({"Target": "/opt/greeter/key.pem", "Class": "secret", "Secrets": [found]})
+    recorder.answer("File.contents", json.dumps(report), when=answers.reads("/out/trivy.json"))
+
+
+async def test_a_secret_breaks_scan_and_publish_and_stands_in_every_report(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD)
+    answers.of_checks(recorder)
+    with_a_secret(recorder)
+    for call in (passing(recorder).scan(), passing(recorder).assess().publish(version="1.2.0", unsigned=True)):
+        with pytest.raises(PolicyError, match=r"^POLICY FAILED: 1 secret in the image\n"):
+            await call
+    assert "push" not in tool_runs(recorder)
+    files = await passing(recorder).assess().reports()
+    for name in ("findings.json", "findings.sarif", "trivy.sarif", "junit.xml", "report.md"):
+        text = await files.file(name).contents()
+        assert "private-key" in text, name
+        assert "/opt/greeter/key.pem" in text, name
+    entry = '[[accept]]\nrule = "private-key"\npath = "/opt/greeter/key.pem"\nreason = "made up"\nuntil = 2099-01-01\n'
+    module = erlmcp(recorder, {**PASSING, "accept.toml": PASSING["accept.toml"] + entry})
+    assert (await module.scan()).endswith("PASSED: no finding of CRITICAL\n")
+
+
+async def test_a_system_that_ended_breaks_with_the_day_of_its_end(recorder: Recorder) -> None:
+    report = json.loads(answers.scanned("trivy.json"))
+    report["Metadata"]["OS"]["EOSL"] = True
+    recorder.answer("File.contents", json.dumps(report), when=answers.reads("/out/trivy.json"))
+    log = "DEBUG package from EOL distro distro=debian 13 eol_date=2026-10-01 00:00:00 +0000 UTC package=pkg:hex/ctx"
+    recorder.answer("Container.stderr", lambda chain: log if "debian:13" in words(chain.parent) else "")
+    with pytest.raises(PolicyError, match=r"^POLICY FAILED: debian 13.8 gets no security fixes since 2026-10-01\n"):
+        await passing(recorder).scan()
+    days = [words(chain)[2] for chain in recorder.execs() if "--distro" in words(chain)]
+    assert days == ["debian:13.8", "debian:13"]
+
+
+async def test_a_system_that_lives_is_asked_nothing(recorder: Recorder) -> None:
+    await passing(recorder).scan()
+    assert not execs(recorder, "--distro")
 
 
 @pytest.mark.parametrize(
@@ -431,6 +501,7 @@ async def test_reports_are_written_whatever_the_verdict(recorder: Recorder) -> N
 
 
 def assessment(recorder: Recorder, **arguments: object) -> Assessment:
+    answers.of_checks(recorder)
     return passing(recorder, **arguments).assess()
 
 
@@ -451,6 +522,23 @@ async def test_publish_judges_then_pushes_signs_attests_and_tags(recorder: Recor
     read = [n for n, chain in enumerate(recorder.plan) if answers.reads("grype.json", "trivy.json")(chain)]
     assert max(read) < pushed
     assert scans(recorder) == ["grype", "grype", "syft", "trivy", "trivy"]
+
+
+async def test_publish_requires_the_checks_that_matter(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD)
+    made = assessment(recorder)
+    recorder.answer("Container.stdout", "0\n", when=lambda chain: bool(chain.parent and "-u" in words(chain.parent)))
+    with pytest.raises(PolicyError) as raised:
+        await made.publish(version="1.2.0", unsigned=True)
+    head, line = str(raised.value).splitlines()
+    assert head.startswith("nothing was pushed: the policy requires what the image is not")
+    assert line == "non-root: runs as a user who is not root: USER 1000:1000, uid 0"
+    assert "push" not in tool_runs(recorder)
+    # Others can be asked for, in place of those, or none.
+    with pytest.raises(PolicyError, match="labels: labels complete: missing: "):
+        await made.publish(version="1.2.0", unsigned=True, require=["labels"])
+    await made.publish(version="1.2.0", unsigned=True, require=["none"])
+    assert "push" in tool_runs(recorder)
 
 
 async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder) -> None:
@@ -520,7 +608,6 @@ async def test_a_wrong_argument_is_told_before_anything_is_run(
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [
-        ({}, {"db_date": "today"}, "--db-date today: not a day"),
         ({}, {"scout_user": "me"}, "a login at Docker Hub is --scout-user and --scout-token"),
         ({}, {"scout_user": "me", "scout_token": "token"}, 'no image "scout"; give one'),
         ({}, {"trivy_db": ""}, "--trivy-db: no trivy.db in it"),
@@ -571,7 +658,7 @@ async def test_a_crashed_scanner_pushes_nothing(recorder: Recorder) -> None:
     recorder.answer(
         "Container.withExec",
         exec_error(1, stderr="panic: boom"),
-        when=lambda chain: chain.images()[:1] == [IMAGES["grype"]] and "json" in words(chain),
+        when=lambda chain: chain.images()[:1] == [IMAGES["grype"]] and "update" not in words(chain),
     )
     with pytest.raises(ScannerError, match=r"^SCANNER FAILED: grype"):
         await assessment(recorder).publish(version="1.2.0", unsigned=True)
@@ -619,11 +706,11 @@ def envelope(kind: str, predicate: object) -> str:
     return json.dumps({"payload": base64.b64encode(json.dumps(statement).encode()).decode()}) + "\n"
 
 
-def of_a_published_image(recorder: Recorder) -> None:
+def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND) -> None:
     """Let the registry have an image that is signed and attested, under two tags."""
     manifest = {"config": {"digest": "config", "size": 10}, "layers": [{"digest": "layer", "size": 90}]}
     claims = [{"critical": {"type": SIGNATURE, "image": {"docker-manifest-digest": DIGEST}}}]
-    predicates = {kind: FOUND if kind == FINDINGS else {} for kind in PREDICATES}
+    predicates = {kind: found if kind == FINDINGS else {} for kind in PREDICATES}
     predicates[CYCLONEDX] = {
         "components": [
             {"name": "shipped", "version": "1.0", "purl": "pkg:otp/shipped@1.0", "scope": "required"},
@@ -765,20 +852,56 @@ async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> 
     assert "tag" not in tool_runs(recorder)
 
 
-async def test_rescan_judges_the_attested_sbom_by_the_projects_policy(recorder: Recorder) -> None:
+async def test_rescan_judges_the_attested_sbom_by_the_attested_policy(recorder: Recorder) -> None:
     said = await verified(recorder).rescan()
     assert said.startswith(f"{REPOSITORY}@{DIGEST}\n")
     [trivy] = [chain for chain in recorder.execs() if words(chain)[0] == "sbom"]
     [handed] = [call.args["source"] for call in trivy.calls("withMountedFile")]
     [text] = [file[0] for file in handed.tree.values()]
     assert [part["name"] for part in json.loads(text)["components"]] == ["shipped"]
+    # What the project says by now is another image's policy; what the command says counts.
+    project = erlmcp(recorder, {"erlmcp.toml": '[policy]\nfail-on = "LOW"\n'})
+    image = project.published(f"{REPOSITORY}@{DIGEST}").verified(key=public_key())
+    assert "PASSED: no finding of CRITICAL" in await image.rescan()
     with pytest.raises(PolicyError):
-        await (
-            erlmcp(recorder, {"erlmcp.toml": '[policy]\nfail-on = "LOW"\n', ".dockerignore": "*.toml\n"})
-            .published(f"{REPOSITORY}@{DIGEST}")
-            .verified(key=public_key())
-            .rescan()
-        )
+        await image.rescan(fail_on="LOW")
+    nothing = dag.directory().with_new_file("accept.toml", "").file("accept.toml")
+    with pytest.raises(PolicyError, match="CVE-2025-32433"):
+        await image.rescan(accept=nothing)
+
+
+async def test_a_scanner_that_does_not_see_the_attested_sbom_failed(recorder: Recorder) -> None:
+    image = verified(recorder)
+    recorder.answer("File.contents", json.dumps({"components": []}), when=answers.reads("grype.cdx.json"))
+    with pytest.raises(PolicyError, match=r"SCANNER FAILED: grype \(SBOM\): it saw 0 of 1 packages of type otp"):
+        await image.rescan()
+
+
+async def test_a_secret_in_the_image_is_not_promoted_unless_somebody_answers_for_it(recorder: Recorder) -> None:
+    secret = {
+        "id": "private-key",
+        "aliases": [],
+        "package": {"name": "/opt/greeter/key.pem", "version": "line 1", "purl": None, "kind": "secret"},
+        "severity": "HIGH",
+        "title": "Asymmetric Private Key",
+        "status": "accepted",
+        "fixed": [],
+    }
+    image = verified(recorder)
+    of_a_published_image(recorder, {**FOUND, "findings": [secret]})
+    with pytest.raises(PolicyError, match="POLICY FAILED: 1 secret in the image"):
+        await image.promote(["production"])
+    entry = (
+        PASSING["accept.toml"]
+        + """[[accept]]
+rule = "private-key"
+path = "/opt/greeter/key.pem"
+reason = "made up"
+until = 2099-01-01
+"""
+    )
+    accepted = dag.directory().with_new_file("accept.toml", entry).file("accept.toml")
+    assert "production" in await image.promote(["production"], accept=accepted)
 
 
 async def test_what_is_not_signed_is_not_rescanned(recorder: Recorder) -> None:

@@ -3,6 +3,8 @@
 import base64
 import dataclasses
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import answers
 import dagger
@@ -35,7 +37,14 @@ PRODUCTION = Reference("ghcr.io", "banyan-platform/production")
 PINNED = f"{REPOSITORY}@{DIGEST}"
 PASSWORD, KEY, KEY_PASSWORD, TOKEN = "registry-password", "private-key", "key-password", "oidc-token"
 VERDICT = {"passed": True, "decided": True, "lines": ["PASSED: no finding of HIGH or worse"]}
-FOUND = {"time": "2026-02-04T00:00:00Z", "verdict": VERDICT, "findings": [], "scanners": []}
+FOUND = {
+    "time": "2026-02-04T00:00:00Z",
+    "verdict": VERDICT,
+    "findings": [],
+    "scanners": [],
+    "acceptances": {"unmatched": [], "expired": []},
+    "vex": {"unmatched": []},
+}
 
 
 def secret(text: str) -> dagger.Secret:
@@ -424,7 +433,7 @@ async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorde
     trusting(recorder)
     scanned = []
 
-    async def scan(sbom: str) -> str:
+    async def scan(sbom: str, _: Mapping[str, Any]) -> str:
         scanned.append(json.loads(sbom))
         return json.dumps(FOUND)
 
@@ -448,7 +457,7 @@ async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> 
     knows_password(recorder)
     trusting(recorder)
 
-    async def scan(_: str) -> str:
+    async def scan(*_: object) -> str:
         return json.dumps({**FOUND, "verdict": {"passed": False, "lines": ["POLICY FAILED: 1 finding"]}})
 
     with pytest.raises(PolicyError, match=r"nothing was promoted(?s:.*)POLICY FAILED: 1 finding"):
@@ -472,11 +481,19 @@ async def test_promotion_wants_a_digest(recorder: Recorder) -> None:
     assert not recorder.execs()
 
 
-def finding(name: str, status: str, package: str = "ssh", aliases: tuple[str, ...] = ()) -> dict:
+def finding(
+    name: str,
+    status: str,
+    package: str = "ssh",
+    *,
+    aliases: tuple[str, ...] = (),
+    version: str = "1",
+    kind: str = "otp",
+) -> dict:
     return {
         "id": name,
         "aliases": list(aliases),
-        "package": {"name": package, "version": "1"},
+        "package": {"name": package, "version": version, "kind": kind},
         "severity": "HIGH",
         "fixed": ["2"],
         "status": status,
@@ -495,12 +512,40 @@ def finding(name: str, status: str, package: str = "ssh", aliases: tuple[str, ..
         # An acceptance that ended, a severity that rose.
         ([finding("CVE-1", "accepted")], [finding("CVE-1", "breaking")], "1 new", True),
         ([finding("CVE-1", "breaking")], [], "0 new", False),
+        # Of two versions one is accepted.
+        (
+            [finding("CVE-1", "breaking"), finding("CVE-1", "accepted", version="2")],
+            [finding("CVE-1", "breaking"), finding("CVE-1", "accepted", version="2")],
+            "0 new",
+            False,
+        ),
+        (
+            [finding("CVE-1", "breaking"), finding("CVE-1", "accepted", version="2")],
+            [finding("CVE-1", "breaking"), finding("CVE-1", "breaking", version="2")],
+            "1 new",
+            True,
+        ),
+        ([finding("CVE-1", "breaking")], [finding("CVE-1", "breaking", kind="hex")], "1 new", True),
+        # One advisory speaks of two flaws: that one was known says nothing of the other.
+        (
+            [finding("CVE-1", "breaking", aliases=("GHSA-1",)), finding("CVE-2", "accepted", aliases=("GHSA-1",))],
+            [finding("CVE-1", "breaking", aliases=("GHSA-1",)), finding("CVE-2", "breaking", aliases=("GHSA-1",))],
+            "1 new",
+            True,
+        ),
     ],
 )
 def test_a_rescan_tells_what_is_new(then: list[dict], now: list[dict], title: str, alarming: bool) -> None:  # noqa: FBT001 # a table
     text, alarm = compare({**FOUND, "findings": then}, {**FOUND, "findings": now})
     assert text.startswith(title)
     assert alarm is alarming
+
+
+def test_a_rescan_tells_what_matches_nothing() -> None:
+    lost = {"id": "CVE-1", "package": "ssh", "reason": "r", "until": "2026-12-31"}
+    matching = {"acceptances": {"unmatched": [lost], "expired": []}, "vex": {"unmatched": ["VEX a: 1 of 1"]}}
+    text, _ = compare(FOUND, {**FOUND, **matching})
+    assert "acceptance matches no finding: CVE-1 of ssh; remove it\nVEX a: 1 of 1\n" in text
 
 
 def test_a_rescan_by_half_the_scanners_is_no_good_news() -> None:
@@ -547,7 +592,7 @@ async def test_a_rescan_reads_the_attested_sbom_without_what_is_not_shipped(reco
     trusting(recorder, CycloneDX=envelope(CYCLONEDX, predicate={"components": parts}))
     read = []
 
-    async def scan(sbom: str) -> str:
+    async def scan(sbom: str, _: Mapping[str, Any]) -> str:
         read.append(json.loads(sbom))
         return json.dumps(FOUND)
 

@@ -1,9 +1,11 @@
 """`outdated` and `refresh-images`: what registries are asked, and what is made of their answers."""
 
+import datetime as dt
 import hashlib
 import json
 
 import dagger
+import facts
 import pytest
 from answers import failing, reads, words
 from dagger import dag
@@ -180,56 +182,79 @@ async def test_a_login_goes_to_the_one_registry_that_it_is_of(recorder: Recorder
         await module(recorder, image_table=given).outdated(**login)
 
 
-async def test_outdated_asks_what_erlang_says_of_the_version_in_use(recorder: Recorder) -> None:
+#: Of ssl, on 29.1.1 and before.
+PUBLISHED = {
+    "id": "CVE-1",
+    "ghsa": None,
+    "score": 9.3,
+    "severity": "CRITICAL",
+    "affected": [
+        {
+            "package": package,
+            "default": "unaffected",
+            "functions": [],
+            "ranges": [{"scheme": "otp", "from": start, "before": "*", "fixed": fixed}],
+        }
+        for package, start, fixed in (
+            ("pkg:otp/ssl", "9.5", ["11.7.8"]),
+            ("pkg:software-id/erlang.org/otp", "22.2", ["29.1.2", "28.5.0.8"]),
+        )
+    ],
+}
+
+
+def records(recorder: Recorder) -> dagger.Directory:
+    text = facts.database(dt.datetime(2026, 10, 2, tzinfo=dt.UTC), [PUBLISHED])
+    return recorder.host_directory({"eef.json": text})
+
+
+async def test_outdated_says_what_is_published_on_the_version_in_use(recorder: Recorder) -> None:
     names = ("erlang", "alpine", "debian", "trivy", "grype", "syft", "cosign", "crane")
     of_registries(recorder, {name: {"latest": "x"} for name in names})
-    said = {
-        "@context": "https://openvex.dev/ns/v0.2.0",
-        "@id": "x",
-        "timestamp": "2026-01-02T00:00:00Z",
-        "statements": [
-            {
-                "vulnerability": {"name": "CVE-1"},
-                "status": "affected",
-                "products": [{"@id": "pkg:github/erlang/otp@OTP-29.1.1"}, {"@id": "pkg:otp/ssh@6.0"}],
-            }
-        ],
-    }
-    url = "https://erlang.org/download/vex/otp-29.openvex.json"
-    recorder.answer("File.contents", json.dumps(said), when=lambda chain: chain.parent.call.args.get("url") == url)
-    text = await module(recorder, otp="29").outdated()
-    assert "Erlang/OTP 29.1.1 (builder-alpine, builder-debian, builder-debian-full): 1 published advisory" in text
-    assert "until 2026-01-02" in text
+    text = await module(recorder, otp="29", eef_db=records(recorder)).outdated()
+    assert (
+        "Erlang/OTP 29.1.1 has 1 advisory (worst CRITICAL); 29.1.2 has none\n"
+        "(builder-alpine, builder-debian, builder-debian-full; by the records of 2026-10-02, --eef-db)\n"
+    ) in text
     [row] = [line.split() for line in text.splitlines() if line.startswith(" CVE-1")]
-    assert row == ["CVE-1", "ssh", "affected"]
+    assert row == ["CVE-1", "ssl", "29.1.2", "CRITICAL"]
     # The digests are not those of the table.
     [row] = [line for line in text.splitlines() if line.startswith(" crane")]
     assert row.endswith("another digest now")
 
 
-async def test_a_version_that_no_statement_names_is_not_known(recorder: Recorder) -> None:
-    # As a document that was written before that version came out.
-    of_registries(recorder, {"erlang": {}})
-    statement = {
-        "vulnerability": {"name": "CVE-1"},
-        "status": "affected",
-        "products": [{"@id": "pkg:github/erlang/otp@OTP-29.1"}],
-    }
-    context = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "x", "timestamp": "2026-01-02T00:00:00Z"}
-    said = json.dumps({**context, "statements": [statement]})
-    recorder.answer("File.contents", said, when=lambda chain: bool(chain.parent.call.args.get("url")))
-    document = "https://erlang.org/download/vex/otp-29.openvex.json"
-    text = await module(recorder, otp="29").outdated()
-    unnamed = f"not known, no statement of {document}, which ends with 2026-01-02, names this version"
-    assert f"builder-debian-full): {unnamed}\n" in text
-    assert "advisor" not in text
+async def test_images_warn_of_their_erlang(recorder: Recorder) -> None:
+    text = await module(recorder, otp="29", eef_db=records(recorder)).images()
+    told = "Erlang/OTP 29.1.1 has 1 advisory (worst CRITICAL); 29.1.2 has none"
+    assert [line for line in text.splitlines() if line.startswith("# WARNING")] == [
+        f"# WARNING: {key}: {told}" for key in ("builder-alpine", "builder-debian", "builder-debian-full")
+    ]
+    assert parse_table(text, "t").images == images_in_use("", {}, "29").table
+    # What a digest alone names is not known, and said so.
+    pinned = "h.example.org/erlang@sha256:" + "a" * 64
+    text = await module(recorder, builder_image=pinned, eef_db=records(recorder)).images()
+    assert "# builder-alpine: its tag does not say which Erlang/OTP it has; the function outdated asks" in text
+    sound = "h.example.org/erlang:29.1.2-alpine@sha256:" + "a" * 64
+    text = await module(recorder, builder_image=sound, eef_db=records(recorder)).images()
+    assert "builder-alpine:" not in text
+
+
+async def test_images_are_shown_where_nothing_is_known_of_their_erlang(recorder: Recorder) -> None:
+    recorder.answer("File.contents", pull_error("cna.erlef.org"), when=lambda chain: bool(chain.calls("http")))
+    text = await module(recorder, otp="29").images()
+    [line] = [line for line in text.splitlines() if line.startswith("# builder-alpine")]
+    assert line.startswith(
+        "# builder-alpine: what is published on Erlang/OTP 29.1.1 is not known: its database could not"
+    )
+    assert line.endswith("give one with --eef-db")
+    assert parse_table(text, "t").images
 
 
 async def test_outdated_says_what_it_cannot_know(recorder: Recorder) -> None:
     of_registries(recorder, {"erlang": {}})
     failing(recorder, "ls", "Error: no such host")
     recorder.answer(
-        "File.contents", pull_error("erlang.org"), when=lambda chain: bool(chain.parent.call.args.get("url"))
+        "File.contents", pull_error("cna.erlef.org"), when=lambda chain: bool(chain.parent.call.args.get("url"))
     )
     text = await module(recorder).outdated()
     for key in images_in_use("", {}).table:

@@ -3,15 +3,19 @@
 import datetime as dt
 import json
 
+import dagger
 import pytest
 from answers import NOW
 from dagger import dag
 from recorder import Recorder
 
 from pipeline.errors import InputError
+from pipeline.project.images import OWN, default_images, images_in_use, own_table
+from pipeline.project.project import Project
+from pipeline.report.places import read_places
 from pipeline.scan.databases import MAX_AGE
 from pipeline.scan.findings import Severity
-from pipeline.scan.policy import Criteria, Rules, otp_statements, read_rules
+from pipeline.scan.policy import Criteria, Rules, otp_statements, project_rules, read_criteria
 
 pytestmark = pytest.mark.anyio
 
@@ -20,9 +24,15 @@ fail-on = "CRITICAL"
 only-fixed = true
 otp-vex = true
 accept-old-db = true
+unknown-as = "MEDIUM"
+require = ["labels", "size"]
 vex = ["vex/own.json"]
 """
 TOMORROW = NOW.date() + dt.timedelta(days=1)
+
+
+async def read_rules(criteria: Criteria, source: dagger.Directory) -> Rules:
+    return (await read_criteria(criteria)).over(await project_rules(source))
 
 
 def vex(flaw: str) -> str:
@@ -45,6 +55,7 @@ async def test_without_a_word_the_default_holds(recorder: Recorder) -> None:
     rules = await read_rules(Criteria(), recorder.host_directory({"rebar.config": ""}))
     assert rules == Rules()
     assert (rules.policy.fail_on, rules.max_age) == (Severity.HIGH, MAX_AGE)
+    assert rules.require == ("non-root", "no-setuid", "health", "base-pinned", "sbom")
 
 
 async def test_the_projects_own_files_count_without_being_asked_for(recorder: Recorder) -> None:
@@ -52,6 +63,7 @@ async def test_the_projects_own_files_count_without_being_asked_for(recorder: Re
     rules = await read_rules(Criteria(), recorder.host_directory(files))
     assert (rules.policy.fail_on, rules.policy.only_fixed) == (Severity.CRITICAL, True)
     assert (rules.otp_vex, rules.max_age) == (True, None)
+    assert (rules.policy.unknown_as, rules.require) == (Severity.MEDIUM, ("labels", "size"))
     assert [entry.package for entry in rules.acceptances] == ["own"]
     assert [statement.names for statement in rules.statements] == [frozenset({"CVE-2"})]
 
@@ -60,11 +72,18 @@ async def test_a_command_overrides_the_projects_files_one_by_one(recorder: Recor
     files = {"erlmcp.toml": SETTINGS, "accept.toml": acceptance("own"), "vex/own.json": vex("CVE-2")}
     given = dag.directory().with_new_file("a.toml", acceptance("given")).with_new_file("v.json", vex("CVE-3"))
     criteria = Criteria(
-        "low", only_fixed=False, vex=(given.file("v.json"),), accept=given.file("a.toml"), accept_old_db=False
+        "low",
+        only_fixed=False,
+        unknown_as="critical",
+        vex=(given.file("v.json"),),
+        accept=given.file("a.toml"),
+        accept_old_db=False,
+        require=("none",),
     )
     rules = await read_rules(criteria, recorder.host_directory(files))
     assert (rules.policy.fail_on, rules.policy.only_fixed) == (Severity.LOW, False)
     assert (rules.otp_vex, rules.max_age) == (True, MAX_AGE)
+    assert (rules.policy.unknown_as, rules.require) == (Severity.CRITICAL, ())
     assert [entry.package for entry in rules.acceptances] == ["given"]
     assert [statement.names for statement in rules.statements] == [frozenset({"CVE-3"})]
 
@@ -77,6 +96,9 @@ async def test_a_command_overrides_the_projects_files_one_by_one(recorder: Recor
         ({"erlmcp.toml": SETTINGS, "vex/own.json": "{}"}, Criteria(), "vex/own.json: not an OpenVEX document"),
         ({"accept.toml": "x"}, Criteria(), "accept.toml: not TOML"),
         ({}, Criteria("severe"), "--fail-on: severe: not a severity"),
+        ({}, Criteria(unknown_as="none"), "--unknown-as: none: not a severity"),
+        ({}, Criteria(require=("pretty",)), "--require: pretty is no check; expected some of non-root, no-setuid, "),
+        ({"erlmcp.toml": "[policy]\nrequire = ['pretty']\n"}, Criteria(), "erlmcp.toml: policy.require: pretty is no"),
     ],
 )
 async def test_a_wrong_file_is_named(
@@ -88,5 +110,32 @@ async def test_a_wrong_file_is_named(
 
 
 async def test_without_an_sbom_erlangs_own_vex_is_not_fetched(recorder: Recorder) -> None:
-    assert await otp_statements(None) == ()
+    assert await otp_statements("") == ()
     assert recorder.find("http") == []
+
+
+async def test_an_image_table_is_found_in_the_project_by_its_text(recorder: Recorder) -> None:
+    files = {
+        "rebar.config": "{relx, []}.\n",
+        "rebar.lock": '[{<<"a">>,{pkg,<<"a">>,<<"1">>},0}].\n',
+        "a/copy/mine.toml": '[images]\nruntime-debian = "debian:13"\n',
+        "old/mine.toml": '[images]\nruntime-debian = "debian:12"\n',
+        "site/mine.toml": '[images]\nruntime-debian = "debian:13"\n',
+    }
+    source = recorder.host_directory(files)
+    table = source.file("site/mine.toml")
+    images = images_in_use(files["site/mine.toml"], {})
+    places = await read_places(Project(source, images, flavor="debian"), source, table)
+    assert places.tables == (("site/mine.toml", files["site/mine.toml"]),)
+    assert (places.lock, places.config) == (files["rebar.lock"], files["rebar.config"])
+    assert (places.runtime, places.otp) == ("debian:13", "28")
+    elsewhere = recorder.host_directory({"mine.toml": "[images]\n"}).file("mine.toml")
+    assert (await read_places(Project(source, images, flavor="debian"), source, elsewhere)).tables == ()
+
+
+async def test_the_modules_own_image_table_counts_where_it_is_part_of_the_project(recorder: Recorder) -> None:
+    for text, tables in ((own_table(), ((OWN, own_table()),)), ("[images]\n", ())):
+        source = recorder.host_directory({"rebar.config": "", OWN: text})
+        places = await read_places(Project(source, default_images()), source, None)
+        assert places.tables == tables
+        assert places.builder in own_table()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,10 +18,10 @@ from pipeline.errors import InputError, PolicyError, ScannerError
 from pipeline.project.images import default_images
 from pipeline.report.documents import documents
 from pipeline.report.report import Report, reported
-from pipeline.report.terminal import conclude
+from pipeline.report.terminal import conclude, terminal
 from pipeline.sbom.containers import Subject, describe
 from pipeline.sbom.sbom import Image
-from pipeline.scan.databases import Databases
+from pipeline.scan.databases import Databases, checked
 from pipeline.scan.findings import ScannerRun, Severity
 from pipeline.scan.policy import Policy, Rules
 from pipeline.scan.scanners import Results, Scanners, scan
@@ -95,6 +96,7 @@ async def test_each_runs_once_and_every_format_is_a_conversion(recorder: Recorde
     assert set(files) == {
         *("trivy.json", "trivy.sbom.json", "trivy.sarif", "grype.json", "grype.sbom.json", "grype.sarif", "syft.json"),
         *(
+            "code-scanning.sarif",
             "findings.sarif",
             "findings.json",
             "report.md",
@@ -156,8 +158,41 @@ async def test_databases_come_from_mirrors(recorder: Recorder) -> None:
 async def test_databases_that_are_given_are_not_fetched(recorder: Recorder) -> None:
     trivy = recorder.host_directory({"db/trivy.db": "", "db/metadata.json": answers.scanned("metadata.json")})
     grype = recorder.host_directory({"6/vulnerability.db": ""})
-    await results(recorder, Databases("2026-11-24", trivy, grype))
+    await results(recorder, await checked(Databases("2026-11-24", trivy, grype)))
     assert fetches(recorder) == []
+
+
+async def test_a_database_without_its_metadata_is_a_scanner_that_failed(recorder: Recorder) -> None:
+    recorder.answer("File.contents", pull_error("metadata.json"), when=answers.reads("metadata.json"))
+    found = await results(recorder)
+    failed = {(run.scanner, run.target): run.failure for run in found.runs if run.failure}
+    assert set(failed) == {("trivy", "image"), ("trivy", "SBOM")}
+    assert failed["trivy", "SBOM"].startswith(
+        "mirror.gcr.io/aquasec/trivy-db: its metadata.json, which says when trivy.db was built, cannot be read ("
+    )
+    files = documents(await judged(found), found)
+    assert {"report.md", "findings.json", "grype.json"} <= set(files)
+
+
+async def test_a_scanner_that_leaves_no_report_failed_and_the_others_finish(recorder: Recorder) -> None:
+    recorder.answer("File.contents", pull_error("no such file"), when=answers.reads("/out/grype.json"))
+    found = await results(recorder)
+    assert {(run.scanner, run.target) for run in found.runs if run.failure} == {("grype", "image"), ("grype", "SBOM")}
+    made = await judged(found)
+    assert sum("SCANNER FAILED: grype" in line for line in made.verdict.lines) == 2
+    assert "grype.json" not in documents(made, found)
+
+
+async def test_every_report_has_the_digests_of_the_databases(recorder: Recorder) -> None:
+    found = await results(recorder)
+    made = await judged(found)
+    known = {run.database.scanner: run.database.digest for run in found.runs if run.database}
+    assert set(known) == {"trivy", "grype", "eef"}
+    assert all(digest.startswith("sha256:") for digest in known.values())
+    files = documents(made, found)
+    for name in ("findings.json", "findings.sarif", "report.md", "junit.xml", "gl-container-scanning-report.json"):
+        assert all(digest in files[name] for digest in known.values()), name
+    assert all(digest in terminal(made) for digest in known.values())
 
 
 async def test_a_database_that_cannot_be_fetched_is_a_scanner_that_failed(recorder: Recorder) -> None:
@@ -196,7 +231,7 @@ async def test_a_scanner_that_cannot_be_pulled_failed_and_the_others_finish(reco
     )
     # With its database at hand, the scan is the first that needs the image.
     database = recorder.host_directory({"db/trivy.db": "", "db/metadata.json": answers.scanned("metadata.json")})
-    found = await results(recorder, dataclasses.replace(TODAY, trivy=database))
+    found = await results(recorder, await checked(dataclasses.replace(TODAY, trivy=database)))
     failed = {(run.scanner, run.target): run.failure for run in found.runs if run.failure}
     assert set(failed) == {("trivy", "image"), ("trivy", "SBOM")}
     assert "failed to resolve image" in failed["trivy", "image"]
@@ -238,12 +273,6 @@ async def test_the_verdict_is_an_error_of_its_own_kind(recorder: Recorder) -> No
         conclude(await judged(found, Severity.LOW))
 
 
-@pytest.mark.parametrize("day", ["yesterday", "2026-13-01"])
-def test_a_day_that_is_none(day: str) -> None:
-    with pytest.raises(InputError, match=rf"^--db-date {day}: not a day"):
-        Databases(day)
-
-
 # What is published on Erlang, and on Hex packages ---------------------------------------------------------------------
 
 
@@ -276,9 +305,9 @@ async def test_records_of_erlang_are_fetched_and_matched_with_the_sbom(recorder:
 async def test_every_report_warns_of_the_erlang_of_the_image(recorder: Recorder) -> None:
     found = await results(recorder)
     made = await judged(found)
-    told = "Erlang/OTP 27.3.4.1 has 2 published advisories, the worst HIGH; 27.3.4.13 has none"
+    told = "Erlang/OTP 27.3.4.1 has 2 advisories (worst HIGH); 27.3.4.13 has none"
     files = documents(made, found)
-    for name in ("findings.json", "report.md", "gl-container-scanning-report.json"):
+    for name in ("findings.json", "findings.sarif", "report.md", "gl-container-scanning-report.json", "junit.xml"):
         assert told in files[name], name
     with pytest.raises(PolicyError) as caught:
         conclude(made)
@@ -336,6 +365,26 @@ async def test_an_archive_that_is_none_is_a_scanner_that_failed(recorder: Record
         "its database could not be fetched: an answer is not what it should be (File is not a zip file); "
         "give one with --eef-db"
     )
+
+
+async def test_scanners_are_asked_what_a_distribution_mended_in_its_own_erlang(recorder: Recorder) -> None:
+    package = {"format": "apk", "name": "erlang", "version": "27.3.4.1-r0"}
+    inventory = json.dumps({**json.loads(answers.scanned("inventory.json")), "otp_package": package})
+    recorder.answer("File.contents", inventory, when=answers.reads("inventory.json"))
+    found = await results(recorder)
+    assert not any(run.failure for run in found.runs)
+    # Over the image, the SBOM and the question.
+    assert {scanner: len(runs(recorder, scanner)) for scanner in ("trivy", "grype")} == {"trivy": 3, "grype": 3}
+    handed = [
+        json.loads(text)
+        for chain in runs(recorder, "trivy")
+        for call in chain.calls("withMountedFile")
+        for text, _ in [next(iter(call.args["source"].tree.values()))]
+    ]
+    questions = [[part["purl"] for part in each["components"][1:]] for each in handed if len(each["components"]) == 3]
+    assert [[purl.partition("?")[0] for purl in each] for each in questions] == [
+        ["pkg:apk/debian/erlang@27.3.4.1-r0", "pkg:apk/debian/erlang@0"]
+    ]
 
 
 def fetches_from(text: str) -> Callable[[Chain], bool]:

@@ -44,7 +44,7 @@ def sbom() -> str:
 
 
 def main(trivy: str, grype: str, trivy_db: str, grype_db: str) -> None:
-    """Run both and write `data/scans/{trivy,grype}.json`."""
+    """Run both and write `data/scans/{trivy,grype,grype.cdx}.json`."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "sbom.cdx.json")
         path.write_text(sbom())
@@ -52,13 +52,20 @@ def main(trivy: str, grype: str, trivy_db: str, grype_db: str) -> None:
         outputs = {
             "trivy": _run([trivy, "sbom", *flags, "sbom.cdx.json"], folder),
             "grype": _run([grype, "sbom:sbom.cdx.json", "-o", "json", "--quiet"], folder, GRYPE_DB_CACHE_DIR=grype_db),
+            "grype.cdx": _run(
+                [grype, "sbom:sbom.cdx.json", "-o", "cyclonedx-json", "--quiet"], folder, GRYPE_DB_CACHE_DIR=grype_db
+            ),
         }
     for name, output in outputs.items():
         document = json.loads(output)
-        # Nothing of the machine, and none of the packages that have no finding.
+        # Nothing of the machine, and of the packages that have no finding that they were seen.
         document.get("descriptor", {}).pop("configuration", None)
         for result in document.get("Results", []):
-            result.pop("Packages", None)
+            purls = [package["Identifier"]["PURL"] for package in result.get("Packages", [])]
+            result["Packages"] = [{"Identifier": {"PURL": purl}} for purl in purls]
+        if name == "grype.cdx":
+            parts = [part["purl"] for part in document["components"] if "purl" in part]
+            document = {"components": [{"purl": purl} for purl in parts]}
         text = re.sub(re.escape(grype_db.rstrip("/")), "/db", json.dumps(document, indent=1))
         (_DATA / "scans" / f"{name}.json").write_text(text + "\n")
 

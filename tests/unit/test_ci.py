@@ -76,6 +76,13 @@ def behind(argv: list[str], verb: str) -> dict[str, str]:
     return dict(word.removeprefix("--").split("=", 1) for word in argv[argv.index(verb) + 1 :])
 
 
+def test_without_a_terminal_only_what_failed_is_told(shim: Shim) -> None:
+    shim("size")
+    assert "DAGGER_PROGRESS=dots\n" in shim.env
+    shim("size", env={"DAGGER_PROGRESS": "plain"})
+    assert "DAGGER_PROGRESS=plain\n" in shim.env
+
+
 GITHUB_RUN = "actions/runs/1658821493/attempts"
 PUBLISHED = {
     "github-push": {
@@ -319,6 +326,8 @@ def test_each_function_gets_the_arguments_of_its_name_and_no_others(shim: Shim) 
 def test_a_policy_under_its_old_name_is_refused(shim: Shim) -> None:
     with pytest.raises(AssertionError, match="ERLMCP_SCAN is not read any more: call it ERLMCP_ASSESS"):
         shim("scan", env={"ERLMCP_SCAN": "--fail-on=LOW"})
+    with pytest.raises(AssertionError, match="ERLMCP_DAY is not read any more: databases are those of today"):
+        shim("scan", env={"ERLMCP_DAY": "2026-11-24"})
 
 
 def test_a_function_of_containers_is_left_as_it_is(shim: Shim) -> None:
@@ -326,17 +335,6 @@ def test_a_function_of_containers_is_left_as_it_is(shim: Shim) -> None:
     assert shim("build-runtime", "publish", "--address=ttl.sh/x", env=env)[4:] == [
         *("build-runtime", "publish", "--address=ttl.sh/x")
     ]
-
-
-def test_the_jobs_of_one_run_judge_by_the_databases_of_one_day(shim: Shim) -> None:
-    gitlab = recorded("gitlab-push") | {"CI_PIPELINE_CREATED_AT": "2026-11-24T23:59:58Z"}
-    assert "--db-date=2026-11-24" in shim("assess", "verdict", env=gitlab)
-    assert "--db-date=2026-11-23" in shim("assess", "verdict", env=gitlab | {"ERLMCP_DAY": "2026-11-23"})
-    own = shim("--db-date=2026-11-01", "assess", "verdict", env=gitlab)
-    assert [word for word in own if word.startswith("--db-date")] == ["--db-date=2026-11-01"]
-    # GitHub and Jenkins do not say when a run began: its first step does.
-    assert PIPELINE["jobs"]["publish"]["steps"][1]["env"]["ERLMCP_DAY"] == "${{ needs.image.outputs.day }}"
-    assert "ERLMCP_DAY = sh(script: 'date -u +%F', returnStdout: true).trim()" in JENKINS
 
 
 # Services that the scripts talk to ------------------------------------------------------------------------------------
@@ -566,7 +564,7 @@ def test_the_files_that_the_outlets_name_are_those_of_reports() -> None:
     named = set(re.findall(r"reports/([\w.-]+\.\w+)", (WORKFLOWS / "pipeline.yml").read_text() + str(GITLAB) + JENKINS))
     assert named == {
         "report.md",
-        "findings.sarif",
+        "code-scanning.sarif",
         "sbom.spdx.json",
         "sbom.cdx.json",
         "gl-container-scanning-report.json",

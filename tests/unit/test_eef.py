@@ -239,6 +239,31 @@ def test_a_version_that_is_none_is_a_scan_that_failed() -> None:
     assert not seen("27.3.4.1", sasl="latest").failure
 
 
+def test_a_revision_that_only_a_repository_could_order_is_told() -> None:
+    def record(name: str) -> dict[str, Any]:
+        raw = facts.cve({**facts.read("cves")[0], "id": name})
+        span = {"status": "affected", "versionType": "git", "version": "0" * 40, "lessThan": "1" * 40}
+        affected = {"packageURL": "pkg:github/ninenines/cowlib", "defaultStatus": "affected", "versions": [span]}
+        raw["containers"]["cna"]["affected"] = [affected]
+        return raw
+
+    text = json.loads(facts.database(DAY))
+    records = Records.parse(json.dumps({**text, "cves": [record(f"CVE-2026-{n}") for n in range(5)]}), "test")
+    document = json.loads(sbom("27.3.4.18", {}, {}))
+    revision = "a1b2c3d4e5f6" + "0" * 28
+    purl = f"pkg:github/ninenines/cowlib@{revision}"
+    document["components"].append({"name": "cowlib", "version": revision, "purl": purl})
+    run = look(records, json.dumps(document))
+    assert run.sightings == ()
+    assert run.remarks == (
+        (
+            "whether ninenines/cowlib at a1b2c3d4e5f6 has these is not known here:\n"
+            "  CVE-2026-0, CVE-2026-1, CVE-2026-2 and 2 more"
+        ),
+    )
+    assert look(records, sbom("27.3.4.18", {}, {})).remarks == ()
+
+
 # What others see of Erlang/OTP as a whole -----------------------------------------------------------------------------
 
 
@@ -303,16 +328,13 @@ def test_without_erlang_of_its_own_nothing_is_known_to_be_away() -> None:
 @pytest.mark.parametrize(
     ("version", "expected"),
     [
-        ("27.3.4.1", "Erlang/OTP 27.3.4.1 has 35 published advisories, the worst CRITICAL; 27.3.4.15 has none"),
-        ("27.3.4.14", "Erlang/OTP 27.3.4.14 has 8 published advisories, the worst CRITICAL; 27.3.4.15 has none"),
-        ("28.5", "Erlang/OTP 28.5 has 23 published advisories, the worst CRITICAL; 28.5.0.4 has none"),
+        ("27.3.4.1", "Erlang/OTP 27.3.4.1 has 35 advisories (worst CRITICAL); 27.3.4.15 has none"),
+        ("27.3.4.14", "Erlang/OTP 27.3.4.14 has 8 advisories (worst CRITICAL); 27.3.4.15 has none"),
+        ("28.5", "Erlang/OTP 28.5 has 23 advisories (worst CRITICAL); 28.5.0.4 has none"),
         # Nothing was ever mended on that line.
         (
             "25.3.2.13",
-            (
-                "Erlang/OTP 25.3.2.13 has 30 published advisories, the worst CRITICAL; "
-                "no later version of its line is without"
-            ),
+            ("Erlang/OTP 25.3.2.13 has 30 advisories (worst CRITICAL); no later one is without"),
         ),
         ("27.3.4.15", ""),
         ("29.0.4", ""),
@@ -343,7 +365,7 @@ def test_erlang_has_another_name_since_september(whole: str) -> None:
     records = Records.parse(facts.database(DAY, [facts_of]), "test")
     [finding] = join(look(records, sbom("27.3.4.1", OTP["27.3.4.1"], {})).sightings)
     assert finding.fixed == ("11.2.12.13", "OTP 27.3.4.18")
-    assert warning(records, "29.1") == ("Erlang/OTP 29.1 has 1 published advisory, the worst CRITICAL; 29.1.1 has none")
+    assert warning(records, "29.1") == ("Erlang/OTP 29.1 has 1 advisory (worst CRITICAL); 29.1.1 has none")
     assert look(records, sbom("27.3.4.18", OTP["27.3.4.18"], {})).sightings == ()
 
 

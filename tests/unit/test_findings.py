@@ -12,6 +12,8 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import Purl
+from pipeline.scan.acceptance import Acceptance
+from pipeline.scan.coverage import covered
 from pipeline.scan.databases import Database
 from pipeline.scan.findings import ScannerRun, Severity, Sighting
 from pipeline.scan.grype import read_grype
@@ -37,7 +39,7 @@ def grype_of(artifact: dict[str, Any], own: tuple[str, ...] = ()) -> Sighting:
     return read_grype(json.dumps(raw), "SBOM", own).sightings[0]
 
 
-# Reading --------------------------------------------------------------------------------------------------------------
+# Reading -------------------------------------------------------------------------------------------------------------
 
 
 def test_what_trivy_wrote_is_read() -> None:
@@ -103,9 +105,10 @@ def test_a_package_is_named_and_sorted_alike_whatever_the_scanner_says(
 def test_secrets_of_trivy_are_told_without_their_text() -> None:
     raw = json.loads(TRIVY)
     secret = {"RuleID": "private-key", "Category": "AsymmetricPrivateKey", "StartLine": 3, "Match": "-----BEGIN ****"}
+    secret |= {"Severity": "HIGH", "Title": "Asymmetric Private Key"}
     raw["Results"].append({"Target": "/opt/app/key.pem", "Class": "secret", "Secrets": [secret]})
     (found,) = read_trivy(json.dumps(raw), "image").secrets
-    assert dataclasses.astuple(found) == ("private-key", "/opt/app/key.pem", 3)
+    assert dataclasses.astuple(found) == ("private-key", "/opt/app/key.pem", 3, Severity.HIGH, "Asymmetric Private Key")
 
 
 @pytest.mark.parametrize("read", [read_trivy, read_grype])
@@ -123,9 +126,133 @@ def test_a_match_without_its_parts_is_a_scan_that_failed() -> None:
     assert read_grype(json.dumps(raw), "image").failure == "its report cannot be read (no 'artifact')"
 
 
-def test_trivy_that_saw_no_packages_is_not_clean() -> None:
-    raw = json.loads(TRIVY) | {"Results": [{"Target": "/key.pem", "Class": "secret"}]}
-    assert read_trivy(json.dumps(raw), "image").failure == "it saw no packages in the image"
+# What a scanner must have seen ----------------------------------------------------------------------------------------
+
+EXPECTED = {"deb": 11, "hex": 20, "otp": 12, "generic": 3, "github": 1}
+
+
+def read_both(target: str = "SBOM", change: Callable[[dict[str, Any]], object] = len) -> tuple[ScannerRun, ScannerRun]:
+    """Return the recorded scans, each report changed before it is read."""
+    trivy, grype, seen = (
+        json.loads((SCANS / name).read_text()) for name in ("trivy.json", "grype.json", "grype.cdx.json")
+    )
+    for document in (trivy, grype, seen):
+        change(document)
+    return read_trivy(json.dumps(trivy), target), read_grype(json.dumps(grype), target, seen=json.dumps(seen))
+
+
+def test_scanners_that_saw_all_of_the_sbom_ran() -> None:
+    for run in read_both():
+        assert run.system == "debian 13.8"
+        assert not run.ended
+        assert run.packages["deb"] == 11
+        assert covered(run, EXPECTED) == run
+
+
+def test_a_report_without_a_system_is_a_scan_that_failed() -> None:
+    def lose(document: dict[str, Any]) -> None:
+        document.pop("Metadata", None)
+        document.pop("distro", None)
+
+    for run in read_both("SBOM", lose):
+        assert covered(run, EXPECTED).failure == "it saw no operating system in the SBOM"
+
+
+def test_an_empty_report_of_an_image_is_a_scan_that_failed() -> None:
+    """As Grype gives it, with success, for an image whose packages it does not find."""
+
+    def empty(document: dict[str, Any]) -> None:
+        for key in ("Results", "matches", "components"):
+            if key in document:
+                document[key] = []
+        document.pop("Metadata", None)
+        if "distro" in document:
+            document["distro"] = {"name": "", "version": "", "idLike": None}
+
+    for expected, wanted in ((EXPECTED, 11), ({}, 1)):
+        for run in read_both("image", empty):
+            said = covered(run, expected).failure
+            assert said == f"it saw no operating system, 0 of {wanted} packages of type deb in the image"
+
+
+@pytest.mark.parametrize(
+    ("kind", "failures"),
+    [
+        # An SBOM's Hex packages do not stand for those of the system.
+        ("deb", ["it saw 0 of 11 packages of type deb in the SBOM"] * 2),
+        ("hex", ["it saw 0 of 20 packages of type hex in the SBOM"] * 2),
+        # Trivy drops these: they are not asked of it.
+        ("otp", ["", "it saw 0 of 12 packages of type otp in the SBOM"]),
+    ],
+)
+def test_a_scanner_that_lost_the_packages_of_a_kind_failed(kind: str, failures: list[str]) -> None:
+    lost = [dataclasses.replace(run, packages={**run.packages, kind: 0}) for run in read_both()]
+    assert [covered(run, EXPECTED).failure for run in lost] == failures
+
+
+def test_one_package_too_few_is_too_few() -> None:
+    trivy, _ = read_both("image")
+    assert covered(trivy, {"deb": 12}).failure == "it saw 11 of 12 packages of type deb in the image"
+    assert not covered(trivy, {"deb": 11, "hex": 99}).failure
+
+
+def test_the_end_of_a_system_is_read() -> None:
+    def end(document: dict[str, Any]) -> None:
+        if "Metadata" in document:
+            document["Metadata"]["OS"]["EOSL"] = True
+        if "distro" in document:
+            alert = {"type": "distro-eol", "message": "Package is from end-of-life distro: debian 13.8"}
+            document["alertsByPackage"] = [{"package": {}, "alerts": [alert]}]
+
+    assert [run.ended for run in read_both("image", end)] == [True, True]
+
+
+# A severity that nobody gives -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "severity"),
+    [
+        ({}, Severity.UNKNOWN),
+        ({"VendorSeverity": {"nvd": 2, "redhat": 4}}, Severity.MEDIUM),
+        ({"VendorSeverity": {"nvd": 0, "redhat": 3, "photon": 1}}, Severity.HIGH),
+        ({"CVSS": {"nvd": {"V2Score": 10.0, "V3Score": 5.3}}}, Severity.MEDIUM),
+        ({"CVSS": {"ghsa": {"V40Score": 9.3}}}, Severity.CRITICAL),
+        ({"CVSS": {"ghsa": {"V2Score": 10.0}}}, Severity.UNKNOWN),
+        ({"Severity": "LOW", "VendorSeverity": {"nvd": 4}}, Severity.LOW),
+    ],
+)
+def test_trivys_unknown_severity_comes_from_others(more: dict[str, Any], severity: Severity) -> None:
+    raw = json.loads(TRIVY)
+    first = next(result for result in raw["Results"] if result.get("Vulnerabilities"))
+    flaw = first["Vulnerabilities"][0]
+    for key in ("VendorSeverity", "CVSS"):
+        flaw.pop(key, None)
+    flaw |= {"Severity": "UNKNOWN", **more}
+    assert read_trivy(json.dumps(raw), "SBOM").sightings[0].severity is severity
+
+
+@pytest.mark.parametrize(
+    ("flaw", "related", "severity"),
+    [
+        ({}, [], Severity.UNKNOWN),
+        ({}, [{"severity": "High"}], Severity.HIGH),
+        ({"cvss": [{"version": "3.1", "metrics": {"baseScore": 9.8}}]}, [{"severity": "Low"}], Severity.LOW),
+        ({"cvss": [{"version": "3.1", "metrics": {"baseScore": 9.8}}]}, [{}], Severity.CRITICAL),
+        ({"cvss": [{"version": "2.0", "metrics": {"baseScore": 9.8}}]}, [], Severity.UNKNOWN),
+        ({}, [{"cvss": [{"version": "4.0", "metrics": {"baseScore": 6.9}}]}], Severity.MEDIUM),
+    ],
+)
+def test_grypes_unknown_severity_comes_from_others(
+    flaw: dict[str, Any], related: list[dict[str, Any]], severity: Severity
+) -> None:
+    raw = json.loads(GRYPE)
+    raw["matches"] = raw["matches"][:1]
+    raw["matches"][0]["vulnerability"] |= {"severity": "Unknown", "cvss": [], **flaw}
+    raw["matches"][0]["relatedVulnerabilities"] = [
+        {"id": "CVE-2026-9", "severity": "Unknown", **one} for one in related
+    ]
+    assert read_grype(json.dumps(raw), "SBOM").sightings[0].severity is severity
 
 
 def test_another_version_of_trivys_format_is_refused() -> None:
@@ -158,12 +285,18 @@ def test_severities_are_read_in_any_case_and_others_are_refused() -> None:
         Severity.parse("")
 
 
-# Package URLs ---------------------------------------------------------------------------------------------------------
+# Package URLs --------------------------------------------------------------------------------------------------------
 
 
 def test_a_package_url_is_taken_apart() -> None:
     purl = Purl.parse("pkg:deb/debian/zlib1g@1%3A1.3.dfsg%2Breally1.3.1-1?arch=amd64&distro=debian-13#sub/path")
     assert purl == Purl("deb", "debian", "zlib1g", "1:1.3.dfsg+really1.3.1-1", {"arch": "amd64", "distro": "debian-13"})
+
+
+def test_a_plus_in_a_qualifier_is_a_plus() -> None:
+    for url in ("git+https://a/x.git%401", "git%2Bhttps://a/x.git%401"):
+        purl = Purl.parse(f"pkg:generic/x@1+2?vcs_url={url}")
+        assert purl == Purl("generic", "", "x", "1+2", {"vcs_url": "git+https://a/x.git@1"})
 
 
 @pytest.mark.parametrize("text", ["", "pkg:", "pkg:hex", "cowlib", "https://example.org/a@b"])
@@ -194,7 +327,7 @@ def test_which_package_url_covers_which(wanted: str, given: str, covers: bool) -
     assert first.covers(second) is covers
 
 
-# False matches --------------------------------------------------------------------------------------------------------
+# False matches -------------------------------------------------------------------------------------------------------
 
 
 def test_the_ftp_daemon_of_1988_is_not_otps_ftp() -> None:
@@ -224,7 +357,7 @@ def test_which_sightings_are_dropped(changes: dict[str, Any], is_dropped: bool) 
     assert bool(dropped) is is_dropped
 
 
-# Joining --------------------------------------------------------------------------------------------------------------
+# Joining -------------------------------------------------------------------------------------------------------------
 
 
 def test_recorded_scans_are_joined_into_one_line_each() -> None:
@@ -266,16 +399,69 @@ def test_aliases_are_folded_through_a_chain_of_scanners() -> None:
     assert list(finding.severities) == ["grype", "scout", "trivy"]
 
 
-def test_an_alias_learned_of_one_package_holds_for_another() -> None:
+def test_an_alias_learned_of_one_package_says_nothing_of_another() -> None:
     findings = join(
         [
-            sighting("GHSA-aaaa-bbbb-cccc", aliases=("CVE-2026-1",)),
-            sighting("GHSA-aaaa-bbbb-cccc", package="ranch"),
+            # Of one package the advisory is two flaws, of the other each scanner has one of them.
+            sighting("GHSA-aaaa-bbbb-cccc", "grype", aliases=("CVE-2026-1", "CVE-2026-2"), package="ranch"),
+            sighting("CVE-2026-1"),
+            sighting("CVE-2026-2", "grype"),
+        ]
+    )
+    assert {(finding.package, finding.id, tuple(finding.severities)) for finding in findings} == {
+        ("cowlib", "CVE-2026-1", ("trivy",)),
+        ("cowlib", "CVE-2026-2", ("grype",)),
+        ("ranch", "CVE-2026-1", ("grype",)),
+        ("ranch", "CVE-2026-2", ("grype",)),
+    }
+
+
+def test_two_cves_are_two_findings_whoever_speaks_of_both() -> None:
+    findings = join(
+        [
+            sighting("GHSA-aaaa-bbbb-cccc", "grype", aliases=("CVE-2026-1", "CVE-2026-2")),
+            sighting("CVE-2026-1", "trivy", aliases=("GHSA-aaaa-bbbb-cccc",)),
+            sighting("OSV-2026-7", "scout", aliases=("GHSA-aaaa-bbbb-cccc",)),
+        ]
+    )
+    assert [(finding.id, finding.aliases, tuple(finding.severities)) for finding in findings] == [
+        ("CVE-2026-1", ("GHSA-aaaa-bbbb-cccc", "OSV-2026-7"), ("grype", "scout", "trivy")),
+        ("CVE-2026-2", ("GHSA-aaaa-bbbb-cccc", "OSV-2026-7"), ("grype", "scout")),
+    ]
+    one = Acceptance("CVE-2026-1", "cowlib", "a test", dt.date(2026, 12, 31))
+    assert [one.matches(finding) for finding in findings] == [True, False]
+
+
+def test_names_without_a_cve_are_joined_in_any_order() -> None:
+    chain = [
+        sighting("GHSA-aaaa-bbbb-cccc", "trivy"),
+        sighting("GHSA-dddd-eeee-ffff", "grype"),
+        sighting("OSV-2026-7", "scout", aliases=("GHSA-aaaa-bbbb-cccc", "GHSA-dddd-eeee-ffff")),
+    ]
+    for order in (chain, chain[::-1], [chain[0], chain[2], chain[1]]):
+        (finding,) = join(order)
+        assert finding.id == "GHSA-aaaa-bbbb-cccc"
+        assert finding.aliases == ("GHSA-dddd-eeee-ffff", "OSV-2026-7")
+
+
+def test_otp_as_a_whole_keeps_the_flaw_that_no_application_has() -> None:
+    whole = {"kind": Kind.OTP, "package": "Erlang/OTP", "version": "27.3.4", "purl": "pkg:github/erlang/otp@OTP-27.3.4"}
+    ssh = {"kind": Kind.OTP, "package": "ssh", "version": "5.2.6", "purl": "pkg:otp/ssh@5.2.6"}
+    findings = join(
+        [
+            sighting("CVE-2026-1", "grype", aliases=("GHSA-aaaa-bbbb-cccc",), **whole),
+            sighting("CVE-2026-2", "grype", aliases=("GHSA-aaaa-bbbb-cccc",), **whole),
+            sighting("CVE-2026-1", "trivy", **ssh),
+            sighting("CVE-2026-2", "trivy"),
+            sighting("GHSA-dddd-eeee-ffff", "grype", **whole),
+            sighting("GHSA-dddd-eeee-ffff", "trivy", **ssh),
         ]
     )
     assert {(finding.package, finding.id) for finding in findings} == {
-        ("cowlib", "CVE-2026-1"),
-        ("ranch", "CVE-2026-1"),
+        ("ssh", "CVE-2026-1"),
+        ("Erlang/OTP", "CVE-2026-2"),
+        ("cowlib", "CVE-2026-2"),
+        ("ssh", "GHSA-dddd-eeee-ffff"),
     }
 
 

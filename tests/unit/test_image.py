@@ -224,7 +224,7 @@ def test_dependencies_and_applications_share_a_budget() -> None:
     assert rows["base"][-2:] == ["5", "ok"]
     assert rows["applications"][-2:] == ["30", "over"]
     assert rows["in all"][-2:] == ["100", "ok"]
-    assert "60.0   /opt/a/lib/web-1\n" in text
+    assert "60.0  /opt/a/lib/web-1\n" in text
     # What is in the base nobody here can make smaller.
     assert "/base" not in text
 

@@ -108,6 +108,18 @@ def test_what_the_base_lacks_is_taken_to_the_end_with_its_links(roots: Roots) ->
     assert copied.stat().st_mode & 0o7777 == 0o755
 
 
+def test_what_the_emulator_opens_by_itself_is_taken_if_the_builder_has_it(roots: Roots) -> None:
+    roots.add("layers/erts/opt/demo/erts-17.1/bin/beam.smp", "libc.so.6" if roots.libc == "glibc" else "libc.so")
+    assert roots.taken() == {}
+    roots.library("builder", "libsctp.so.1")
+    assert roots.taken() == {
+        f"{roots.system}/libsctp.so.1": "libsctp.so.1.0",
+        f"{roots.system}/libsctp.so.1.0": "",
+    }
+    roots.library("base", "libsctp.so.1")
+    assert roots.taken() == {}
+
+
 def test_what_neither_has_is_named_with_who_needs_it(roots: Roots) -> None:
     roots.library("builder", "libfirst.so.1", "libgone.so.1")
     roots.nif("libfirst.so.1", "libnever.so")

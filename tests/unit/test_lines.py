@@ -6,10 +6,8 @@ import pytest
 
 from pipeline.errors import InputError, RegistryError
 from pipeline.registry.lines import newer, place, reached
-from pipeline.registry.outdated import Advisory, advisories
 from pipeline.registry.reference import Reference
 from pipeline.registry.refresh import rewritten, runtime_tags
-from pipeline.scan.vex import Statement
 
 TODAY = dt.date(2026, 11, 25)
 DIGEST = "sha256:" + "a" * 64
@@ -143,31 +141,3 @@ def test_what_is_said_of_a_digest_goes_with_it_and_the_rest_stays() -> None:
 def test_a_table_that_is_not_written_line_by_line_is_refused(table: str) -> None:
     with pytest.raises(InputError, match="t: it cannot be rewritten: give each image a line of its own"):
         rewritten(table, "t", {("images", "syft"): Reference("h.example.org", "x", "2", OTHER)}, TODAY)
-
-
-def said(day: int, status: str, *products: str, name: str = "CVE-1") -> Statement:
-    found = tuple((product, ()) for product in products)
-    return Statement(frozenset({name}), status, found, "", "made-up", dt.datetime(2026, 1, day, tzinfo=dt.UTC))
-
-
-def test_advisories_are_those_that_name_the_version_and_the_last_word_counts() -> None:
-    otp = "pkg:github/erlang/otp@OTP-"
-    statements = [
-        said(3, "fixed", f"{otp}28.0.10", f"{otp}28.0.9", f"{otp}27.3.5", "pkg:otp/ssl@11.1"),
-        said(1, "under_investigation", f"{otp}28.0"),
-        said(2, "affected", f"{otp}28.0", f"{otp}28.0.2", "pkg:otp/ssl@11.0", "pkg:otp/ssl@11.0.2"),
-        said(2, "not_affected", f"{otp}28.0", name="CVE-2"),
-        said(1, "affected", f"{otp}28.0", name="CVE-2"),
-        said(1, "under_investigation", f"{otp}28.0", "pkg:otp/erts@16.0", name="CVE-3"),
-        # Of another product, and of a version whose number begins alike.
-        said(1, "affected", "pkg:github/openssl/openssl@28.0", "pkg:otp/ssl@28.0", name="CVE-4"),
-        said(1, "affected", f"{otp}28.0.1", name="CVE-5"),
-        # Of every version.
-        said(1, "affected", "pkg:github/erlang/otp", name="CVE-6"),
-    ]
-    assert advisories(statements, "28.0") == [
-        Advisory("CVE-1", "affected", ("ssl",), "28.0.9"),
-        Advisory("CVE-3", "under investigation", ("erts",), ""),
-        Advisory("CVE-6", "affected", (), ""),
-    ]
-    assert [each.name for each in advisories(statements, "28.0.1")] == ["CVE-5", "CVE-6"]

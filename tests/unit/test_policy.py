@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.report.findings import findings_json
+from pipeline.report.report import Report
 from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import architecture_of
 from pipeline.scan.acceptance import Acceptance, read_acceptances
-from pipeline.scan.databases import Database, too_old
-from pipeline.scan.findings import ScannerRun, Severity, Sighting
-from pipeline.scan.policy import Policy
-from pipeline.scan.verdict import Status, Verdict, judge
+from pipeline.scan.databases import MAX_AGE, Database, wrong_age
+from pipeline.scan.findings import ScannerRun, Secret, Severity, Sighting
+from pipeline.scan.policy import Given, Policy, Rules
+from pipeline.scan.verdict import Status, Verdict, judge, secrets_of
 from pipeline.scan.vex import Statement, image_names, read_vex
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)
@@ -69,7 +71,7 @@ def says(status: str, *products: object, flaw: str = "CVE-2025-32433", **more: o
     return {"vulnerability": {"name": flaw}, "status": status, "products": listed} | reason | more
 
 
-# Thresholds -----------------------------------------------------------------------------------------------------------
+# Thresholds ----------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_found_passes() -> None:
@@ -98,7 +100,7 @@ def test_what_nobody_can_fix_is_tolerated_if_asked() -> None:
     assert result.lines == ("POLICY FAILED: 1 finding of HIGH or worse with a fix",)
 
 
-# Scanners that failed -------------------------------------------------------------------------------------------------
+# Scanners that failed ------------------------------------------------------------------------------------------------
 
 
 def test_a_scanner_that_failed_never_counts_as_clean() -> None:
@@ -117,7 +119,7 @@ def test_what_the_other_scanners_found_is_told_besides() -> None:
     assert second == "POLICY FAILED: 1 finding of HIGH or worse"
 
 
-# Databases ------------------------------------------------------------------------------------------------------------
+# Databases -----------------------------------------------------------------------------------------------------------
 
 
 def test_an_old_database_is_not_passed_over() -> None:
@@ -133,11 +135,25 @@ def test_an_old_database_is_not_passed_over() -> None:
     assert judge(scans, Policy(), now=NOW, max_age=None).passed
 
 
+def test_a_database_of_a_day_to_come_decides_nothing_whatever_is_accepted() -> None:
+    ahead = Database("trivy", NOW + dt.timedelta(days=400), "--trivy-db")
+    for limit in (dt.timedelta(days=5), None):
+        result = judge([ScannerRun("trivy", "image", database=ahead)], Policy(), now=NOW, max_age=limit)
+        assert not result.decided
+        [line] = result.lines
+        assert line == (
+            "DATABASE NOT OF THIS TIME: trivy's database (--trivy-db) was built on 2027-12-29, 400 days ahead of this "
+            "engine's clock: mend the clock, or take another database"
+        )
+    # A clock that is a little behind is none.
+    assert not wrong_age(Database("grype", NOW + dt.timedelta(hours=23)), NOW)
+
+
 def test_a_database_of_just_that_age_will_do() -> None:
-    assert not too_old(Database("grype", NOW - dt.timedelta(days=5)), NOW)
+    assert not wrong_age(Database("grype", NOW - dt.timedelta(days=5)), NOW)
 
 
-# VEX ------------------------------------------------------------------------------------------------------------------
+# VEX -----------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -192,7 +208,14 @@ CRYPTO = Sighting(
     Kind.OS,
     Severity.HIGH,
 )
-HINT = " (it is in libssl3t64, built from openssl: name that, or the source with arch=source)"
+HINT = " (the finding is of libssl3t64, built from openssl: name libssl3t64)"
+OWN = "pkg:deb/debian/libssl3t64@3.5.9?arch=amd64&distro=debian-13.8&upstream=openssl%403.5.9"
+DIGEST = f"pkg:oci/demo@sha256:{'5e' * 32}"
+NO_PACKAGE = f" (the finding is of {OWN}: leave out what differs)"
+NO_IMAGE = (
+    " (the image is pkg:oci/demo?repository_url=ghcr.io/banyan-platform/demo&tag=0.1.0, or "
+    f"{DIGEST}?arch=amd64&repository_url=ghcr.io/banyan-platform/demo: leave out what differs)"
+)
 DEMO = image_names("ghcr.io/banyan-platform/demo", "0.1.0", "sha256:" + "5e" * 32, "amd64")
 
 
@@ -205,7 +228,11 @@ DEMO = image_names("ghcr.io/banyan-platform/demo", "0.1.0", "sha256:" + "5e" * 3
         "pkg:oci/demo?repository_url=ghcr.io/banyan-platform/demo&tag=0.1.0",
         "pkg:oci/demo?tag=0.1.0",
         "ghcr.io/banyan-platform/demo:0.1.0",
-        {"@id": "pkg:oci/demo", "subcomponents": [{"@id": "pkg:deb/debian/openssl?arch=source"}]},
+        f"ghcr.io/banyan-platform/demo@sha256:{'5e' * 32}",
+        {"@id": "urn:x", "hashes": {"sha-256": "5e" * 32}},
+        {"@id": "pkg:oci/demo", "subcomponents": [{"identifiers": {"purl": "pkg:deb/debian/libssl3t64"}}]},
+        # Of the package itself its parts do not matter.
+        {"@id": "pkg:deb/debian/libssl3t64", "subcomponents": [{"@id": "pkg:otp/ssh"}]},
         {"@id": "pkg:oci/demo?arch=amd64", "subcomponents": [{"@id": "pkg:deb/debian/libssl3t64?arch=amd64"}]},
     ],
 )
@@ -218,13 +245,22 @@ def test_vex_matches_as_trivy_and_grype_name_things(product: str | dict[str, Any
 @pytest.mark.parametrize(
     ("product", "message"),
     [
-        ("pkg:oci/demo?arch=arm64", "CVE-2026-2 of pkg:oci/demo?arch=arm64"),
-        ("pkg:oci/demo?tag=0.2.0", "CVE-2026-2 of pkg:oci/demo?tag=0.2.0"),
+        ("pkg:oci/demo?arch=arm64", f"CVE-2026-2 of pkg:oci/demo?arch=arm64{NO_IMAGE}"),
+        ("pkg:oci/demo?tag=0.2.0", f"CVE-2026-2 of pkg:oci/demo?tag=0.2.0{NO_IMAGE}"),
+        # No scanner knows a tag and a digest at once.
+        (f"{DIGEST}?tag=0.1.0", f"CVE-2026-2 of {DIGEST}?tag=0.1.0{NO_IMAGE}"),
+        ("pkg:oci/other", "CVE-2026-2 of pkg:oci/other"),
+        ("pkg:deb/debian/libssl3t64@3.5.8", f"CVE-2026-2 of pkg:deb/debian/libssl3t64@3.5.8{NO_PACKAGE}"),
+        (
+            {"@id": "pkg:oci/demo", "subcomponents": [{"@id": "pkg:deb/debian/libssl3t64?distro=debian-13"}]},
+            f"CVE-2026-2 of pkg:oci/demo (pkg:deb/debian/libssl3t64?distro=debian-13){NO_PACKAGE}",
+        ),
         # Both scanners read it as the package of that name, which has not that flaw.
         (
             {"@id": "pkg:oci/demo", "subcomponents": [{"@id": "pkg:deb/debian/openssl"}]},
             f"CVE-2026-2 of pkg:oci/demo (pkg:deb/debian/openssl){HINT}",
         ),
+        ("pkg:deb/debian/openssl?arch=source", f"CVE-2026-2 of pkg:deb/debian/openssl?arch=source{HINT}"),
         ("pkg:deb/debian/glibc?arch=source", "CVE-2026-2 of pkg:deb/debian/glibc?arch=source"),
     ],
 )
@@ -247,6 +283,8 @@ def test_an_image_on_docker_hub_has_two_names() -> None:
     names = image_names("docker.io/me/demo", "1", "", "")
     assert {"docker.io/me/demo:1", "index.docker.io/me/demo:1"} < set(names)
     assert "pkg:oci/demo?repository_url=index.docker.io/me/demo&tag=1" in names
+    assert "docker.io/library/demo:1" in image_names("docker.io/demo", "1", "")
+    assert "index.docker.io/demo:1" in image_names("docker.io/library/demo", "1", "")
 
 
 def test_the_architecture_is_that_of_the_packages() -> None:
@@ -266,6 +304,17 @@ def test_the_last_statement_counts_in_any_order_of_documents() -> None:
     late = vex(says("affected", "pkg:otp/ssh@5.2.6", timestamp="2026-02-01T00:00:00Z"))
     assert not verdict(SSH, statements=early + late).suppressed
     assert not verdict(SSH, statements=late + early).suppressed
+
+
+def test_of_two_statements_of_one_time_the_one_that_suppresses_nothing_counts() -> None:
+    two = [says("affected", "pkg:otp/ssh"), says("not_affected", "pkg:otp/ssh")]
+    assert not verdict(SSH, statements=vex(*two)).suppressed
+    assert not verdict(SSH, statements=vex(*reversed(two))).suppressed
+
+
+def test_a_vulnerability_may_be_named_by_its_id_alone() -> None:
+    named = says("not_affected", "pkg:otp/ssh") | {"vulnerability": {"@id": "CVE-2025-32433"}}
+    assert verdict(SSH, statements=vex(named)).suppressed
 
 
 def test_erlangs_own_documents_speak_of_otp_and_of_applications() -> None:
@@ -311,7 +360,7 @@ def test_not_affected_without_a_reason_is_refused() -> None:
     assert vex(statement | {"impact_statement": "never called"})[0].reason == "never called"
 
 
-# Acceptances ----------------------------------------------------------------------------------------------------------
+# Acceptances ---------------------------------------------------------------------------------------------------------
 
 
 def accept(**changes: Any) -> Acceptance:  # noqa: ANN401 # fields
@@ -389,3 +438,112 @@ def test_false_matches_are_dropped_and_counted() -> None:
     assert result.passed
     assert not result.judged
     assert len(result.dropped) == 1
+
+
+# Secrets, and a system that ended -------------------------------------------------------------------------------------
+
+KEY = Secret("private-key", "/opt/demo/lib/demo-1/priv/key.pem", 3, Severity.MEDIUM, "Asymmetric Private Key")
+SECRET = Acceptance("private-key", "opt/demo/lib/demo-1/priv/key.pem", "made up", dt.date(2026, 12, 31))
+TRIVY = ScannerRun("trivy", "image", secrets=(KEY, dataclasses.replace(KEY, line=9)), system="debian 13.8")
+
+
+@pytest.mark.parametrize("policy", [Policy(), Policy(Severity.CRITICAL), Policy(only_fixed=True)])
+def test_a_secret_breaks_every_policy(policy: Policy) -> None:
+    result = judge([TRIVY], policy, now=NOW)
+    assert result.lines == ("POLICY FAILED: 1 secret in the image",)
+    [item] = result.breaking
+    assert (item.finding.id, item.finding.package, item.finding.version) == (KEY.rule, KEY.path, "line 3, 9")
+    both = judge([TRIVY, ScannerRun("grype", "SBOM", sightings=(SSH,))], Policy(), now=NOW)
+    assert both.lines == ("POLICY FAILED: 1 finding of HIGH or worse, 1 secret in the image",)
+
+
+def test_a_secret_is_accepted_by_rule_and_path_until_a_day() -> None:
+    assert judge([TRIVY], Policy(), now=NOW, acceptances=[SECRET]).passed
+    for other in ({"id": "aws-access-key-id"}, {"package": "/opt/demo/other.pem"}):
+        result = judge([TRIVY], Policy(), now=NOW, acceptances=[dataclasses.replace(SECRET, **other)])
+        assert not result.passed
+        assert len(result.unmatched) == 1
+    [item] = judge([TRIVY], Policy(), now=NOW + dt.timedelta(days=60), acceptances=[SECRET], max_age=None).breaking
+    assert item.reason == "its acceptance expired on 2026-12-31"
+
+
+def test_a_secret_that_was_published_is_still_there() -> None:
+    attested = json.loads(findings_json(Report("demo", "", NOW, (TRIVY,), judge([TRIVY], Policy(), now=NOW))))
+    secrets = secrets_of(attested)
+    assert [(secret.rule, secret.path) for secret in secrets] == [(KEY.rule, KEY.path)]
+    of_sbom = [ScannerRun("trivy", "SBOM")]
+    assert judge(of_sbom, Policy(), now=NOW, secrets=secrets).lines == ("POLICY FAILED: 1 secret in the image",)
+    assert judge(of_sbom, Policy(), now=NOW, secrets=secrets, acceptances=[SECRET]).passed
+
+
+def test_an_entry_for_a_secret_is_read() -> None:
+    text = '[[accept]]\nrule = "private-key"\npath = "/opt/a.pem"\nreason = "made up"\nuntil = 2026-12-31\n'
+    assert read_acceptances(text, "accept.toml") == (
+        Acceptance("private-key", "/opt/a.pem", "made up", dt.date(2026, 12, 31)),
+    )
+    for wrong, message in (
+        (
+            text.replace("path", "package"),
+            r"entry 1 \(private-key\): package is not known; expected rule, path, reason",
+        ),
+        (text.replace('rule = "private-key"\n', ""), r"entry 1 \(without an id\): needs a text for rule"),
+        (text + text, "private-key of /opt/a.pem is there 2 times"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_acceptances(wrong, "accept.toml")
+
+
+@pytest.mark.parametrize(("day", "since"), [("2026-10-01", "since 2026-10-01"), ("", "any more")])
+def test_a_system_that_ended_breaks_every_policy(day: str, since: str) -> None:
+    runs = [ScannerRun(scanner, "image", system="alpine 3.20.3", ended=True) for scanner in ("trivy", "grype")]
+    result = judge(runs, Policy(Severity.CRITICAL, only_fixed=True), now=NOW, ended_on=day)
+    assert result.lines == (f"POLICY FAILED: alpine 3.20.3 gets no security fixes {since}",)
+    assert set(result.breaking[0].finding.severities) == {"trivy", "grype"}
+    entry = Acceptance("end-of-life", "alpine", "the last week", dt.date(2026, 12, 1))
+    assert judge(runs, Policy(), now=NOW, acceptances=[entry]).passed
+
+
+# Severities that nobody gives -----------------------------------------------------------------------------------------
+
+
+def test_a_finding_without_a_severity_counts_as_the_threshold() -> None:
+    nobody = dataclasses.replace(LIBC, severity=Severity.UNKNOWN)
+    for threshold in (Severity.CRITICAL, Severity.HIGH, Severity.LOW):
+        [item] = verdict(nobody, policy=Policy(threshold)).breaking
+        assert item.reason == f"nobody gives it a severity, so it counts as {threshold.name} (--unknown-as)"
+    assert verdict(nobody, policy=Policy(Severity.HIGH, unknown_as=Severity.MEDIUM)).passed
+    assert not verdict(nobody, policy=Policy(Severity.HIGH, unknown_as=Severity.CRITICAL)).passed
+    # One scanner's word is enough.
+    low = dataclasses.replace(LIBC, scanner="grype", severity=Severity.LOW)
+    assert verdict(nobody, low).passed
+
+
+def test_unknown_is_no_severity_that_can_be_asked_for() -> None:
+    with pytest.raises(InputError, match="unknown: not a severity"):
+        Severity.parse("unknown")
+
+
+# What is attested -----------------------------------------------------------------------------------------------------
+
+
+def test_what_an_image_was_judged_by_can_be_taken_from_its_verdict() -> None:
+    rules = Rules(
+        Policy(Severity.CRITICAL, only_fixed=True, unknown_as=Severity.LOW),
+        vex(
+            says("not_affected", {"@id": IMAGE[0], "subcomponents": ["pkg:otp/ssh@5.2.6"]}), says("fixed", "pkg:otp/x")
+        ),
+        (SECRET, accept()),
+        otp_vex=True,
+        max_age=None,
+        require=("non-root",),
+    )
+    attested = json.loads(json.dumps(rules.attested()))
+    assert Rules.from_attested(attested) == rules
+    assert Rules.from_attested({"fail_on": "LOW", "only_fixed": False}) == Rules(Policy(Severity.LOW))
+    # A command overrides what it names, alone.
+    changed = Given(fail_on=Severity.LOW, acceptances=()).over(rules)
+    assert changed == dataclasses.replace(
+        rules, policy=dataclasses.replace(rules.policy, fail_on=Severity.LOW), acceptances=()
+    )
+    assert Given().over(rules) == rules
+    assert Given(accept_old_db=False).over(rules).max_age == MAX_AGE

@@ -5,6 +5,7 @@ release of erlmcp, by Syft 1.57.0 and `inventory.escript` on Erlang/OTP 27.3.4.1
 """
 
 import copy
+import dataclasses
 import json
 import re
 import shutil
@@ -23,12 +24,13 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 from pipeline.errors import InputError
 from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import default_images
-from pipeline.sbom.component import Kind
+from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.purl import of_git, of_hex, of_image, plain_url
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
+from pipeline.scan.backports import tracked
 from pipeline.scripts import script
 
 HERE = Path(__file__).parent
@@ -554,6 +556,73 @@ def add_app(release: Path, name: str, vsn: str, text: str) -> None:
     (ebin / f"{name}.app").write_text(text, encoding="utf-8")
 
 
+#: Where Erlang's emulator lies on this machine.
+EMULATOR = (
+    'io:format("~s", [filename:join([code:root_dir(), "erts-" ++ erlang:system_info(version), "bin", "beam.smp"])]), '
+    "halt()."
+)
+
+
+@needs_erlang
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"lib/apk/db/installed": "P:musl\nV:1\no:musl\nF:lib\nR:x\n\n"}, None),
+        (
+            {
+                "lib/apk/db/installed": "P:musl\nV:1\no:musl\nF:FOLDER\nR:other\n\n"
+                "P:erlang27\nV:27.3.4.1-r0\no:erlang\nF:usr\nF:FOLDER\nR:heart\nR:beam.smp\nZ:x\nF:usr/bin\nR:erl\n\n"
+            },
+            {"format": "apk", "name": "erlang", "version": "27.3.4.1-r0"},
+        ),
+        (
+            {
+                "var/lib/dpkg/info/libc6:amd64.list": "/.\n/usr\n",
+                "var/lib/dpkg/info/erlang-base:amd64.list": "/.\n/FOLDER\n/FOLDER/beam.smp\n/usr/bin/erl\n",
+                "var/lib/dpkg/status": "Package: libc6\nVersion: 2\n\nPackage: erlang-base\nStatus: x\n"
+                "Source: erlang\nVersion: 1:27.3.4.1+dfsg-1+deb13u1\nDescription: x\n y\n",
+            },
+            {"format": "deb", "name": "erlang", "version": "1:27.3.4.1+dfsg-1+deb13u1"},
+        ),
+        (
+            {
+                "var/lib/dpkg/info/erlang-base.list": "/FOLDER/beam.smp\n",
+                "var/lib/dpkg/status": "Package: erlang-base\nSource: erlang (1:27.3)\nVersion: 1:27.3+b1\n",
+            },
+            {"format": "deb", "name": "erlang", "version": "1:27.3"},
+        ),
+        (
+            {
+                "var/lib/dpkg/info/esl-erlang.list": "/FOLDER/beam.smp\n",
+                "var/lib/dpkg/status": "Package: esl-erlang\nVersion: 1:27.3-1\n",
+            },
+            {"format": "deb", "name": "esl-erlang", "version": "1:27.3-1"},
+        ),
+    ],
+)
+def test_the_script_knows_the_package_that_erlang_came_from(
+    tmp_path: Path, files: dict[str, str], expected: dict[str, str] | None
+) -> None:
+    said = subprocess.run(["erl", "-noshell", "-eval", EMULATOR], capture_output=True, text=True, check=True).stdout
+    folder = str(Path(said).parent).lstrip("/")
+    for name, text in files.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_text(text.replace("FOLDER", folder))
+    release = tmp_path / "release"
+    add_app(release, "x", "1", '{application, x, [{vsn, "1"}]}.')
+    assert inventory_of(release, "--root", str(tmp_path / "root"))["otp_package"] == expected
+
+
+def test_the_package_that_erlang_came_from_stands_in_the_sbom() -> None:
+    package = {"format": "deb", "name": "erlang", "version": "1:27.3.4.1+dfsg-1+deb13u1"}
+    document = json.loads(cyclonedx(parse(inventory={**INVENTORY, "otp_package": package})))
+    [erlang] = [part for part in document["components"] if part["name"] == "erlang"]
+    assert {"name": "pipeline:package", "value": "deb erlang 1:27.3.4.1+dfsg-1+deb13u1"} in erlang["properties"]
+    assert tracked(json.dumps(document))
+    assert not tracked(cyclonedx(parse(inventory={**INVENTORY, "otp_package": None})))
+
+
 @needs_erlang
 def test_the_script_reads_a_release(tmp_path: Path) -> None:
     release = tmp_path / "release"
@@ -724,3 +793,16 @@ def test_the_script_reads_licences_repositories_and_checkouts(tmp_path: Path) ->
     repositories.write_text("hpack_erl 0.3.0\n")
     with pytest.raises(InputError, match=r"repositories: hpack_erl 0\.3\.0 is no line NAME VERSION REPOSITORY"):
         parse(inventory=inventory_of(release, *options))
+
+
+def test_the_origin_of_a_component_is_known_or_told() -> None:
+    one = Component(Kind.OTHER, "tini", "0.19.0", "pkg:generic/tini")
+    assert not one.has_origin
+    assert not dataclasses.replace(one, notes=(("origin", "not in rebar.lock"),)).has_origin
+    for known in (
+        {"sha256": "5e" * 32},
+        {"notes": (("origin", "_checkouts, not in rebar.lock"),)},
+        {"notes": (("source", "https://example.org/x"),)},
+        {"kind": Kind.HEX},
+    ):
+        assert dataclasses.replace(one, **known).has_origin

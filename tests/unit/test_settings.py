@@ -18,10 +18,18 @@ def test_every_setting_is_read() -> None:
     only-fixed = true
     otp-vex = false
     accept-old-db = true
+    unknown-as = "low"
+    require = ["health", "labels"]
     vex = ["vex/a.json", "vex/b.json"]
     """
     assert Settings.parse(text) == Settings(
-        Severity.CRITICAL, only_fixed=True, otp_vex=False, accept_old_db=True, vex=("vex/a.json", "vex/b.json")
+        Severity.CRITICAL,
+        only_fixed=True,
+        unknown_as=Severity.LOW,
+        otp_vex=False,
+        accept_old_db=True,
+        require=("health", "labels"),
+        vex=("vex/a.json", "vex/b.json"),
     )
 
 

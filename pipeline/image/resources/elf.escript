@@ -177,12 +177,20 @@ walk([{Path, File} | Rest], #{machine := Machine, base := Base, names := {Image,
     case read(File) of
         #{machine := Machine, interpreter := Interpreters, needed := Names} = Elf ->
             Loader = [[Path, ": ", Name, " is not in ", Image] || Name <- Interpreters, find([Base], Name) =:= error],
-            Found = [need(Name, Path, Elf, Where) || Name <- Names],
+            Opened = [Need || {ok, _, _} = Need <- [need(Name, Path, Elf, Where) || Name <- opened(Path)]],
+            Found = [need(Name, Path, Elf, Where) || Name <- Names] ++ Opened,
             Next = [{At, Of} || {ok, {_, _, At, _}, Of} <- Found],
             walk(Next ++ Rest, Where, Seen#{Path => true}, [Need || {ok, Need, _} <- Found] ++ Needs,
                  Loader ++ [Problem || {problem, Problem} <- Found] ++ Problems);
         _ ->
             walk(Rest, Where, Seen#{Path => true}, Needs, [[Path, ": is not for this platform"] | Problems])
+    end.
+
+%% What a file opens by itself if it is there: without it the emulator of OTP 29 warns at each start.
+opened(Path) ->
+    case filename:basename(Path) of
+        "beam.smp" -> ["libsctp.so.1"];
+        _ -> []
     end.
 
 need(Name, Path, #{runpath := Runpath, wanted := Wanted}, #{roots := Roots, folders := Folders} = Where) ->

@@ -2,11 +2,13 @@
 %% -*- erlang -*-
 %% Reads what a release is made of, lets Erlang parse Erlang, and writes it to OUT as JSON, or {"error": "..."}:
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
+%%   otp_package                       the distribution's package that this Erlang/OTP came from: its format, and name and
+%%                                     version of its source; null if it belongs to none
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
 %%   locks                             one entry for each dependency of rebar.lock, shipped or not
 %%   files                             path and SHA-256 of each file of --files
 %% Usage: inventory.escript RELEASE OUT [--libs DIR] [--lock FILE] [--own A,B] [--checkouts A,B] [--repositories FILE]
-%%                          [--image DIR --files A,B]
+%%                          [--image DIR --files A,B] [--root DIR]
 %%   --libs DIR        where DIR/NAME/hex_metadata.config of a dependency may lie
 %%   --own A,B         applications of the project itself
 %%   --checkouts A,B   dependencies that come from _checkouts: what the lock says of them does not hold
@@ -15,6 +17,7 @@
 %%                     what has no line is hexpm's
 %%   --image DIR       root filesystem of the image
 %%   --files A,B       files of it that come from no package
+%%   --root DIR        where the distribution's database of packages lies, if not in /
 -mode(compile).
 -include("common.hrl").
 
@@ -36,6 +39,7 @@ inventory(Release, Options) ->
     #{erts => erts(Release),
       otp_release => bin(erlang:system_info(otp_release)),
       otp_version => otp_version(),
+      otp_package => otp_package(maps:get("root", Options, "/")),
       applications => [application(File, Locks, Options) || File <- lists:sort(Files)],
       locks => Locks,
       files => [#{path => bin(File), sha256 => sha256(maps:get("image", Options) ++ File)}
@@ -59,6 +63,52 @@ otp_version() ->
         {ok, Text} -> bin(string:trim(string:trim(binary_to_list(Text)), trailing, "*"));
         {error, _} -> bin(Major)
     end.
+
+%% Of the package that owns the emulator. Both databases have a path as it was before folders became links.
+otp_package(Root) ->
+    Emulator = filename:join([code:root_dir(), "erts-" ++ erlang:system_info(version), "bin", "beam.smp"]),
+    Lists = filelib:wildcard(filename:join(Root, "var/lib/dpkg/info/*.list")),
+    Installed = [File || File <- ["lib/apk/db/installed", "usr/lib/apk/db/installed"],
+                         filelib:is_regular(filename:join(Root, File))],
+    case [filename:basename(List, ".list") || List <- Lists, has_line(List, Emulator)] of
+        [Owner | _] ->
+            [Name | _] = string:split(Owner, ":"),
+            [Fields | _] = [Fields || Fields <- stanzas(filename:join(Root, "var/lib/dpkg/status"), ": "),
+                                      value("Package", Fields, "") =:= Name],
+            Version = value("Version", Fields, ""),
+            case string:lexemes(value("Source", Fields, Name), " ()") of
+                [Source, Own] -> #{format => deb, name => bin(Source), version => bin(Own)};
+                [Source] -> #{format => deb, name => bin(Source), version => bin(Version)}
+            end;
+        [] when Installed =/= [] ->
+            Folder = filename:dirname(tl(Emulator)),
+            Owners = [Fields || Fields <- stanzas(filename:join(Root, hd(Installed)), ":"),
+                                owns(Fields, Folder, filename:basename(Emulator))],
+            case Owners of
+                [Fields | _] ->
+                    Name = value("o", Fields, value("P", Fields, "")),
+                    #{format => apk, name => bin(Name), version => bin(value("V", Fields, ""))};
+                [] -> null
+            end;
+        [] -> null
+    end.
+
+has_line(File, Line) ->
+    {ok, Text} = file:read_file(File),
+    binary:match(Text, bin([Line, $\n])) =/= nomatch.
+
+%% Each entry of a database, as its fields in order.
+stanzas(File, Separator) ->
+    {ok, Text} = file:read_file(File),
+    [[{Key, Value} || Line <- string:split(Stanza, "\n", all), [Key, Value] <- [string:split(Line, Separator)]]
+     || Stanza <- string:split(unicode:characters_to_list(Text), "\n\n", all)].
+
+%% Files stand below their folder.
+owns([{"F", Folder} | Rest], Folder, Name) ->
+    Files = lists:takewhile(fun({Key, _}) -> Key =/= "F" end, Rest),
+    lists:member({"R", Name}, Files) orelse owns(Rest, Folder, Name);
+owns([_ | Rest], Folder, Name) -> owns(Rest, Folder, Name);
+owns([], _, _) -> false.
 
 %% Applications -------------------------------------------------------------------------------------
 
