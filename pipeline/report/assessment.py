@@ -5,6 +5,7 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.errors import BuildError
 from pipeline.project.application import Application
 from pipeline.project.project import Project
 from pipeline.report import compliance
@@ -15,6 +16,7 @@ from pipeline.report.report import Report, reported
 from pipeline.sbom.containers import Subject, describe, subject_of
 from pipeline.sbom.purl import architecture_of
 from pipeline.sbom.sbom import Image
+from pipeline.scan.calls import callers
 from pipeline.scan.policy import Given, Rules
 from pipeline.scan.scanners import Results, Scanners, scan, scan_document
 
@@ -83,7 +85,19 @@ async def assess(
     alone = results.sbom if len(set(project.platforms)) <= 1 else None
     architecture = architecture_of(part.purl for part in alone.components) if alone else ""
     report = await reported(results, rules, subject.image, time, architecture=architecture)
-    return Assessed(subject, results, dataclasses.replace(report, places=places))
+    report = await _with_callers(dataclasses.replace(report, places=places, own=own), subject)
+    return Assessed(subject, results, report)
+
+
+async def _with_callers(report: Report, subject: Subject) -> Report:
+    """Add who in the release calls what the advisories name: evidence for people, without which the verdict stands."""
+    wanted = {
+        f"{item.finding.package} {function}" for item in report.verdict.judged for function in item.finding.functions
+    }
+    try:
+        return dataclasses.replace(report, callers=await callers(subject.release, subject.application.name, wanted))
+    except BuildError as error:
+        return dataclasses.replace(report, notes=(*report.notes, str(error)))
 
 
 async def assess_document(

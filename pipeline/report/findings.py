@@ -4,7 +4,6 @@ import collections
 import json
 from typing import Any
 
-from pipeline.report.places import Place
 from pipeline.report.report import Report, rfc3339
 from pipeline.scan.acceptance import acceptance_json
 from pipeline.scan.findings import ScannerRun, Severity
@@ -37,7 +36,7 @@ def findings_json(report: Report) -> str:
         ],
         "policy": report.rules.attested(),
         "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
-        "findings": [_finding_json(item, report.place(item.finding)) for item in verdict.judged],
+        "findings": [_finding_json(item, report) for item in verdict.judged],
         "dropped": sorted(
             (
                 {
@@ -67,8 +66,9 @@ def _by_severity(run: ScannerRun) -> dict[str, int]:
     return {severity.name: counts[severity] for severity in reversed(Severity) if counts[severity]}
 
 
-def _finding_json(item: Judged, place: Place | None) -> dict[str, Any]:
+def _finding_json(item: Judged, report: Report) -> dict[str, Any]:
     finding = item.finding
+    place = report.place(finding)
     return {
         "id": finding.id,
         "aliases": list(finding.aliases),
@@ -83,6 +83,7 @@ def _finding_json(item: Judged, place: Place | None) -> dict[str, Any]:
         "fixed": list(finding.fixed),
         "url": finding.url,
         "title": finding.title,
+        "evidence": report.evidence(finding),
         "place": {"path": place.path, "line": place.line} if place else None,
         "status": item.status.value,
         "reason": item.reason,

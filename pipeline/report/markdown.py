@@ -37,13 +37,13 @@ def markdown(report: Report) -> str:
     room = _COMMENT - sum(len(line) + 1 for line in (*head, *overview, *foot))
     middle: list[str] = []
     for title, items in sections:
-        lines = list(_section(title, items, room))
+        lines = list(_section(report, title, items, room))
         room -= sum(len(line) + 1 for line in lines)
         middle += lines
     return "\n".join((*head, *overview, "", *middle, *foot)).rstrip() + "\n"
 
 
-def _section(title: str, items: Sequence[Judged], room: int) -> Iterator[str]:
+def _section(report: Report, title: str, items: Sequence[Judged], room: int) -> Iterator[str]:
     if not items:
         return
     left = room - 200
@@ -57,7 +57,7 @@ def _section(title: str, items: Sequence[Judged], room: int) -> Iterator[str]:
             finding.kind.value,
             cell(", ".join(finding.fixed) or "-"),
             cell(", ".join(finding.severities)),
-            cell("; ".join(filter(None, (item.reason, finding.title)))),
+            cell("; ".join(filter(None, (item.reason, report.evidence(finding), finding.title)))),
         )
         left -= sum(map(len, row)) + 3 * len(row)
         if left < 0:

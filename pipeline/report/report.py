@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.report.places import Place, Places
 from pipeline.sbom.sbom import Image
+from pipeline.scan.calls import Callers, evidence
 from pipeline.scan.databases import Database
 from pipeline.scan.findings import Finding, ScannerRun, Severity
 from pipeline.scan.policy import Rules, otp_statements
@@ -40,6 +41,13 @@ class Report:
     names: tuple[str, ...] = ()
     #: What brought the packages in; nothing if the project is not known.
     places: Places | None = None
+    #: Who in the release calls what advisories name, and which applications are the project's own.
+    callers: Mapping[str, Callers] = dataclasses.field(default_factory=dict)
+    own: tuple[str, ...] = ()
+
+    def evidence(self, finding: Finding) -> str:
+        """Return who calls the functions that a finding's advisory names, in words, if that is known."""
+        return evidence(finding.package, finding.functions, self.callers, self.own)
 
     def place(self, finding: Finding) -> Place | None:
         """Return the line of the project that brought a finding's package in, if the project is known."""

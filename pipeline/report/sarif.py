@@ -115,7 +115,9 @@ def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
         "level": _SARIF[finding.severity][0],
         "message": {
             "text": f"{finding.package} {finding.version} ({finding.kind.value}): "
-            f"{finding.title or finding.id}; {finding.remedy}; seen by {', '.join(finding.severities)}"
+            f"{finding.title or finding.id}; {finding.remedy}; "
+            f"{f'{evidence}; ' if (evidence := report.evidence(finding)) else ''}"
+            f"seen by {', '.join(finding.severities)}"
         },
         "locations": [
             {

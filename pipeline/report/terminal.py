@@ -17,7 +17,11 @@ def terminal(report: Report) -> str:
     parts = [f"{report.image}\n{report.digest}\n", table(*counts(report), _WIDTH)]
     if verdict.breaking:
         parts.append(f"what breaks the policy ({verdict.policy})\n" + _findings_table(verdict.breaking))
-        parts.append("".join(f"{item.finding.id}: {item.reason}\n" for item in verdict.breaking if item.reason))
+        told = [
+            (item.finding, "; ".join(filter(None, (item.reason, report.evidence(item.finding)))))
+            for item in verdict.breaking
+        ]
+        parts.append("".join(f"{finding.id}: {words}\n" for finding, words in told if words))
     parts.append(table(*scanners(report), _WIDTH))
     parts.append("".join(f"{line}\n" for line in remarks(report)))
     parts.append("".join(f"{line}\n" for line in verdict.lines))

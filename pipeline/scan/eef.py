@@ -7,6 +7,7 @@ GitHub has too.
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Self
 
@@ -19,6 +20,8 @@ from pipeline.scan.versions import includes, numbers
 
 #: How its reports and findings call it.
 EEF = "eef"
+#: A function of Erlang: `module:function/arity`.
+_ERLANG = re.compile(r"\S+:\S+/\d+")
 #: How many names a line shows.
 _SHOWN = 3
 
@@ -161,6 +164,8 @@ def _sightings(record: Record, parts: Iterable[Part]) -> Iterable[Sighting]:
             fixed=each.fixed(part.version),
             url=record.url,
             title=record.title,
+            # Of C, and of other languages, a record has the bare name.
+            functions=tuple(name for name in each.functions if _ERLANG.fullmatch(name)),
         )
 
 

@@ -68,6 +68,8 @@ class Sighting:
     title: str = ""
     #: The advisory's CPEs, if they are the only ground of the match.
     cpes: tuple[str, ...] = ()
+    #: That have the flaw, as `module:function/arity`, where the advisory names some.
+    functions: tuple[str, ...] = ()
 
     @property
     def is_erlang(self) -> bool:
@@ -160,6 +162,8 @@ class Finding:
     fixed: tuple[str, ...]
     url: str
     title: str
+    #: That have the flaw, as `module:function/arity`.
+    functions: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Severity:

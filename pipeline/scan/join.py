@@ -125,6 +125,7 @@ def _finding(first: Sighting, name: str, names: Collection[str], group: list[Sig
         fixed=_fixed(group, erlang=first.is_erlang) + (() if first.is_erlang else releases),
         url=next((sighting.url for sighting in ordered if sighting.url), ""),
         title=next((sighting.title for sighting in ordered if sighting.title), ""),
+        functions=tuple(dict.fromkeys(name for sighting in ordered for name in sighting.functions)),
     )
 
 

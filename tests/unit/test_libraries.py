@@ -173,6 +173,17 @@ def test_the_loader_of_musl_serves_its_libc_under_all_its_names(tmp_path: Path, 
     ]
 
 
+def test_what_is_compiled_for_glibc_is_refused_on_musl(tmp_path: Path) -> None:
+    roots = Roots(tmp_path, "musl")
+    roots.nif("libc.so.6", wants={"libc.so.6": "GLIBC_2.3.4"})
+    assert roots.refused() == [
+        (
+            "/opt/demo/lib/x-1/priv/x.so: is compiled for glibc (GLIBC_2.3.4), and RUNTIME has musl: compile it in a "
+            "builder of Alpine, or choose --flavor=debian"
+        )
+    ]
+
+
 def test_glibc_has_a_file_for_each_name(tmp_path: Path) -> None:
     roots = Roots(tmp_path)
     roots.nif("libpthread.so")

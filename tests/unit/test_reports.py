@@ -365,6 +365,7 @@ def test_findings_say_everything_about_one() -> None:
         "fixed": ["1.0.3"],
         "url": "https://avd.aquasec.com/nvd/cve-0000-0002",
         "title": "Made up for the tests: tiny_text is affected before 1.0.3",
+        "evidence": "",
         "place": {"path": "rebar.lock", "line": 6},
         "status": "accepted",
         "reason": "no untrusted text | gets there (until 2026-12-31)",

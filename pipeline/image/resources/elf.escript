@@ -199,7 +199,12 @@ need(Name, Path, #{runpath := Runpath, wanted := Wanted}, #{roots := Roots, fold
     Expanded = [re:replace(Folder, "\\$(ORIGIN|{ORIGIN})", Origin, [{return, list}, global]) || Folder <- Runpath],
     Own = [Folder || [$/ | _] = Folder <- Expanded],
     Versions = maps:get(Name, Wanted, []),
+    Glibc = [Version || "GLIBC_" ++ _ = Version <- Versions],
     case is_musl_itself(Name, Base) orelse search(Name, Own ++ Folders, Roots, Where) of
+        %% It has no versions and serves any name; what glibc alone has would be missing while the node runs.
+        true when Glibc =/= [] ->
+            {problem, [Path, ": is compiled for glibc (", hd(Glibc), "), and ", Image, " has musl: compile it in a builder "
+                       "of Alpine, or choose --flavor=debian"]};
         true ->
             loader;
         {At, File, #{defined := Defined}, _} ->
