@@ -414,6 +414,31 @@ async def test_a_secret_breaks_scan_and_publish_and_stands_in_every_report(recor
     assert (await module.scan()).endswith("PASSED: no finding of CRITICAL\n")
 
 
+async def test_reports_say_who_calls_what_an_advisory_names(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    files = await passing(recorder).assess().reports()
+    for name in ("findings.json", "findings.sarif", "report.md"):
+        assert "called by greeter_web:answer/1 of greeter_web" in await files.file(name).contents(), name
+    [asked] = [
+        call.args["contents"]
+        for chain in recorder.execs()
+        for call in chain.calls("withNewFile")
+        if "callers.escript" in str(chain.call.args["args"]) and call.args["path"] == "/pipeline/wanted"
+    ][:1]
+    assert "inets httpd_request:parse_headers/7" in asked.splitlines()
+
+
+async def test_a_release_whose_code_cannot_be_read_is_judged_all_the_same(recorder: Recorder) -> None:
+    recorder.answer(
+        "Container.withExec",
+        exec_error(1, stderr="===> /opt/greeter/lib/x-1/ebin/x.beam: its code cannot be read"),
+        when=lambda chain: "callers.escript" in str(chain.call.args["args"]),
+    )
+    said = await passing(recorder).scan()
+    assert said.endswith("PASSED: no finding of CRITICAL\n")
+    assert "x.beam: its code cannot be read" in said
+
+
 async def test_a_system_that_ended_breaks_with_the_day_of_its_end(recorder: Recorder) -> None:
     report = json.loads(answers.scanned("trivy.json"))
     report["Metadata"]["OS"]["EOSL"] = True
