@@ -1,5 +1,6 @@
 """The verdict for a terminal, and as the end of a command."""
 
+import textwrap
 from collections.abc import Iterable
 
 from pipeline.errors import PolicyError, ScannerError
@@ -21,11 +22,16 @@ def terminal(report: Report) -> str:
             (item.finding, "; ".join(filter(None, (item.reason, report.evidence(item.finding)))))
             for item in verdict.breaking
         ]
-        parts.append("".join(f"{finding.id}: {words}\n" for finding, words in told if words))
+        parts.append("".join(_wrapped(f"{finding.id}: {words}") for finding, words in told if words))
     parts.append(table(*scanners(report), _WIDTH))
     parts.append("".join(f"{line}\n" for line in remarks(report)))
     parts.append("".join(f"{line}\n" for line in verdict.lines))
     return "\n".join(part for part in parts if part)
+
+
+def _wrapped(text: str) -> str:
+    lines = textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _findings_table(items: Iterable[Judged]) -> str:

@@ -24,7 +24,7 @@ from registry import own_architecture
 
 from pipeline.project.images import images_in_use
 from pipeline.sbom.component import Kind
-from pipeline.scan.databases import Databases
+from pipeline.scan.databases import Databases, checked
 from pipeline.scan.policy import Policy
 from pipeline.scan.scanners import Scanners, scan_document
 from pipeline.scan.verdict import Verdict, judge
@@ -209,7 +209,8 @@ def test_what_a_distribution_mended_in_its_own_erlang_counts(
     async def look() -> Verdict:
         async with dagger.connection():
             given = [dag.host().directory(str(folder)) for folder in (made.trivy, made.grype, made.eef)]
-            runs = (await scan_document(Scanners(table, Databases("2026-11-25", *given)), sbom)).runs
+            scanners = Scanners(table, await checked(Databases("2026-11-25", *given)))
+            runs = (await scan_document(scanners, sbom)).runs
             return judge(runs, Policy(), now=dt.datetime.now(dt.UTC))
 
     def handed(name: str, text: str) -> dagger.File:
@@ -407,7 +408,7 @@ def test_a_scanner_without_a_report_or_an_image_failed_and_the_others_finish(
     assert result.code == 0, result.message
     assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS
     runs = json.loads((tmp_path / "out" / "findings.json").read_text())["scanners"]
-    failures = {(run["name"], run["target"]): run["failure"] for run in runs}
+    failures = {(run["name"], run["target"]): run["failure"] for run in runs if run["failure"]}
     assert set(failures) == {(name, target) for name in ("trivy", "grype") for target in ("image", "SBOM")}
     assert all("missing:1" in failures["trivy", target] for target in ("image", "SBOM"))
     assert all("grype.json" in failures["grype", target] for target in ("image", "SBOM"))
