@@ -26,12 +26,15 @@ class Callers:
     callers: tuple[Call, ...] = ()
     #: Those that call its module otherwise.
     of_module: tuple[Call, ...] = ()
+    #: Those that call its application otherwise.
+    of_application: tuple[Call, ...] = ()
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
         """Read what `callers.escript` says of one function."""
         calls = {
-            key: tuple((each["application"], each["function"]) for each in raw[key]) for key in ("callers", "of_module")
+            key: tuple((each["application"], each["function"]) for each in raw[key])
+            for key in ("callers", "of_module", "of_application")
         }
         return cls(raw["missing"], **calls)
 
@@ -85,10 +88,13 @@ def evidence(package: str, functions: Sequence[str], known: Mapping[str, Callers
     gone = dict.fromkeys(name.rpartition(":")[0].strip("'") for name, each in asked.items() if each.missing)
     if all(each.missing for each in asked.values()):
         return f"{' and '.join(gone)} of {package} {'is' if len(gone) == 1 else 'are'} not in the image"
-    if calls := _ordered((call for each in asked.values() for call in each.callers), own):
-        return f"called by {_first(calls)}"
-    if calls := _ordered((call for each in asked.values() for call in each.of_module), own):
-        return f"its module is called by {_first(calls)}"
+    for words, found in (
+        ("called", [call for each in asked.values() for call in each.callers]),
+        ("its module is called", [call for each in asked.values() for call in each.of_module]),
+        (f"{package} is called", [call for each in asked.values() for call in each.of_application]),
+    ):
+        if found:
+            return f"{words} by {_first(_ordered(found, own))}"
     return f"no call from outside {package} is seen in the code (one whose name is made up while it runs is not)"
 
 

@@ -221,7 +221,12 @@ def _callers(chain: Chain) -> str:
     """Return one caller of whatever is asked about."""
     [wanted] = [call.args["contents"] for call in chain.calls("withNewFile") if call.args["path"] == "/pipeline/wanted"]
     caller = {"application": "greeter_web", "function": "greeter_web:answer/1"}
-    return json.dumps({each: {"missing": False, "callers": [caller], "of_module": []} for each in wanted.splitlines()})
+    return json.dumps(
+        {
+            each: {"missing": False, "callers": [caller], "of_module": [], "of_application": []}
+            for each in wanted.splitlines()
+        }
+    )
 
 
 def of_publishers(recorder: Recorder, names: tuple[str, ...] = ("CVE-2026-23941", "CVE-2026-48855")) -> None:

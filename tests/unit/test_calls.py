@@ -29,6 +29,7 @@ by_name(Module, Files) -> Module:open(Files).
 otherwise() -> flawed:harmless().
 """
 THEIRS = "-module(theirs).\n-export([f/1]).\nf(Files) -> flawed:open(Files).\n"
+HIDDEN = "-module(hidden).\n-export([f/1]).\nf(Files) -> Files.\n"
 NEEDED = {"flawed": FLAWED, "mine": MINE, "theirs": THEIRS}
 
 
@@ -43,9 +44,11 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
         ebin.mkdir(parents=True)
         (folder / f"{name}.erl").write_text(text)
         subprocess.run(["erlc", "-o", ebin, folder / f"{name}.erl"], check=True)
+    (folder / "hidden.erl").write_text(HIDDEN)
+    subprocess.run(["erlc", "-o", folder / "lib" / "flawed_app-1.0" / "ebin", folder / "hidden.erl"], check=True)
     for path in ("scan/resources/callers.escript", "project/resources/common.hrl"):
         (folder / Path(path).name).write_text(script(path))
-    wanted = ["flawed:open/1", "flawed:weak/2", "flawed:deep/1", "'flawed':harmless/0", "gone:f/1"]
+    wanted = ["flawed:open/1", "flawed:weak/2", "flawed:deep/1", "'flawed':harmless/0", "gone:f/1", "hidden:f/1"]
     lines = [f"flawed_app {name}" for name in wanted] + ["erts erlang:binary_to_term/1", "ssh ssh_sftpd:handle_op/4"]
     (folder / "wanted").write_text("\n".join(lines))
     command = ["escript", folder / "callers.escript", folder, folder / "wanted", folder / "out"]
@@ -72,6 +75,9 @@ def test_what_a_callback_alone_leads_to_has_callers_of_its_module(found: dict[st
     deep = found["flawed_app flawed:deep/1"]
     assert deep["callers"] == []
     assert "mine_app mine:otherwise/0" in names(deep["of_module"])
+    hidden = found["flawed_app hidden:f/1"]
+    assert hidden["callers"] == hidden["of_module"] == []
+    assert "mine_app mine:otherwise/0" in names(hidden["of_application"])
 
 
 def test_a_quoted_name_is_the_same_function(found: dict[str, dict]) -> None:
@@ -81,7 +87,7 @@ def test_a_quoted_name_is_the_same_function(found: dict[str, dict]) -> None:
 def test_a_function_of_the_runtime_system_is_in_no_application(found: dict[str, dict]) -> None:
     asked = found["erts erlang:binary_to_term/1"]
     assert names(asked["callers"]) == ["flawed_app flawed:weak/2"]
-    assert (asked["missing"], asked["of_module"]) == (False, [])
+    assert (asked["missing"], asked["of_module"], asked["of_application"]) == (False, [], [])
 
 
 def test_a_module_is_missing_only_where_its_application_is_there(found: dict[str, dict]) -> None:
@@ -104,7 +110,11 @@ def known(**functions: Callers) -> dict[str, Callers]:
             "called by my:a/1 of mine and 2 more",
         ),
         (Callers(callers=(("cowboy", "cow:b/1"),), of_module=(("mine", "my:a/1"),)), "called by cow:b/1 of cowboy"),
-        (Callers(of_module=(("mine", "my:a/1"),)), "its module is called by my:a/1 of mine"),
+        (
+            Callers(of_module=(("mine", "my:a/1"),), of_application=(("a", "b:c/1"),)),
+            "its module is called by my:a/1 of mine",
+        ),
+        (Callers(of_application=(("mine", "my:a/1"),)), "zip_app is called by my:a/1 of mine"),
         (Callers(missing=True), "m of zip_app is not in the image"),
         (
             Callers(),

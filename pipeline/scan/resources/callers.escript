@@ -2,10 +2,10 @@
 %% -*- erlang -*-
 %% Writes, as JSON, who in a release calls functions that advisories name:
 %%   {"stdlib zip:unzip/1": {"missing": false, "callers": [{"application": "my_app", "function": "my_mod:f/2"}],
-%%                           "of_module": [...]}}
+%%                           "of_module": [...], "of_application": [...]}}
 %% `missing`: the application is there, the module is not. `callers` are functions of other applications whose code calls
-%% it, or calls a function of its own application that does, however far. `of_module` are those that call its module
-%% otherwise. Calls whose name is made up while they run, callbacks among them, are not seen.
+%% it, or calls a function of its own application that does, however far. `of_module` and `of_application` are those that
+%% call its module, or its application, otherwise. Calls whose name is made up while they run, callbacks among them, are not seen.
 %% Usage: callers.escript RELEASE WANTED OUT
 %%   WANTED   a line each: APPLICATION MODULE:FUNCTION/ARITY
 -mode(compile).
@@ -38,10 +38,11 @@ application(Beam) ->
 answer({Application, {Module, _, _} = Function}, Homes, Graph, Calls) ->
     There = lists:member(Application, maps:values(Homes)),
     Home = maps:get(Module, Homes, Application),
-    Of = [Caller || is_map_key(Module, Homes), {Caller, {M, _, _}} <- Calls, M =:= Module, home(Caller, Homes) =/= Home],
+    Outside = [Call || {Caller, {M, _, _}} = Call <- Calls, maps:get(M, Homes, none) =:= Home, home(Caller, Homes) =/= Home],
     #{missing => There andalso not is_map_key(Module, Homes),
       callers => told(outside([Function], Home, Homes, Graph, #{}, []), Homes),
-      of_module => told(Of, Homes)}.
+      of_module => told([Caller || {Caller, {M, _, _}} <- Outside, M =:= Module], Homes),
+      of_application => told([Caller || {Caller, _} <- Outside], Homes)}.
 
 told(Callers, Homes) ->
     [#{application => bin(home(C, Homes)), function => bin(io_lib:format("~ts:~ts/~b", [M, F, A]))}
