@@ -28,7 +28,8 @@ def markdown(report: Report) -> str:
         "",
         *(f"- {cell(line)}" for line in remarks(report)),
     ]
-    overview = markdown_table(*counts(report))
+    header, rows = counts(report)
+    overview = markdown_table([cell(name) for name in header], rows)
     sections = [
         ("What breaks the policy", verdict.breaking),
         ("Accepted, and said not to apply", (*verdict.accepted, *verdict.suppressed)),

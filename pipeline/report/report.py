@@ -109,7 +109,7 @@ def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     joined = collections.Counter(item.finding.severity for item in report.verdict.judged)
     breaking = collections.Counter(item.finding.severity for item in report.verdict.breaking)
     seen = [collections.Counter(run.severities) for run in report.runs]
-    header = ("severity", *(f"{run.scanner}, {run.target}" for run in report.runs), "joined", "breaking")
+    header = ("severity", *(f"{run.scanner}\n{run.target}" for run in report.runs), "joined", "breaking")
     rows = [
         (
             severity.name,
