@@ -29,7 +29,7 @@ ERLANG_SLIM = "libidn2-0 libltdl7 libodbc2 libodbccr2 libsctp1 libunistring5"
 #: debian/trixie/Dockerfile, curl/Dockerfile and scm/Dockerfile at 103e790407420c9c517a6ac774f31e92c8d84f58.
 ERLANG_FULL = "ca-certificates gcc git libc6-dev make"
 #: Programs that the real image has and the slim one has not.
-FULL_ALONE = {"cc", "gcc", "make", "git", "openssl", "curl", "wget", "perl5.40.1", "gpg"}
+FULL_ALONE = {"cc", "gcc", "make", "git", "curl", "wget", "gpg"}
 #: What `make install` of Erlang/OTP and the Dockerfile of the real image put into /usr/local/bin.
 ERLANG_PROGRAMS = {"ct_run", "dialyzer", "epmd", "erl", "erl_call", "erlc", "escript", "rebar", "rebar3", "run_erl"}
 ERLANG_PROGRAMS |= {"to_erl", "typer"}
