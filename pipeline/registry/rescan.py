@@ -9,6 +9,7 @@ from pipeline.registry.reference import Reference
 from pipeline.registry.signing import CYCLONEDX
 from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
+from pipeline.scan.acceptance import acceptance_of
 from pipeline.table import table
 
 #: Scans a CycloneDX document against today's databases, judges by what the verdict says with which the image was
@@ -68,9 +69,8 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
 
 def told(verdict: Mapping[str, Any]) -> list[str]:
     """Return what of the acceptances and VEX documents of a verdict matches nothing, a line each."""
-    entries = verdict["acceptances"]["unmatched"]
-    lost = [f"acceptance matches no finding: {entry['id']} of {entry['package']}; remove it" for entry in entries]
-    return [*lost, *verdict["vex"]["unmatched"]]
+    unmatched = [acceptance_of(raw).lost for raw in verdict["acceptances"]["unmatched"]]
+    return [*unmatched, *verdict["vex"]["unmatched"]]
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -11,14 +11,13 @@ from pipeline.report.report import Report, databases
 from pipeline.sbom.document import TOOL
 from pipeline.sbom.purl import Purl
 from pipeline.scan.findings import Finding, Severity
-from pipeline.scan.verdict import Status
+from pipeline.scan.verdict import SUPPRESSED
 
 #: Of GitLab's security-report-schemas, the lowest that GitLab takes (its schemas are min15.0.0); it has each field
 #: that is written here. A GitLab that does not know a version refuses the report: 17.1 and 17.2 know those up to 15.1.
 _SCHEMA = "15.0.0"
 #: How long texts may be there.
 _NAME, _SOLUTION = 255, 7000
-_SUPPRESSED = (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED)
 
 
 def gitlab(report: Report) -> str:
@@ -51,7 +50,7 @@ def gitlab(report: Report) -> str:
         "vulnerabilities": [
             _vulnerability(item.finding, report.image, system, report.place(item.finding))
             for item in report.verdict.judged
-            if item.status not in _SUPPRESSED
+            if item.status not in SUPPRESSED
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

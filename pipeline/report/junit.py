@@ -5,9 +5,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 from pipeline.report.report import Report, databases
-from pipeline.scan.verdict import Judged, Status
+from pipeline.scan.verdict import SUPPRESSED, Judged, Status
 
-_SUPPRESSED = (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED)
 # XML 1.0 has no way to write these, and the title of an advisory may hold anything.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -61,7 +60,7 @@ def _case(item: Judged) -> ET.Element:
         message = f"{finding.severity.name}: {finding.title or finding.id}; {finding.remedy}"
         failure = ET.SubElement(case, "failure", type=finding.severity.name, message=_text(message))
         failure.text = _text("\n".join(filter(None, (item.reason, *finding.purls, finding.url))))
-    elif item.status in _SUPPRESSED:
+    elif item.status in SUPPRESSED:
         ET.SubElement(case, "skipped", message=_text(f"{item.status.value}: {item.reason}"))
     return case
 

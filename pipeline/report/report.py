@@ -164,7 +164,7 @@ def remarks(report: Report) -> Iterator[str]:
     for entry in verdict.expired:
         yield f"acceptance expired on {entry.until}: {entry.id} of {entry.package}"
     for entry in verdict.unmatched:
-        yield f"acceptance matches no finding: {entry.id} of {entry.package}; remove it"
+        yield entry.lost
     yield from verdict.unmatched_vex
     yield from report.notes
 

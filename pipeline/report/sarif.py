@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.report.places import Places
 from pipeline.report.report import Report, databases, rfc3339
 from pipeline.scan.findings import Finding, Severity
-from pipeline.scan.verdict import Judged, Status
+from pipeline.scan.verdict import SUPPRESSED, Judged
 
 #: How many results of a run GitHub keeps; of more than 25,000 it takes none.
 KEPT = 5_000
@@ -23,16 +23,13 @@ _SARIF = {
 }
 
 
-_SUPPRESSED = (Status.ACCEPTED, Status.NOT_AFFECTED, Status.FIXED)
-
-
 def code_scanning(report: Report) -> str:
     """Return what goes to GitHub's code scanning, which takes no notice of `suppressions` and has room for so many.
 
     What is accepted or said not to apply is left out: a result that is gone closes its alert. Of more than GitHub
     keeps, the worst are in it, and how many are not.
     """
-    judged = tuple(item for item in report.verdict.judged if item.status not in _SUPPRESSED)
+    judged = tuple(item for item in report.verdict.judged if item.status not in SUPPRESSED)
     kept = dataclasses.replace(report.verdict, judged=judged[:KEPT])
     return sarif(dataclasses.replace(report, verdict=kept), left_out=len(judged) - len(kept.judged))
 
@@ -131,7 +128,7 @@ def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
         "partialFingerprints": {"package/advisory/v1": f"{finding.kind.value}/{finding.package}/{finding.id}"},
         "properties": {"status": item.status.value, "severity": finding.severity.name},
     }
-    if item.status in _SUPPRESSED:
+    if item.status in SUPPRESSED:
         result["suppressions"] = [
             {"kind": "external", "status": "accepted", "justification": f"{item.status.value}: {item.reason}"}
         ]

@@ -41,6 +41,11 @@ class Acceptance:
             self.package == finding.package or matches(self.package, parsed(finding.purls))
         )
 
+    @property
+    def lost(self) -> str:
+        """Say that it is meant for nothing."""
+        return f"acceptance matches no finding: {self.id} of {self.package}; remove it"
+
 
 def acceptance_json(entry: Acceptance) -> dict[str, str]:
     """Return an acceptance as JSON has it, for `acceptance_of`."""

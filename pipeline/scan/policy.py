@@ -151,15 +151,9 @@ def _first(given: _T | None, otherwise: _T) -> _T:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Given):
     """The table `[policy]` of `erlmcp.toml`; nothing for what it does not say."""
 
-    fail_on: Severity | None = None
-    only_fixed: bool | None = None
-    unknown_as: Severity | None = None
-    otp_vex: bool | None = None
-    accept_old_db: bool | None = None
-    require: tuple[str, ...] | None = None
     #: Paths of OpenVEX documents, from the project's root.
     vex: tuple[str, ...] = ()
 
@@ -187,9 +181,13 @@ class Settings:
         return cls(**{_field(key, name): _value(key, value, name) for key, value in table.items()})
 
 
+#: Which of them a key says; the others are files of their own.
+_FIELDS = Settings.__dataclass_fields__.keys() - {"statements", "acceptances"}
+
+
 def _field(key: str, name: str) -> str:
     field = key.replace("-", "_")
-    if "_" in key or field not in Settings.__dataclass_fields__:
+    if "_" in key or field not in _FIELDS:
         raise InputError(f"{name}: policy.{key} is not known; expected such as\n{_EXAMPLE}")
     return field
 
@@ -276,16 +274,8 @@ async def project_rules(source: dagger.Directory) -> Rules:
     acceptances = (
         read_acceptances(await source.file(ACCEPTANCES).contents(), ACCEPTANCES) if ACCEPTANCES in found else None
     )
-    return Given(
-        settings.fail_on,
-        settings.only_fixed,
-        settings.unknown_as,
-        settings.otp_vex,
-        settings.accept_old_db,
-        settings.require,
-        tuple(statement for text, name in documents for statement in read_vex(text, name)),
-        acceptances,
-    ).over(Rules())
+    statements = tuple(statement for text, name in documents for statement in read_vex(text, name))
+    return dataclasses.replace(settings, statements=statements, acceptances=acceptances).over(Rules())
 
 
 async def _named(source: dagger.Directory, path: str) -> str:

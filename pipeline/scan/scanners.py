@@ -79,6 +79,7 @@ async def scan(
     runs: list[ScannerRun] = []
     scouted: list[str] = []
     documents: list[tuple[str, Sbom]] = []
+    shipped: list[str] = []
     published: list[Records | ScannerRun] = []
 
     async def scanned() -> None:
@@ -93,7 +94,8 @@ async def scan(
         except PipelineError as error:
             runs.append(ScannerRun("syft", "image", failure=str(error)))
         else:
-            runs.extend(await _of_sbom(scanners, cyclonedx(documents[0][1].shipped()), own))
+            shipped.append(cyclonedx(documents[0][1].shipped()))
+            runs.extend(await _of_sbom(scanners, shipped[0], own))
 
     async def ask(report: dagger.File) -> None:
         try:
@@ -104,12 +106,11 @@ async def scan(
     scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
     await gathered(*map(ask, scouts), records(), document(), scanned())
     text, sbom = documents[0] if documents else ("", None)
-    shipped = cyclonedx(sbom.shipped()) if sbom else ""
     if shipped:
-        runs.append(_matched(published[0], shipped, own))
+        runs.append(_matched(published[0], shipped[0], own))
     order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", EEF, "scout")]
     runs.sort(key=lambda each: order.index((each.scanner, each.target)))
-    found = await _seen(scanners, runs, shipped)
+    found = await _seen(scanners, runs, "".join(shipped))
     return dataclasses.replace(found, syft=text, sbom=sbom, scout="".join(scouted))
 
 

@@ -28,6 +28,8 @@ class Status(enum.StrEnum):
 
 #: What a VEX document may say to do away with a finding.
 SUPPRESSING = (Status.NOT_AFFECTED, Status.FIXED)
+#: What somebody answers for: it breaks nothing, and no service raises an alarm for it.
+SUPPRESSED = (Status.ACCEPTED, *SUPPRESSING)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class Verdict:
     @property
     def suppressed(self) -> tuple[Judged, ...]:
         """The findings that a VEX document says are none."""
-        return self.having(Status.NOT_AFFECTED, Status.FIXED)
+        return self.having(*SUPPRESSING)
 
     def having(self, *statuses: Status) -> tuple[Judged, ...]:
         """Return the findings of some statuses."""

@@ -24,7 +24,7 @@ import bcrypt
 import files
 import mirror as mirrors
 import pytest
-from registry import settings
+from registry import CACHE, settings
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -82,12 +82,11 @@ def registry() -> Iterator[str]:
     program = shutil.which("docker-registry") or shutil.which("registry")
     if not program:
         pytest.fail("docker-registry is not installed (Debian: apt-get install docker-registry mmdebstrap skopeo)")
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erlmcp-standins"
-    (cache / "registry").mkdir(parents=True, exist_ok=True)
+    (CACHE / "registry").mkdir(parents=True, exist_ok=True)
     # The same port each time where possible: references are part of the engine's keys.
     port = _PORT if _is_free(_PORT) else _free_port()
     with tempfile.NamedTemporaryFile("w", suffix=".yml") as config:
-        config.write(settings(f"127.0.0.1:{port}", cache / "registry"))
+        config.write(settings(f"127.0.0.1:{port}", CACHE / "registry"))
         config.flush()
         server = subprocess.Popen([program, "serve", config.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

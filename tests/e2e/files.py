@@ -3,14 +3,13 @@
 import functools
 import hashlib
 import http.server
-import os
 import subprocess
 import tempfile
 import threading
 import urllib.request
 from pathlib import Path
 
-from registry import own_architecture
+from registry import CACHE, own_architecture
 
 #: tini_0.19.0-1_ARCHITECTURE.deb of Debian bookworm.
 PACKAGES = {
@@ -24,7 +23,7 @@ _PREFERRED_PORT = 5066
 @functools.cache
 def folder() -> Path:
     """Return the folder with init-amd64, init-arm64 and certificates."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erlmcp-standins" / "files"
+    cache = CACHE / "files"
     cache.mkdir(parents=True, exist_ok=True)
     for architecture, sha256 in PACKAGES.items():
         target = cache / f"init-{architecture}"

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import platform
 import tarfile
 import urllib.request
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OCI = "application/vnd.oci.image"
+#: Where `standins` keeps its images, and the registry of them its content.
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erlmcp-standins"
 #: What the machine calls its processor, and what an image does.
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 

@@ -1,7 +1,6 @@
 """Two engines that share nothing give one digest: one as it is used, one with an empty state and no network."""
 
 import dataclasses
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from conftest import Module, read_archive, session
 from dagger import dag
 from engines import Engine, apart
+from registry import CACHE
 
 from pipeline.build.release import assembled
 from pipeline.image.export import variants, write
@@ -30,8 +30,7 @@ def engine_apart(registry: str, tmp_path: Path) -> Iterator[Engine]:
     """Start an engine that reaches a registry of the stand-ins alone."""
     folder = tmp_path / "engine"
     folder.mkdir()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "erlmcp-standins"
-    with apart(folder, {"gc": {"enabled": False}}, {registry: cache / "registry"}) as engine:
+    with apart(folder, {"gc": {"enabled": False}}, {registry: CACHE / "registry"}) as engine:
         yield engine
 
 
