@@ -46,12 +46,21 @@ UnknownAs = Annotated[
     str, Doc("As what a finding counts that nobody gives a severity; by default as what breaks the policy.")
 ]
 OnlyFixed = Annotated[bool | None, Doc("Count only findings for which there is a fixed version.")]
+FailOnKnownExploited = Annotated[
+    bool | None, Doc("What is known to be exploited (CISA KEV) breaks the policy, whatever its severity (default).")
+]
+GraceDays = Annotated[
+    int | None, Doc("For how many days after there is a fixed version a finding warns, before it breaks the policy.")
+]
 Vex = Annotated[list[dagger.File], Doc("OpenVEX documents; what they call not affected or fixed breaks nothing.")]
 OtpVex = Annotated[bool | None, Doc("Fetch Erlang/OTP's own OpenVEX document and use it too.")]
 Accept = Annotated[
     dagger.File | None, Doc("TOML list of accepted findings, instead of the project's accept.toml (see docs).")
 ]
 AcceptOldDb = Annotated[bool | None, Doc("Accept a vulnerability database that is older than five days.")]
+Baseline = Annotated[
+    dagger.File | None, Doc("findings.json of an earlier image: what that has too only warns, what is new breaks.")
+]
 
 # How a registry is reached, and who must have signed what lies there.
 User = Annotated[str, Doc("Who logs in to the registry.")]

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import functools
+import json
 from typing import Annotated
 
 import dagger
@@ -12,8 +13,11 @@ from pipeline import handover
 from pipeline.arguments import (
     Accept,
     AcceptOldDb,
+    Baseline,
     FailOn,
+    FailOnKnownExploited,
     Flavor,
+    GraceDays,
     Move,
     OnlyFixed,
     OtpVex,
@@ -49,6 +53,7 @@ from pipeline.report.places import read_places
 from pipeline.sbom import containers
 from pipeline.sbom.sbom import Image
 from pipeline.scan import policy
+from pipeline.scan.baseline import read_baseline
 from pipeline.scan.databases import EEF_FILE, Databases, eef_database
 from pipeline.scan.policy import Criteria
 from pipeline.scan.scanners import Scanners, prepared
@@ -250,10 +255,13 @@ class Erlmcp:
         fail_on: FailOn = "",
         only_fixed: OnlyFixed = None,
         unknown_as: UnknownAs = "",
+        fail_on_known_exploited: FailOnKnownExploited = None,
+        grace_days: GraceDays = None,
         vex: Vex = (),  # type: ignore[assignment] # as above
         otp_vex: OtpVex = None,
         accept: Accept = None,
         accept_old_db: AcceptOldDb = None,
+        baseline: Baseline = None,
     ) -> "Assessment":
         """Judge the image by a policy, once: chain verdict, reports or publish on it."""
         time = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -263,10 +271,13 @@ class Erlmcp:
             fail_on=fail_on,
             only_fixed=only_fixed,
             unknown_as=unknown_as,
+            fail_on_known_exploited=fail_on_known_exploited,
+            grace_days=grace_days,
             vex=list(vex),
             otp_vex=otp_vex,
             accept=accept,
             accept_old_db=accept_old_db,
+            baseline=baseline,
         )
 
     @function
@@ -353,10 +364,13 @@ class Assessment:
     fail_on: str
     only_fixed: bool | None
     unknown_as: str
+    fail_on_known_exploited: bool | None
+    grace_days: int | None
     vex: list[dagger.File]
     otp_vex: bool | None
     accept: dagger.File | None
     accept_old_db: bool | None
+    baseline: dagger.File | None
 
     @fresh
     async def verdict(self) -> str:
@@ -425,14 +439,25 @@ class Assessment:
     async def judge(self, project: Project, require: tuple[str, ...] = ()) -> Assess:
         """Return what builds, scans and judges; what is wrong with the policy is told before anything is run."""
         time = dt.datetime.fromisoformat(self.time)
-        given = (self.fail_on, self.only_fixed, self.unknown_as, tuple(self.vex), self.otp_vex)
-        criteria = Criteria(*given, self.accept, self.accept_old_db, require)
+        criteria = Criteria(
+            self.fail_on,
+            self.only_fixed,
+            self.unknown_as,
+            self.fail_on_known_exploited,
+            self.grace_days,
+            tuple(self.vex),
+            self.otp_vex,
+            self.accept,
+            self.accept_old_db,
+            require,
+        )
+        earlier = await read_baseline(self.baseline)
         rules = (await policy.read_criteria(criteria)).over(await policy.project_rules(self.erlmcp.source))
         scanners = await self.erlmcp.scanners(project.images, time)
         places = await read_places(project, self.erlmcp.source, self.erlmcp.image_table)
 
         async def assess(application: Application) -> Assessed:
-            return await assessment.assess(project, application, scanners, rules, time, places=places)
+            return await assessment.assess(project, application, scanners, rules, time, places=places, baseline=earlier)
 
         return assess
 
@@ -508,6 +533,12 @@ class Verified:
         return (await verify.verify(await self.published.tools(), self.published.image, self.signer)).render()
 
     @fresh
+    async def findings(self) -> dagger.File:
+        """Write the verdict that it was published with (findings.json), proved; assess takes it as --baseline."""
+        proof = await verify.verify(await self.published.tools(), self.published.image, self.signer)
+        return handover.file("findings.json", json.dumps(proof.verdict, indent=2) + "\n")
+
+    @fresh
     async def promote(
         self,
         tags: Annotated[list[str], Doc("Tags that it gets.")],
@@ -520,6 +551,8 @@ class Verified:
         fail_on: FailOn = "",
         only_fixed: OnlyFixed = None,
         unknown_as: UnknownAs = "",
+        fail_on_known_exploited: FailOnKnownExploited = None,
+        grace_days: GraceDays = None,
         vex: Vex = (),  # type: ignore[assignment] # as above
         otp_vex: OtpVex = None,
         accept: Accept = None,
@@ -528,7 +561,10 @@ class Verified:
         """Copy it, byte for byte with signature and attestations, and tag it; after proof and a fresh scan."""
         image = self.published.image
         target = parse_repository(to or image.repository, "--to")
-        criteria = Criteria(fail_on, only_fixed, unknown_as, tuple(vex), otp_vex, accept, accept_old_db)
+        exploited = fail_on_known_exploited
+        criteria = Criteria(
+            fail_on, only_fixed, unknown_as, exploited, grace_days, tuple(vex), otp_vex, accept, accept_old_db
+        )
         return await promote.promote(
             await self.published.tools({target.host: Login(to_user, to_password)}),
             image,
@@ -546,13 +582,18 @@ class Verified:
         fail_on: FailOn = "",
         only_fixed: OnlyFixed = None,
         unknown_as: UnknownAs = "",
+        fail_on_known_exploited: FailOnKnownExploited = None,
+        grace_days: GraceDays = None,
         vex: Vex = (),  # type: ignore[assignment] # as above
         otp_vex: OtpVex = None,
         accept: Accept = None,
         accept_old_db: AcceptOldDb = None,
     ) -> str:
         """Judge it by today's databases and by the policy it was published with; fail on what is new and breaks it."""
-        criteria = Criteria(fail_on, only_fixed, unknown_as, tuple(vex), otp_vex, accept, accept_old_db)
+        exploited = fail_on_known_exploited
+        criteria = Criteria(
+            fail_on, only_fixed, unknown_as, exploited, grace_days, tuple(vex), otp_vex, accept, accept_old_db
+        )
         scan = await self.scan(criteria)
         return await rescan.rescan(await self.published.tools(), self.published.image, self.signer, scan)
 

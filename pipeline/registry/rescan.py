@@ -1,7 +1,7 @@
 """Judges a published image anew, from its attested SBOM."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from pipeline.errors import PolicyError
@@ -10,11 +10,17 @@ from pipeline.registry.signing import CYCLONEDX
 from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.scan.acceptance import acceptance_of
+from pipeline.scan.verdict import SUPPRESSING
 from pipeline.table import table
 
 #: Scans a CycloneDX document against today's databases, judges by what the verdict says with which the image was
 #: published, and returns the verdict of now, as `findings.json`.
 SbomScan = Callable[[str, Mapping[str, Any]], Awaitable[str]]
+#: Article 14 of Regulation (EU) 2024/2847 (eur-lex.europa.eu/eli/reg/2024/2847), in force since 11 September 2026.
+_EXPLOITED = (
+    "who places a product on the market of the EU must give an early warning of an actively exploited vulnerability\n"
+    "in it within 24 hours of becoming aware of it (Cyber Resilience Act, article 14)"
+)
 
 
 def shipped_sbom(proof: Proof) -> str:
@@ -43,8 +49,9 @@ async def rescan(tools: Tools, reference: Reference, signer: Signer, scan: SbomS
 def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, bool]:
     """Compare two verdicts (`findings.json`); return what is new for people, and whether it must not stay so.
 
-    New is what was not there, and what has come to break the policy. A finding of a package in one version is known by
-    any of its names: which of them is the first can change with the databases. Two CVEs are never one.
+    New is what was not there, and what has come to break the policy. What has come to be exploited must not stay so
+    either, accepted or not, unless a VEX document says that it does not apply. A finding of a package in one version is
+    known by any of its names: which of them is the first can change with the databases. Two CVEs are never one.
     """
     breaking, other = [], []
     for finding in now["findings"]:
@@ -53,18 +60,30 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
             breaking.append(finding)
         elif not then:
             other.append(finding)
+    changes = now.get("remedies", ()) if breaking else ()
     header = ("advisory", "package", "version", "severity", "fixed in", "status")
     rows = [
         (f["id"], f["package"]["name"], f["package"]["version"], f["severity"], ", ".join(f["fixed"]), f["status"])
         for f in [*breaking, *other]
     ]
+    exploited = [finding for finding in now["findings"] if _newly_exploited(finding, before["findings"])]
     lines = [
+        *(f"{f['id']} of {f['package']['name']} is known to be exploited since {f['exploited']}" for f in exploited),
+        *([_EXPLOITED] if exploited else []),
+        *(["what to change", *(f"  {each['change']} mends {each['mends']}" for each in changes)] if changes else []),
         f"{len(rows)} new since {before['time']}, {len(breaking)} of them break the policy",
         *([table(header, rows).rstrip()] if rows else []),
         *told(now),
         *now["verdict"]["lines"],
     ]
-    return "\n".join(lines) + "\n", bool(breaking) or not now["verdict"]["decided"]
+    return "\n".join(lines) + "\n", bool(breaking or exploited) or not now["verdict"]["decided"]
+
+
+def _newly_exploited(finding: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> bool:
+    """Tell whether a finding has come to be exploited: whoever answers for it, what he knew was another thing."""
+    if not finding.get("exploited") or finding["status"] in SUPPRESSING:
+        return False
+    return not any(known.get("exploited") for known in before if _same(known, finding))
 
 
 def told(verdict: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from pipeline.report.report import Report, reported
 from pipeline.sbom.containers import Subject, describe, subject_of
 from pipeline.sbom.purl import architecture_of
 from pipeline.sbom.sbom import Image
+from pipeline.scan.baseline import Baseline
 from pipeline.scan.calls import callers
 from pipeline.scan.policy import Given, Rules
 from pipeline.scan.scanners import Results, Scanners, scan, scan_document
@@ -60,6 +61,7 @@ async def assess(
     time: dt.datetime,
     *,
     places: Places | None = None,
+    baseline: Baseline | None = None,
 ) -> Assessed:
     """Build the image of a project, scan it and judge it.
 
@@ -77,6 +79,8 @@ async def assess(
         Of the verdict, with a zone.
     places
         What brought the packages in.
+    baseline
+        An earlier image: what it has too only warns.
     """
     subject = await subject_of(project, application)
     own = tuple(app.name for app in application.apps)
@@ -84,7 +88,7 @@ async def assess(
     # The image that was not scanned, of another architecture, may have what this one has not.
     alone = results.sbom if len(set(project.platforms)) <= 1 else None
     architecture = architecture_of(part.purl for part in alone.components) if alone else ""
-    report = await reported(results, rules, subject.image, time, architecture=architecture)
+    report = await reported(results, rules, subject.image, time, architecture=architecture, baseline=baseline)
     report = await _with_callers(dataclasses.replace(report, places=places, own=own), subject)
     return Assessed(subject, results, report)
 

@@ -1,9 +1,11 @@
 """Everything for a program: `findings.json`, whose schema is `findings.schema.json`."""
 
 import collections
+import datetime as dt
 import json
 from typing import Any
 
+from pipeline.report.remedies import remedies
 from pipeline.report.report import Report, rfc3339
 from pipeline.scan.acceptance import acceptance_json
 from pipeline.scan.findings import ScannerRun, Severity
@@ -34,8 +36,10 @@ def findings_json(report: Report) -> str:
             }
             for run in report.runs
         ],
+        "packages": list(report.packages),
         "policy": report.rules.attested(),
         "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
+        "remedies": [{"change": each.change, "mends": each.mends} for each in remedies(report)],
         "findings": [_finding_json(item, report) for item in verdict.judged],
         "dropped": sorted(
             (
@@ -66,6 +70,10 @@ def _by_severity(run: ScannerRun) -> dict[str, int]:
     return {severity.name: counts[severity] for severity in reversed(Severity) if counts[severity]}
 
 
+def _day(day: dt.date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
 def _finding_json(item: Judged, report: Report) -> dict[str, Any]:
     finding = item.finding
     place = report.place(finding)
@@ -79,8 +87,12 @@ def _finding_json(item: Judged, report: Report) -> dict[str, Any]:
             "kind": finding.kind.value,
         },
         "severity": finding.severity.name,
+        "exploited": _day(finding.urgency.exploited),
+        "epss": finding.urgency.epss,
+        "score": finding.urgency.score,
         "severities": {scanner: severity.name for scanner, severity in finding.severities.items()},
         "fixed": list(finding.fixed),
+        "fixed_on": _day(finding.urgency.fixed_on),
         "url": finding.url,
         "title": finding.title,
         "evidence": report.evidence(finding),

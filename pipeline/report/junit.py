@@ -15,7 +15,7 @@ def junit(report: Report) -> str:
     """Return the verdict as a JUnit test suite: a case for each scanner's run and for each finding.
 
     What breaks the policy is a failure; a scanner that failed, or a database that is too old, an error; what is
-    accepted or said not to apply is skipped; what the policy tolerates passes.
+    accepted or said not to apply is skipped; what only warns, or is tolerated, passes.
     """
     cases = [*_runs(report), *(_case(item) for item in report.verdict.judged)]
     suites = ET.Element("testsuites")
@@ -59,7 +59,9 @@ def _case(item: Judged) -> ET.Element:
     if item.status is Status.BREAKING:
         message = f"{finding.severity.name}: {finding.title or finding.id}; {finding.remedy}"
         failure = ET.SubElement(case, "failure", type=finding.severity.name, message=_text(message))
-        failure.text = _text("\n".join(filter(None, (item.reason, *finding.purls, finding.url))))
+        failure.text = _text("\n".join(filter(None, (str(finding.urgency), item.reason, *finding.purls, finding.url))))
+    elif item.status is Status.WARNING:
+        ET.SubElement(case, "system-out").text = _text(f"warning: {item.reason}; {finding.remedy}")
     elif item.status in SUPPRESSED:
         ET.SubElement(case, "skipped", message=_text(f"{item.status.value}: {item.reason}"))
     return case

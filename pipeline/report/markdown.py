@@ -3,11 +3,14 @@
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 
+from pipeline.report.remedies import remedies, unmended
 from pipeline.report.report import Report, counts, remarks, scanners
 from pipeline.scan.verdict import Judged, Status
 
 #: A comment on GitHub has at most 65536 characters; the wrapping job may add some.
 _COMMENT = 60_000
+#: How many changes are named.
+_SHOWN = 20
 #: What stays as it is in the address of a link: of RFC 3986's characters, those that end neither it nor a table's cell.
 _URL = "%:/?#@!$&'*+,;=~"
 
@@ -20,6 +23,7 @@ def markdown(report: Report) -> str:
         "",
         *(f"- **{cell(line)}**" for line in verdict.lines),
         "",
+        *_changes(report),
         f"`{report.digest}`, {report.time:%Y-%m-%d %H:%M} UTC",
         "",
     ]
@@ -31,7 +35,8 @@ def markdown(report: Report) -> str:
     header, rows = counts(report)
     overview = markdown_table([cell(name) for name in header], rows)
     sections = [
-        ("What breaks the policy", verdict.breaking),
+        ("New, and breaks the policy" if verdict.compared else "What breaks the policy", verdict.breaking),
+        ("What only warns", verdict.warnings),
         ("Accepted, and said not to apply", (*verdict.accepted, *verdict.suppressed)),
         ("Tolerated", verdict.having(Status.TOLERATED)),
     ]
@@ -42,6 +47,21 @@ def markdown(report: Report) -> str:
         room -= sum(len(line) + 1 for line in lines)
         middle += lines
     return "\n".join((*head, *overview, "", *middle, *foot)).rstrip() + "\n"
+
+
+def _exploited(item: Judged) -> str:
+    """Say that a finding is known to be exploited, unless the reason says so; how likely it is has a column."""
+    urgency = item.finding.urgency
+    return str(urgency) if urgency.exploited and str(urgency) not in item.reason else ""
+
+
+def _changes(report: Report) -> Iterator[str]:
+    changes = [*map(str, remedies(report)), *filter(None, [unmended(report)])]
+    if changes:
+        yield from ("### What to change", "", *(f"- {cell(line)}" for line in changes[:_SHOWN]))
+        if len(changes) > _SHOWN:
+            yield f"- and {len(changes) - _SHOWN} more: see `findings.json`"
+        yield ""
 
 
 def _section(report: Report, title: str, items: Sequence[Judged], room: int) -> Iterator[str]:
@@ -57,8 +77,9 @@ def _section(report: Report, title: str, items: Sequence[Judged], room: int) -> 
             cell(f"{finding.package} {finding.version}"),
             finding.kind.value,
             cell(", ".join(finding.fixed) or "-"),
+            finding.urgency.percent or "-",
             cell(", ".join(finding.severities)),
-            cell("; ".join(filter(None, (item.reason, report.evidence(finding), finding.title)))),
+            cell("; ".join(filter(None, (_exploited(item), item.reason, report.evidence(finding), finding.title)))),
         )
         left -= sum(map(len, row)) + 3 * len(row)
         if left < 0:
@@ -66,7 +87,7 @@ def _section(report: Report, title: str, items: Sequence[Judged], room: int) -> 
         rows.append(row)
     yield "<details open>" if items[0].status is Status.BREAKING else "<details>"
     yield from (f"<summary>{title}: {len(items)}</summary>", "")
-    header = ("severity", "advisory", "package", "where", "fixed in", "seen by", "remark")
+    header = ("severity", "advisory", "package", "where", "fixed in", "EPSS", "seen by", "remark")
     yield from markdown_table(header, rows)
     if len(rows) < len(items):
         yield from ("", f"... and {len(items) - len(rows)} more: see `findings.json`.")

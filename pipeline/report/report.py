@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.report.places import Place, Places
 from pipeline.sbom.sbom import Image
+from pipeline.scan.baseline import Baseline
 from pipeline.scan.calls import Callers, evidence
 from pipeline.scan.databases import Database
 from pipeline.scan.findings import Finding, ScannerRun, Severity
@@ -44,6 +45,10 @@ class Report:
     #: Who in the release calls what advisories name, and which applications are the project's own.
     callers: Mapping[str, Callers] = dataclasses.field(default_factory=dict)
     own: tuple[str, ...] = ()
+    #: Package URLs of what is in the image.
+    packages: tuple[str, ...] = ()
+    #: The version of Erlang/OTP; empty if it is not known.
+    erlang: str = ""
 
     def evidence(self, finding: Finding) -> str:
         """Return who calls the functions that a finding's advisory names, in words, if that is known."""
@@ -62,6 +67,7 @@ async def reported(
     *,
     architecture: str = "",
     attested: Mapping[str, Any] = MappingProxyType({}),
+    baseline: Baseline | None = None,
 ) -> Report:
     """Judge what the scanners found.
 
@@ -79,6 +85,8 @@ async def reported(
         Of the image, if it is one alone: a VEX document may name it.
     attested
         The verdict with which it was published (`findings.json`), of which the image's names and its secrets hold.
+    baseline
+        An earlier image: what it has too only warns.
     """
     tagged = f"{image.name}:{image.version}" if image.version else image.name
     names = image_names(image.name, image.version, image.digest, architecture)
@@ -93,6 +101,7 @@ async def reported(
         max_age=rules.max_age,
         secrets=secrets_of(attested),
         ended_on=results.ended_on,
+        baseline=baseline,
     )
     notes = (
         ("Docker Scout ran: see scout.sarif; it does not count in the verdict",)
@@ -101,7 +110,20 @@ async def reported(
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
     told = tuple(remark for run in results.runs for remark in run.remarks)
-    return Report(tagged, image.digest, time, results.runs, verdict, (*told, *notes), counts, rules, names)
+    compared = (f"compared with {baseline.image}: what that has too only warns",) if baseline else ()
+    return Report(
+        tagged,
+        image.digest,
+        time,
+        results.runs,
+        verdict,
+        (*told, *compared, *notes),
+        counts,
+        rules,
+        names,
+        packages=results.packages,
+        erlang=results.erlang,
+    )
 
 
 def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:

@@ -113,6 +113,7 @@ def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
         "message": {
             "text": f"{finding.package} {finding.version} ({finding.kind.value}): "
             f"{finding.title or finding.id}; {finding.remedy}; "
+            f"{f'{finding.urgency}; ' if str(finding.urgency) else ''}"
             f"{f'{evidence}; ' if (evidence := report.evidence(finding)) else ''}"
             f"seen by {', '.join(finding.severities)}"
         },
@@ -126,7 +127,12 @@ def _result(item: Judged, rule: int, report: Report) -> dict[str, Any]:
             }
         ],
         "partialFingerprints": {"package/advisory/v1": f"{finding.kind.value}/{finding.package}/{finding.id}"},
-        "properties": {"status": item.status.value, "severity": finding.severity.name},
+        "properties": {
+            "status": item.status.value,
+            "severity": finding.severity.name,
+            "exploited": bool(finding.urgency.exploited),
+            **({} if finding.urgency.epss is None else {"epss": finding.urgency.epss}),
+        },
     }
     if item.status in SUPPRESSED:
         result["suppressions"] = [

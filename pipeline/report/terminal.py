@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable
 
 from pipeline.errors import PolicyError, ScannerError
+from pipeline.report.remedies import remedies, unmended
 from pipeline.report.report import Report, counts, remarks, scanners
 from pipeline.scan.verdict import Judged
 from pipeline.table import table
@@ -15,18 +16,27 @@ _WIDTH = 76
 def terminal(report: Report) -> str:
     """Return the verdict for people, 76 columns wide, without colours."""
     verdict = report.verdict
-    parts = [f"{report.image}\n{report.digest}\n", table(*counts(report), _WIDTH)]
-    if verdict.breaking:
-        parts.append(f"what breaks the policy ({verdict.policy})\n" + _findings_table(verdict.breaking))
-        told = [
-            (item.finding, "; ".join(filter(None, (item.reason, report.evidence(item.finding)))))
-            for item in verdict.breaking
-        ]
-        parts.append("".join(_wrapped(f"{finding.id}: {words}") for finding, words in told if words))
+    parts = [f"{report.image}\n{report.digest}\n"]
+    if changes := [*map(str, remedies(report)), *filter(None, [unmended(report)])]:
+        parts.append("what to change\n" + "".join(_wrapped(f"  {line}") for line in changes))
+    parts.append(table(*counts(report), _WIDTH))
+    new = "is new, and " if verdict.compared else ""
+    breaks = f"what {new}breaks the policy ({verdict.policy})"
+    for title, items in ((breaks, verdict.breaking), ("what only warns", verdict.warnings)):
+        if items:
+            parts.append(f"{title}\n{_findings_table(items)}")
+            told = [(item.finding, _told(item, report)) for item in items]
+            parts.append("".join(_wrapped(f"{finding.id}: {words}") for finding, words in told if words))
     parts.append(table(*scanners(report), _WIDTH))
     parts.append("".join(f"{line}\n" for line in remarks(report)))
     parts.append("".join(f"{line}\n" for line in verdict.lines))
     return "\n".join(part for part in parts if part)
+
+
+def _told(item: Judged, report: Report) -> str:
+    urgency = str(item.finding.urgency)
+    said = "" if urgency in item.reason else urgency
+    return "; ".join(filter(None, (said, item.reason, report.evidence(item.finding))))
 
 
 def _wrapped(text: str) -> str:

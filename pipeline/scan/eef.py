@@ -14,7 +14,7 @@ from typing import Self
 from pipeline.errors import InputError
 from pipeline.sbom.purl import Purl
 from pipeline.scan.databases import EEF_SOURCE, Database, Databases, eef_database, reason_of, time_of
-from pipeline.scan.findings import ERLANG, Cleared, ScannerRun, Sighting, aliases_of, locate
+from pipeline.scan.findings import ERLANG, Cleared, ScannerRun, Sighting, Urgency, aliases_of, locate
 from pipeline.scan.records import AFFECTED, UNAFFECTED, Affected, Record, of_cve, of_osv
 from pipeline.scan.versions import includes, numbers
 
@@ -166,6 +166,7 @@ def _sightings(record: Record, parts: Iterable[Part]) -> Iterable[Sighting]:
             title=record.title,
             # Of C, and of other languages, a record has the bare name.
             functions=tuple(name for name in each.functions if _ERLANG.fullmatch(name)),
+            urgency=Urgency(score=record.score),
         )
 
 

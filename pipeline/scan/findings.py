@@ -1,15 +1,17 @@
 """What the scanners saw, each advisory of each package once for each scanner."""
 
 import dataclasses
+import datetime as dt
 import enum
-from collections.abc import Collection, Iterable
-from typing import Self
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Self, TypeVar
 
 from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import Purl
 from pipeline.scan.databases import Database
 
+_T = TypeVar("_T")
 #: The name under which Erlang/OTP as a whole is shown, whatever a scanner calls it.
 ERLANG = "Erlang/OTP"
 #: The name under which a system without security fixes is a finding.
@@ -51,6 +53,45 @@ class Severity(enum.IntEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Urgency:
+    """What is known of how soon a flaw will hurt; severity says how much."""
+
+    #: The day on which CISA's catalogue of known exploited vulnerabilities took it in; nothing if it is not there.
+    exploited: dt.date | None = None
+    #: How likely it is exploited within 30 days (EPSS of FIRST), from 0 to 1; nothing if nobody says.
+    epss: float | None = None
+    #: Of CVSS 3 or 4, from 0 to 10, the highest that somebody gives; nothing if nobody does.
+    score: float | None = None
+    #: Since when there is a fixed version, if that day is known.
+    fixed_on: dt.date | None = None
+
+    def joined(self, other: Self) -> Self:
+        """Return what two sources know of the same flaw: the worse, and the earlier day."""
+        return type(self)(
+            _first(min, self.exploited, other.exploited),
+            _first(max, self.epss, other.epss),
+            _first(max, self.score, other.score),
+            _first(min, self.fixed_on, other.fixed_on),
+        )
+
+    def __str__(self) -> str:
+        """Say that it is exploited, or how likely that is, for people; nothing if nothing is known."""
+        if self.exploited:
+            return f"known to be exploited since {self.exploited} (CISA KEV)"
+        return f"EPSS {self.percent}" if self.epss is not None else ""
+
+    @property
+    def percent(self) -> str:
+        """The likelihood for people; empty if nobody says."""
+        return "" if self.epss is None else f"{self.epss:.1%}"
+
+
+def _first(choose: Callable[[Iterable[_T]], _T], *values: _T | None) -> _T | None:
+    known = [value for value in values if value is not None]
+    return choose(known) if known else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Sighting:
     """One advisory that one scanner reports for one package."""
 
@@ -70,6 +111,7 @@ class Sighting:
     cpes: tuple[str, ...] = ()
     #: That have the flaw, as `module:function/arity`, where the advisory names some.
     functions: tuple[str, ...] = ()
+    urgency: Urgency = Urgency()
 
     @property
     def is_erlang(self) -> bool:
@@ -127,6 +169,8 @@ class ScannerRun:
     failure: str = ""
     #: Its own report.
     raw: str = ""
+    #: What it knows of flaws, by CVE, whoever sees them.
+    threats: Mapping[str, Urgency] = dataclasses.field(default_factory=dict)
     #: What it knows to be false of what others see.
     cleared: tuple[Cleared, ...] = ()
     #: What else a reader should know, a line each.
@@ -164,6 +208,7 @@ class Finding:
     title: str
     #: That have the flaw, as `module:function/arity`.
     functions: tuple[str, ...] = ()
+    urgency: Urgency = Urgency()
 
     @property
     def severity(self) -> Severity:
@@ -191,8 +236,10 @@ class Finding:
 
     @property
     def order(self) -> tuple[object, ...]:
-        """The worst first, then by package and name."""
-        return (-self.severity, self.kind, self.package, self.version, self.id)
+        """What is known to be exploited first, then by severity, likelihood and score, then by package and name."""
+        urgency = self.urgency
+        worst = (not urgency.exploited, -self.severity, -(urgency.epss or 0), -(urgency.score or 0))
+        return (*worst, self.kind, self.package, self.version, self.id)
 
 
 def rank(name: str) -> tuple[int, str]:
@@ -234,8 +281,10 @@ def severity_of(text: str) -> Severity:
     return Severity.__members__.get(text.upper(), Severity.UNKNOWN)
 
 
-def rated(score: float) -> Severity:
+def rated(score: float | None) -> Severity:
     """Return the severity of a CVSS score, by the scale that version 3 and 4 share."""
+    if score is None:
+        return Severity.UNKNOWN
     limits = ((9.0, Severity.CRITICAL), (7.0, Severity.HIGH), (4.0, Severity.MEDIUM), (0.1, Severity.LOW))
     return next((severity for limit, severity in limits if score >= limit), Severity.UNKNOWN)
 

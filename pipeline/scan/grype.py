@@ -1,13 +1,15 @@
 """Grype: its container and its report."""
 
 import dataclasses
+import datetime as dt
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 import dagger
 
+from pipeline.errors import last_words
 from pipeline.project.images import Images
 from pipeline.sbom.containers import OUT, scanner
 from pipeline.scan.containers import mounted, target_of
@@ -29,6 +31,7 @@ from pipeline.scan.findings import (
     ScannerRun,
     Severity,
     Sighting,
+    Urgency,
     aliases_of,
     known,
     locate,
@@ -37,6 +40,8 @@ from pipeline.scan.findings import (
     short,
 )
 
+#: The day on which CISA began its catalogue.
+_ALWAYS = "2021-11-03"
 _ENDED = re.compile(r"package from EOL distro .*?\beol_date=(\d{4}-\d\d-\d\d)")
 
 
@@ -48,7 +53,7 @@ async def grype(
     database = await fetched(grype_database(images, databases))
     # Only its SBOM has every package that it saw.
     out, parts = f"{OUT}/grype.json", f"{OUT}/grype.cdx.json"
-    scanned = _with_database(images, database, path, content).with_exec(
+    scanned = mounted(_with_settings(images, databases), path, content).with_exec(
         [
             f"{'oci-dir' if target == 'image' else 'sbom'}:{path}",
             *("-o", f"json={out}", "-o", f"cyclonedx-json={parts}"),
@@ -64,15 +69,47 @@ async def grype(
     return dataclasses.replace(found, database=described)
 
 
-def _with_database(
-    images: Images, database: dagger.Directory, path: str, content: dagger.Directory | dagger.File
-) -> dagger.Container:
+def _with_settings(images: Images, databases: Databases) -> dagger.Container:
     return (
-        mounted(grype_settings(scanner(images["grype"])), path, content)
-        .with_mounted_directory(GRYPE_CACHE, database)
+        grype_settings(scanner(images["grype"]))
+        .with_mounted_directory(GRYPE_CACHE, grype_database(images, databases))
         .with_env_variable("GRYPE_DB_AUTO_UPDATE", "false")
         # Its age is judged with Trivy's, by one rule; a refusal here would be a scanner's failure.
         .with_env_variable("GRYPE_DB_VALIDATE_AGE", "false")
+    )
+
+
+async def with_threats(images: Images, databases: Databases, runs: Sequence[ScannerRun]) -> tuple[ScannerRun, ...]:
+    """Return runs of all scanners, with what Grype's database knows of the CVEs that Grype itself did not see.
+
+    Whether a flaw is exploited it tells of those that it sees; its command `db search` tells it of any.
+    """
+    ours = [run for run in runs if run.scanner == "grype"]
+    if not ours or any(run.failure for run in ours):
+        return tuple(runs)
+    seen = {name for run in ours for each in run.sightings for name in (each.id, *each.aliases)}
+    named = {name for run in runs for each in run.sightings for name in (each.id, *each.aliases)}
+    asked = sorted(name for name in named - seen if name.startswith("CVE-"))
+    if not asked:
+        return tuple(runs)
+    try:
+        text = await (
+            _with_settings(images, databases)
+            .with_exec(["db", "search", "vuln", *asked, "--limit=0", "-o=json"], use_entrypoint=True)
+            .stdout()
+        )
+        answer = json.loads(text)
+        if not isinstance(answer, list):
+            raise TypeError(f"no list but {text[:40]!r}")  # noqa: TRY301 # as what else it may hold
+        threats = _threats(answer, "known_exploited", "date_added")
+    except dagger.QueryError as error:
+        failed = f"asking whether flaws are exploited that others see: {last_words(error)}"
+        return (*runs, ScannerRun("grype", "SBOM", failure=failed))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        failed = f"its answer whether flaws are exploited cannot be read ({reason_of(error)})"
+        return (*runs, ScannerRun("grype", "SBOM", failure=failed))
+    return tuple(
+        dataclasses.replace(run, threats={**threats, **run.threats}) if run is ours[0] else run for run in runs
     )
 
 
@@ -86,7 +123,7 @@ async def ended_on(images: Images, databases: Databases, document: dagger.File, 
     release = version.split(".", 1)[0] if name == "debian" else ".".join(version.split(".")[:2])
     for asked in dict.fromkeys((version, release)):
         log = (
-            await _with_database(images, grype_database(images, databases), path, document)
+            await mounted(_with_settings(images, databases), path, document)
             .with_env_variable("GRYPE_LOG_LEVEL", "debug")
             .with_exec(
                 [f"sbom:{path}", "--distro", f"{name}:{asked}", "-o", f"json={OUT}/grype.json"], use_entrypoint=True
@@ -116,20 +153,54 @@ def read_grype(text: str, target: str, own: Collection[str] = (), *, seen: str =
             packages=packages_of(purls_of(seen)),
             system=f"{system['name']} {system.get('version', '')}".strip() if system.get("name") else "",
             ended=any(alert["type"] == "distro-eol" for alert in alerts),
+            threats=_threats(_flaws(report), "knownExploited", "dateAdded"),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         return ScannerRun("grype", target, failure=f"its report cannot be read ({reason_of(error)})")
 
 
+def _flaws(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for raw in report["matches"]:
+        yield raw["vulnerability"]
+        yield from raw.get("relatedVulnerabilities") or ()
+
+
 def _severity(sources: Sequence[dict[str, Any]]) -> Severity:
-    """Return the severity that the first source gives, else the highest CVSS score of any."""
+    """Return the severity that the first source gives, else that of the highest CVSS score of any."""
+    return known(*(severity_of(source.get("severity", "")) for source in sources), rated(_score(sources)))
+
+
+def _score(sources: Sequence[dict[str, Any]]) -> float | None:
     scores = [
         float(cvss["metrics"]["baseScore"])
         for source in sources
         for cvss in source.get("cvss") or ()
         if not str(cvss.get("version", "")).startswith("2")
     ]
-    return known(*(severity_of(source.get("severity", "")) for source in sources), rated(max(scores, default=0.0)))
+    return max(scores, default=None)
+
+
+def _threats(sources: Iterable[dict[str, Any]], exploited: str, added: str) -> dict[str, Urgency]:
+    """Return by CVE whether it is known to be exploited, since when, and how likely it is."""
+    found: dict[str, Urgency] = {}
+    for source in sources:
+        # An entry without a day is one all the same.
+        for each in source.get(exploited) or ():
+            told = Urgency(exploited=_day(each.get(added) or _ALWAYS))
+            found[each["cve"]] = found.get(each["cve"], Urgency()).joined(told)
+        for each in source.get("epss") or ():
+            found[each["cve"]] = found.get(each["cve"], Urgency()).joined(Urgency(epss=float(each["epss"])))
+    return found
+
+
+def _fixed_on(flaw: dict[str, Any], fixed: Collection[str]) -> dt.date | None:
+    """Return since when there is the fix that is meant for the version at hand."""
+    available = flaw.get("fix", {}).get("available") or ()
+    return min((_day(each["date"]) for each in available if each["version"] in fixed), default=None)
+
+
+def _day(text: str) -> dt.date:
+    return dt.date.fromisoformat(text[:10])
 
 
 def _from_grype(raw: dict[str, Any], own: Collection[str]) -> Sighting:
@@ -139,6 +210,7 @@ def _from_grype(raw: dict[str, Any], own: Collection[str]) -> Sighting:
     related = raw.get("relatedVulnerabilities") or []
     descriptions = [source.get("description", "") for source in (flaw, *related)]
     suggested = {detail["fix"]["suggestedVersion"] for detail in details if detail.get("fix")}
+    fixed = tuple(sorted(suggested) or flaw.get("fix", {}).get("versions") or ())
     only_by_cpe = bool(details) and all(detail["type"] == "cpe-match" for detail in details)
     return Sighting(
         scanner="grype",
@@ -149,8 +221,9 @@ def _from_grype(raw: dict[str, Any], own: Collection[str]) -> Sighting:
         purl=purl,
         kind=kind,
         severity=_severity((flaw, *related)),
-        fixed=tuple(sorted(suggested) or flaw.get("fix", {}).get("versions") or ()),
+        fixed=fixed,
         url=flaw.get("dataSource", ""),
         title=short(next(filter(None, descriptions), "")),
         cpes=tuple(sorted({cpe for detail in details for cpe in detail["found"]["cpes"]})) if only_by_cpe else (),
+        urgency=Urgency(score=_score((flaw, *related)), fixed_on=_fixed_on(flaw, fixed)),
     )

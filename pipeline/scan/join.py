@@ -1,11 +1,13 @@
 """Sightings joined over scanners by package and flaw; known false ones dropped."""
 
 import collections
+import functools
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from pipeline.sbom.component import Kind
-from pipeline.scan.findings import Cleared, Dropped, Finding, Severity, Sighting, rank
+from pipeline.scan.findings import Cleared, Dropped, Finding, Severity, Sighting, Urgency, rank
 
 # From the first CVE of all to the first of Erlang/OTP that NVD has, CVE-2009-0130.
 _YEARS_BEFORE = range(1999, 2009)
@@ -31,8 +33,8 @@ def drop_false(
     return tuple(kept), tuple(dropped)
 
 
-def join(sightings: Sequence[Sighting]) -> tuple[Finding, ...]:
-    """Join sightings by package and flaw, the worst first.
+def join(sightings: Sequence[Sighting], threats: Mapping[str, Urgency] = MappingProxyType({})) -> tuple[Finding, ...]:
+    """Join sightings by package and flaw, the worst first; `threats` is what is known of flaws, by CVE.
 
     Names are folded within a package alone, and two CVEs are two findings, whatever advisory speaks of both: who
     accepts one has said nothing of the other. A flaw that is reported of an OTP application and of Erlang/OTP as a
@@ -52,7 +54,7 @@ def join(sightings: Sequence[Sighting]) -> tuple[Finding, ...]:
                 continue
             if not whole and all(sighting.is_erlang for sighting in group):
                 continue
-            findings.append(_finding(package[0], name, names, group))
+            findings.append(_finding(package[0], name, names, group, threats.get(name, Urgency())))
             if any(sighting.is_erlang for sighting in group):
                 told |= {name, *(sighting.id for sighting in group if not _cves(sighting))}
     return tuple(sorted(findings, key=lambda finding: finding.order))
@@ -107,7 +109,7 @@ def _linked(sightings: Sequence[Sighting]) -> list[tuple[list[Sighting], frozens
     return [*parts, *chains]
 
 
-def _finding(first: Sighting, name: str, names: Collection[str], group: list[Sighting]) -> Finding:
+def _finding(first: Sighting, name: str, names: Collection[str], group: list[Sighting], threat: Urgency) -> Finding:
     ordered = sorted(group, key=lambda sighting: (sighting.is_erlang, sighting.scanner != "trivy", sighting.scanner))
     severities: dict[str, Severity] = {}
     for sighting in sorted(group, key=lambda sighting: sighting.scanner):
@@ -126,6 +128,7 @@ def _finding(first: Sighting, name: str, names: Collection[str], group: list[Sig
         url=next((sighting.url for sighting in ordered if sighting.url), ""),
         title=next((sighting.title for sighting in ordered if sighting.title), ""),
         functions=tuple(dict.fromkeys(name for sighting in ordered for name in sighting.functions)),
+        urgency=functools.reduce(Urgency.joined, (sighting.urgency for sighting in ordered), threat),
     )
 
 

@@ -20,6 +20,8 @@ SETTINGS = "erlmcp.toml"
 _EXAMPLE = """[policy]
 fail-on = "HIGH"
 only-fixed = false
+fail-on-known-exploited = true
+grace-days = 0
 otp-vex = false
 unknown-as = "HIGH"
 accept-old-db = false
@@ -53,6 +55,10 @@ class Policy:
     only_fixed: bool = False
     #: As what a finding counts that nobody gives a severity; nothing for the threshold.
     unknown_as: Severity | None = None
+    #: Whether what is known to be exploited breaks it whatever its severity, fixed or not.
+    known_exploited: bool = True
+    #: For how many days after there is a fixed version a finding only warns.
+    grace_days: int = 0
 
     @property
     def unknown(self) -> Severity:
@@ -89,6 +95,8 @@ class Rules:
             "fail_on": self.policy.fail_on.name,
             "only_fixed": self.policy.only_fixed,
             "unknown_as": unknown.name if unknown else None,
+            "known_exploited": self.policy.known_exploited,
+            "grace_days": self.policy.grace_days,
             "otp_vex": self.otp_vex,
             "max_age_days": self.max_age.days if self.max_age else None,
             "require": list(self.require),
@@ -107,6 +115,8 @@ class Rules:
                 Severity.parse(attested.get("fail_on", default.policy.fail_on.name)),
                 attested.get("only_fixed", default.policy.only_fixed),
                 Severity.parse(unknown) if unknown else None,
+                attested.get("known_exploited", default.policy.known_exploited),
+                attested.get("grace_days", default.policy.grace_days),
             ),
             tuple(statement_of(raw) for raw in attested.get("vex", ())),
             tuple(acceptance_of(raw) for raw in attested.get("accept", ())),
@@ -123,6 +133,8 @@ class Given:
     fail_on: Severity | None = None
     only_fixed: bool | None = None
     unknown_as: Severity | None = None
+    fail_on_known_exploited: bool | None = None
+    grace_days: int | None = None
     otp_vex: bool | None = None
     accept_old_db: bool | None = None
     require: tuple[str, ...] | None = None
@@ -137,6 +149,8 @@ class Given:
                 _first(self.fail_on, policy.fail_on),
                 _first(self.only_fixed, policy.only_fixed),
                 policy.unknown_as if self.unknown_as is None else self.unknown_as,
+                _first(self.fail_on_known_exploited, policy.known_exploited),
+                _first(self.grace_days, policy.grace_days),
             ),
             _first(self.statements, rules.statements),
             _first(self.acceptances, rules.acceptances),
@@ -200,8 +214,10 @@ def _value(key: str, value: object, name: str) -> Any:  # noqa: ANN401 # of the 
             return tuple(value)
         case "require", list() if all(isinstance(check, str) for check in value):
             return _checks(value, f"{name}: policy.require")
-        case (("only-fixed" | "otp-vex" | "accept-old-db"), bool()):
+        case (("only-fixed" | "fail-on-known-exploited" | "otp-vex" | "accept-old-db"), bool()):
             return value
+        case "grace-days", int() if not isinstance(value, bool):
+            return _days(value, f"{name}: policy.grace-days")
     raise InputError(f"{name}: policy.{key} = {value!r} is not of its kind; expected such as\n{_EXAMPLE}")
 
 
@@ -210,6 +226,12 @@ def _severity(text: str, where: str) -> Severity:
         return Severity.parse(text)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def _days(number: int, where: str) -> int:
+    if number < 0:
+        raise InputError(f"{where}: {number} is no number of days; expected 0 or more")
+    return number
 
 
 def _checks(names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -226,6 +248,8 @@ class Criteria:
     fail_on: str = ""
     only_fixed: bool | None = None
     unknown_as: str = ""
+    fail_on_known_exploited: bool | None = None
+    grace_days: int | None = None
     vex: tuple[dagger.File, ...] = ()
     otp_vex: bool | None = None
     accept: dagger.File | None = None
@@ -252,6 +276,8 @@ async def read_criteria(criteria: Criteria) -> Given:
         _severity(criteria.fail_on, "--fail-on") if criteria.fail_on else None,
         criteria.only_fixed,
         _severity(criteria.unknown_as, "--unknown-as") if criteria.unknown_as else None,
+        criteria.fail_on_known_exploited,
+        None if criteria.grace_days is None else _days(criteria.grace_days, "--grace-days"),
         criteria.otp_vex,
         criteria.accept_old_db,
         require if criteria.require else None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.sbom import purl
 from pipeline.sbom.purl import Purl
-from pipeline.scan.findings import Severity, aliases_of, severity_of, short
+from pipeline.scan.findings import Severity, aliases_of, known, rated, severity_of, short
 from pipeline.scan.versions import includes, numbers
 
 AFFECTED, UNAFFECTED, UNKNOWN = "affected", "unaffected", "unknown"
@@ -164,13 +164,15 @@ def of_cve(raw: Mapping[str, Any]) -> Record | None:
         return None
     cna = raw["containers"]["cna"]
     scores = [value for metric in cna.get("metrics", ()) for key, value in metric.items() if key.startswith("cvss")]
+    vectors = [score_of(each.get("vectorString", "")) for each in scores]
+    rating = max(filter(None, [*(float(each.get("baseScore") or 0) for each in scores), *vectors]), default=None)
     ghsa = [match[1] for each in cna.get("references", ()) if (match := _GHSA.match(each["url"]))]
     affected = [_of_cve(each, Purl.parse(each["packageURL"])) for each in cna["affected"] if each.get("packageURL")]
     return Record(
         about["cveId"],
         aliases_of(about["cveId"], ghsa[:1]),
-        max((_severity(each.get("baseSeverity", "")) for each in scores), default=Severity.UNKNOWN),
-        max((float(each["baseScore"]) for each in scores), default=None),
+        known(_severity_of(scores), rated(rating)),
+        rating,
         tuple(each for each in affected if each),
         _PAGE.format(about["cveId"]),
         short(cna.get("title", "")),
@@ -222,12 +224,13 @@ def of_osv(raw: Mapping[str, Any]) -> Record | None:
     """
     if raw.get("withdrawn"):
         return None
+    rating = max(filter(None, (score_of(each["score"]) for each in raw.get("severity") or ())), default=None)
     hexes = [each for each in raw.get("affected", ()) if each.get("package", {}).get("ecosystem") == "Hex"]
     return Record(
         raw["id"],
         aliases_of(raw["id"], raw.get("aliases", ())),
-        _severity(raw.get("database_specific", {}).get("severity") or ""),
-        None,
+        known(_severity(raw.get("database_specific", {}).get("severity") or ""), rated(rating)),
+        rating,
         tuple(Affected(Purl("hex", "", each["package"]["name"], "", {}), tuple(_of_osv(each))) for each in hexes),
         _OSV_PAGE.format(raw["id"]),
         short(raw.get("summary", "")),
@@ -254,6 +257,22 @@ def _of_osv(raw: Mapping[str, Any]) -> Iterable[Range]:
             yield Range(
                 "semver", start, end=version if kind == "fixed" else "", last=version if kind == "last_affected" else ""
             )
+
+
+def _severity_of(scores: Iterable[Mapping[str, Any]]) -> Severity:
+    return max((_severity(each.get("baseSeverity", "")) for each in scores), default=Severity.UNKNOWN)
+
+
+def score_of(vector: str) -> float | None:
+    """Return the base score of a CVSS vector of version 3 or 4; nothing of another text."""
+    import cvss  # noqa: PLC0415 # for a scan alone
+
+    kind = {"CVSS:3": cvss.CVSS3, "CVSS:4": cvss.CVSS4}.get(vector[:6])
+    try:
+        return float(kind(vector).base_score) if kind else None
+    except cvss.CVSSError:
+        # Without a score and a word a finding counts as the policy says of what nobody rates.
+        return None
 
 
 def _severity(word: str) -> Severity:

@@ -19,7 +19,7 @@ from pipeline.scan.coverage import covered, packages_of, purls_of
 from pipeline.scan.databases import Databases, checked
 from pipeline.scan.eef import EEF, Records, known, look
 from pipeline.scan.findings import ScannerRun
-from pipeline.scan.grype import ended_on, grype
+from pipeline.scan.grype import ended_on, grype, with_threats
 from pipeline.scan.scout import Scout
 from pipeline.scan.scout import scout as ask_scout
 from pipeline.scan.trivy import trivy
@@ -45,6 +45,8 @@ class Results:
     sbom: Sbom | None = None
     #: Docker Scout's SARIF; empty if it was not asked, or failed.
     scout: str = ""
+    #: Package URLs of what is in the image.
+    packages: tuple[str, ...] = ()
     #: The version of Erlang/OTP; empty if it is not known.
     erlang: str = ""
     #: Since when the system gets no security fixes, if it gets none and the day is known.
@@ -157,6 +159,7 @@ def _matched(published: Records | ScannerRun, cyclonedx: str, own: tuple[str, ..
 async def _seen(scanners: Scanners, runs: Sequence[ScannerRun], cyclonedx: str) -> Results:
     """Return runs, those as failed that did not see what an SBOM has; and what it says of the system."""
     purls = purls_of(cyclonedx) if cyclonedx else ()
+    runs = await with_threats(scanners.images, scanners.databases, runs)
     checked = tuple(covered(run, packages_of(purls)) for run in runs)
     erlang = next((purl.version for purl in parsed(purls) if purl.is_erlang), "").removeprefix("OTP-")
     ended = next((run.system for run in checked if run.ended), "")
@@ -166,7 +169,7 @@ async def _seen(scanners: Scanners, runs: Sequence[ScannerRun], cyclonedx: str) 
             day = await ended_on(scanners.images, scanners.databases, _document(cyclonedx), ended)
         except dagger.QueryError as error:
             checked += (ScannerRun("grype", "SBOM", failure=f"asking when {ended} ended: {last_words(error)}"),)
-    return Results(checked, erlang=erlang, ended_on=day)
+    return Results(checked, packages=tuple(sorted({*filter(None, purls)})), erlang=erlang, ended_on=day)
 
 
 def _document(cyclonedx: str) -> dagger.File:

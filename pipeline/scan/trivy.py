@@ -28,6 +28,7 @@ from pipeline.scan.findings import (
     Secret,
     Severity,
     Sighting,
+    Urgency,
     aliases_of,
     known,
     locate,
@@ -147,13 +148,19 @@ def _by_others(raw: dict[str, Any]) -> Severity:
     names = list(Severity)[1:]
     # Trivy has no name for what is negligible: 1 is low.
     vendors = {name: names[number] for name, number in (raw.get("VendorSeverity") or {}).items() if number}
-    scores = {
-        name: rated(max((value for key, value in scored.items() if key in _SCORES), default=0.0))
-        for name, scored in (raw.get("CVSS") or {}).items()
-    }
+    scores = {name: rated(score) for name, score in _scores(raw).items()}
     return known(
         *(known(by.get("nvd", Severity.UNKNOWN), *sorted(by.values(), reverse=True)) for by in (vendors, scores))
     )
+
+
+def _scores(raw: dict[str, Any]) -> dict[str, float]:
+    """Return the highest CVSS score that each source gives."""
+    found = {
+        name: [float(value) for key, value in scored.items() if key in _SCORES]
+        for name, scored in (raw.get("CVSS") or {}).items()
+    }
+    return {name: max(scores) for name, scores in found.items() if scores}
 
 
 def _from_trivy(raw: dict[str, Any], result: dict[str, Any], own: Collection[str]) -> Sighting:
@@ -173,4 +180,5 @@ def _from_trivy(raw: dict[str, Any], result: dict[str, Any], own: Collection[str
         fixed=tuple(part.strip() for part in raw.get("FixedVersion", "").split(",") if part.strip()),
         url=raw.get("PrimaryURL", ""),
         title=short(raw.get("Title") or raw.get("Description", "")),
+        urgency=Urgency(score=max(_scores(raw).values(), default=None)),
     )

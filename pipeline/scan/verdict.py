@@ -8,8 +8,9 @@ from typing import Any
 
 from pipeline.sbom.component import Kind
 from pipeline.scan.acceptance import Acceptance
+from pipeline.scan.baseline import Baseline
 from pipeline.scan.databases import MAX_AGE, wrong_age
-from pipeline.scan.findings import END_OF_LIFE, Dropped, Finding, ScannerRun, Secret, Severity, severity_of
+from pipeline.scan.findings import END_OF_LIFE, Dropped, Finding, ScannerRun, Secret, Severity, Urgency, severity_of
 from pipeline.scan.join import drop_false, join
 from pipeline.scan.policy import Policy
 from pipeline.scan.vex import Statement, speaks_of, unmatched
@@ -20,6 +21,8 @@ class Status(enum.StrEnum):
     """What became of a finding."""
 
     BREAKING = "breaking"
+    #: It would break the policy, but was there before, or has its days of grace.
+    WARNING = "warning"
     TOLERATED = "tolerated"
     ACCEPTED = "accepted"
     NOT_AFFECTED = "not_affected"
@@ -57,6 +60,8 @@ class Verdict:
     unmatched: tuple[Acceptance, ...] = ()
     #: Messages about statements of VEX documents that match nothing.
     unmatched_vex: tuple[str, ...] = ()
+    #: Whether it was held against an earlier image, whose findings only warn.
+    compared: bool = False
 
     @property
     def passed(self) -> bool:
@@ -72,6 +77,11 @@ class Verdict:
     def breaking(self) -> tuple[Judged, ...]:
         """The findings that break the policy."""
         return self.having(Status.BREAKING)
+
+    @property
+    def warnings(self) -> tuple[Judged, ...]:
+        """The findings that would break the policy, but were there before, or have their days of grace."""
+        return self.having(Status.WARNING)
 
     @property
     def accepted(self) -> tuple[Judged, ...]:
@@ -99,15 +109,20 @@ class Verdict:
         if self.breaking:
             result.append(f"POLICY FAILED: {', '.join(self._broken())}")
         elif not result:
-            result.append(f"PASSED: no finding of {self.policy}")
+            more = f", but {count(len(self.warnings), 'warning')}" if self.warnings else ""
+            result.append(f"PASSED: no {'new ' if self.compared else ''}finding of {self.policy}{more}")
         return tuple(result)
 
     def _broken(self) -> Iterator[str]:
         findings = [item.finding for item in self.breaking]
-        rated = [finding for finding in findings if not finding.always_breaks]
+        exploited = [finding for finding in findings if finding.urgency.exploited]
+        rated = [finding for finding in findings if not finding.always_breaks and finding not in exploited]
         secrets = [finding for finding in findings if finding.kind is Kind.SECRET]
+        new = "new " if self.compared else ""
+        if exploited:
+            yield f"{count(len(exploited), f'{new}finding')} known to be exploited"
         if rated:
-            yield f"{count(len(rated), 'finding')} of {self.policy}"
+            yield f"{count(len(rated), f'{new}finding')} of {self.policy}"
         if secrets:
             yield f"{count(len(secrets), 'secret')} in the image"
         for finding in findings:
@@ -126,6 +141,7 @@ def judge(
     max_age: dt.timedelta | None = MAX_AGE,
     secrets: Iterable[Secret] = (),
     ended_on: str = "",
+    baseline: Baseline | None = None,
 ) -> Verdict:
     """Join what the scanners saw and decide.
 
@@ -149,15 +165,22 @@ def judge(
         That are known to be in the image, besides those that the scans found.
     ended_on
         Since when the system gets no security fixes, if a scan says that it gets none and the day is known.
+    baseline
+        An earlier image: what it has too only warns.
     """
     cleared = [each for scan in scans for each in scan.cleared]
     kept, dropped = drop_false((sighting for scan in scans for sighting in scan.sightings), cleared)
     others = (*_secrets(scans, secrets), *_end_of_life(scans, ended_on))
-    findings = tuple(sorted((*join(kept), *others), key=lambda finding: finding.order))
+    threats: dict[str, Urgency] = {}
+    for scan in scans:
+        threats |= {name: threats.get(name, Urgency()).joined(told) for name, told in scan.threats.items()}
+    findings = tuple(sorted((*join(kept, threats), *others), key=lambda finding: finding.order))
     # Of several statements on the same thing the last one counts, of those of one time the one that suppresses nothing.
     by_time = sorted(statements, key=lambda statement: (statement.time, statement.status not in SUPPRESSING))
     judged = tuple(
-        _suppress(finding, by_time, image) or _decide(finding, policy, acceptances, now.date()) for finding in findings
+        _suppress(finding, by_time, image)
+        or _compared(_decide(finding, policy, acceptances, now.date()), baseline, now.date())
+        for finding in findings
     )
     databases = dict.fromkeys(scan.database for scan in scans if scan.database)
     expired = tuple(entry for entry in acceptances if entry.until < now.date())
@@ -173,6 +196,7 @@ def judge(
             entry for entry in acceptances if entry not in expired and not any(map(entry.matches, findings))
         ),
         unmatched_vex=tuple(unmatched(by_time, findings, image)),
+        compared=baseline is not None,
     )
 
 
@@ -189,7 +213,9 @@ def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance],
         if entry.until >= today:
             return Judged(finding, Status.ACCEPTED, f"{entry.reason} (until {entry.until})")
     reasons = []
-    if not finding.always_breaks:
+    if finding.urgency.exploited and policy.known_exploited:
+        reasons.append(f"{finding.urgency}, which breaks the policy whatever the severity (--fail-on-known-exploited)")
+    elif not finding.always_breaks:
         counted = finding.severity or policy.unknown
         if counted < policy.fail_on:
             return Judged(finding, Status.TOLERATED, f"less than {policy.fail_on.name}")
@@ -197,9 +223,21 @@ def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance],
             return Judged(finding, Status.TOLERATED, "no fixed version")
         if not finding.severity:
             reasons.append(f"nobody gives it a severity, so it counts as {counted.name} (--unknown-as)")
+        since = finding.urgency.fixed_on
+        if since and (ends := since + dt.timedelta(days=policy.grace_days)) > today:
+            reasons.append(f"its fix is of {since}: it breaks the policy from {ends} on (--grace-days)")
+            return Judged(finding, Status.WARNING, "; ".join(reasons))
     if entries:
         reasons.append(f"its acceptance expired on {max(entry.until for entry in entries)}")
     return Judged(finding, Status.BREAKING, "; ".join(reasons))
+
+
+def _compared(judged: Judged, baseline: Baseline | None, today: dt.date) -> Judged:
+    """Return what is judged of a finding, with a warning in place of what breaks, if an earlier image has it too."""
+    before = baseline.before(judged.finding, today) if baseline and judged.status is Status.BREAKING else ""
+    if not before:
+        return judged
+    return dataclasses.replace(judged, status=Status.WARNING, reason="; ".join(filter(None, (before, judged.reason))))
 
 
 def secrets_of(attested: Mapping[str, Any]) -> tuple[Secret, ...]:

@@ -37,6 +37,8 @@ class Range:
 
     introduced: str
     fixed: str
+    #: Since when there is the fix; empty if that is not said.
+    fixed_on: str = ""
 
     def constraint(self) -> str:
         """Return the range as both scanners write it."""
@@ -66,6 +68,10 @@ class Advisory:
     published: str
     url: str
     affected: tuple[Affected, ...]
+    #: Since when CISA's catalogue of known exploited vulnerabilities has it; empty if it has not.
+    exploited: str = ""
+    #: How likely it is exploited within 30 days, from 0 to 1.
+    epss: float | None = None
 
     @property
     def cve(self) -> str:
@@ -149,6 +155,8 @@ def parse(document: dict[str, Any]) -> Advisory:
             )
             for entry in document["affected"]
         ),
+        exploited=document.get("exploited", ""),
+        epss=document.get("epss"),
     )
 
 
@@ -387,6 +395,8 @@ def write_grype(folder: Path, advisories: list[Advisory], built: dt.datetime, en
         for advisory in advisories:
             for affected in advisory.affected:
                 add_affected(connection, advisory, affected, built)
+            add_threats(connection, advisory, built)
+        insert(connection, "epss_metadata", timestamp(built))
         # For the end of a system Grype wants its exact version.
         for minor in range(50) if ended else ():
             insert(
@@ -420,6 +430,21 @@ def add_affected(connection: sqlite3.Connection, advisory: Advisory, affected: A
         insert(connection, "affected_package_handles", None, vulnerability, system, package, blob)
 
 
+def add_threats(connection: sqlite3.Connection, advisory: Advisory, built: dt.datetime) -> None:
+    """Add whether a CVE is exploited, and how likely that is, which Grype's database has of any that NVD knows."""
+    if not advisory.exploited and advisory.epss is None:
+        return
+    once(connection, "providers", "nvd", "1", "tests", timestamp(built), "sha256:0")
+    told = add_blob(connection, {"id": advisory.cve, "description": advisory.title})
+    days = (advisory.published, advisory.published, None)
+    once(connection, "vulnerability_handles", advisory.cve, "active", *days, "nvd", told)
+    if advisory.exploited:
+        entry = {"cve": advisory.cve, "date_added": f"{advisory.exploited}T00:00:00Z"}
+        insert(connection, "known_exploited_vulnerability_handles", None, advisory.cve, add_blob(connection, entry))
+    if advisory.epss is not None:
+        insert(connection, "epss_handles", None, advisory.cve, advisory.epss, 0.5)
+
+
 def add_system(connection: sqlite3.Connection, affected: Affected) -> int:
     """Return the distribution's release, added if it is new."""
     major, _, minor = affected.release.partition(".")
@@ -446,12 +471,18 @@ def grype_package(advisory: Advisory, affected: Affected) -> dict[str, Any]:
     ranges = [
         {
             "version": {"type": version, "constraint": limits.constraint()},
-            "fix": {"version": limits.fixed, "state": "fixed"},
+            "fix": {"version": limits.fixed, "state": "fixed"} | grype_fix(limits),
         }
         for limits in affected.ranges
     ]
     unfixed = [{"version": {"type": version, "constraint": ""}, "fix": {"state": "not-fixed"}}]
     return {"cves": [advisory.cve], "ranges": ranges or unfixed}
+
+
+def grype_fix(limits: Range) -> dict[str, Any]:
+    """Return since when there is a fix, as Grype's database says it."""
+    available = {"date": limits.fixed_on, "kind": "first-observed"}
+    return {"detail": {"available": available}} if limits.fixed_on else {}
 
 
 def add_blob(connection: sqlite3.Connection, document: dict[str, Any]) -> int:

@@ -379,6 +379,28 @@ def test_a_rescan_finds_what_became_known_since(shop: Shop, published: Publicati
     assert "tiny_text" in later.message
 
 
+def test_a_change_is_held_against_what_was_published(shop: Shop, published: Publication) -> None:
+    main = shop.folder / "main.json"
+    proved = shop.verified(shop.name("@" + published.digest), "findings", "export", f"--path={main}")
+    assert proved.code == 0, proved.message
+    verdict = json.loads(main.read_text())
+    assert verdict["image"]["digest"] == published.digest
+    # What was published since on packages that are in both is not what a change brings.
+    same = shop.call("--advisories", "assess", f"--baseline={main}", "verdict")
+    assert same.code == 0, same.message
+    assert same.out.rstrip().endswith("PASSED: no new finding of HIGH or worse, but 4 warnings")
+    assert f"compared with {verdict['image']['name']}@{published.digest}" in same.out
+    # An image that had no tiny_text: the change brings it.
+    verdict["packages"] = [purl for purl in verdict["packages"] if "tiny_text" not in purl]
+    main.write_text(json.dumps(verdict))
+    changed = shop.call("--advisories", "assess", f"--baseline={main}", "verdict")
+    assert changed.message.startswith("POLICY FAILED: 1 new finding of HIGH or worse\n")
+    assert re.search(r"what is new, and breaks the policy.*\n.*\n.*\n HIGH +CVE-0000-0002 +tiny_text", changed.message)
+    assert "rebar.lock: tiny_text 1.0.2 → 1.0.3 mends 1\n" in changed.message
+    wrong = shop.call("assess", f"--baseline={shop.folder}/right.pub", "verdict")
+    assert wrong.message.startswith("--baseline right.pub: not a verdict to compare with")
+
+
 def test_an_image_is_judged_later_by_what_it_was_published_by(shop: Shop) -> None:
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     packages = (("0000-0001", "libssl3t64"), ("0000-0001", "openssl-provider-legacy"), ("0000-0002", "tiny_text"))

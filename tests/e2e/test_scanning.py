@@ -127,6 +127,34 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
         assert hashes[name] == hashlib.sha256((files.folder() / file).read_bytes()).hexdigest()
 
 
+def test_what_is_exploited_breaks_though_grype_does_not_see_it(
+    module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
+) -> None:
+    # The record of the Erlang Ecosystem Foundation alone sees it; Grype's database knows only that it is exploited.
+    known = [
+        dataclasses.replace(each, affected=(), exploited="2026-11-01", epss=0.5)
+        if each.cve == "CVE-2026-23941"
+        else each
+        for each in databases.read(databases.ADVISORIES)
+    ]
+    made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
+    result = module(source, *given(made), "assess", "--fail-on=CRITICAL", "verdict")
+    assert result.message.startswith("POLICY FAILED: 1 finding known to be exploited\n")
+    assert re.search(r"\n HIGH +CVE-2026-23941 +inets \S+ .* eef\n", result.message)
+    assert "CVE-2026-23941: known to be exploited since 2026-11-01 (CISA KEV)" in result.message
+    off = module(source, *given(made), "assess", "--fail-on=CRITICAL", "--fail-on-known-exploited=false", "verdict")
+    assert off.code == 0, off.message
+    # Of those that the others see too it tells how likely it is; since when there is a fix is known of one.
+    reports = module(
+        source, *given(fresh), "assess", "--grace-days=100000", "reports", "export", f"--path={tmp_path / 'out'}"
+    )
+    assert reports.code == 0, reports.message
+    findings = json.loads((tmp_path / "out" / "findings.json").read_text())["findings"]
+    urgency = {each["package"]["name"]: (each["status"], each["epss"], each["fixed_on"]) for each in findings}
+    assert urgency["tiny_text"] == ("breaking", 0.125, None)
+    assert urgency["libssl3t64"] == ("warning", None, "2026-01-15")
+
+
 def test_records_of_erlang_name_the_application_and_clear_what_is_not_in_the_image(
     module: Module, source: Path, tmp_path: Path
 ) -> None:

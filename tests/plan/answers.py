@@ -214,6 +214,8 @@ def of_scanners(recorder: Recorder, latency: float = 0) -> None:
             ),
         )
     recorder.answer("File.contents", _callers, when=reads("callers.json"))
+    # What Grype did not see is not known to be exploited either.
+    recorder.answer("Container.stdout", "[]", when=lambda chain: words(chain.parent)[:3] == ["db", "search", "vuln"])
     of_publishers(recorder)
 
 

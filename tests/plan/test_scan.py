@@ -323,6 +323,50 @@ async def test_records_that_are_given_are_not_fetched(recorder: Recorder) -> Non
     assert {"CVE-2026-55737", "CVE-2026-23941"} <= {sighting.id for sighting in run.sightings}
 
 
+def searches(recorder: Recorder) -> list[Chain]:
+    return [chain for chain in recorder.execs() if chain.call.args["args"][:2] == ["db", "search"]]
+
+
+async def test_of_what_grype_does_not_see_its_database_is_asked_whether_it_is_exploited(recorder: Recorder) -> None:
+    entry = {"cve": "CVE-2026-55737", "date_added": "2026-11-01", "known_ransomware_campaign_use": "Unknown"}
+    row = {"id": "CVE-2026-55737", "provider": "nvd", "known_exploited": [entry], "epss": [{**entry, "epss": 0.5}]}
+    recorder.answer("Container.stdout", json.dumps([row]), when=lambda chain: "search" in answers.words(chain.parent))
+    given = recorder.host_directory({"db/eef.json": facts.database(NOW)})
+    found = await results(recorder, dataclasses.replace(TODAY, eef=given))
+    [asked] = searches(recorder)
+    names = {word for word in answers.words(asked) if word.startswith("CVE-")}
+    seen = {
+        name
+        for run in found.runs
+        if run.scanner == "grype"
+        for each in run.sightings
+        for name in (each.id, *each.aliases)
+    }
+    assert "CVE-2026-55737" in names
+    assert names.isdisjoint(seen)
+    assert asked.images() == [IMAGES["grype"]]
+    assert asked.calls("withMountedDirectory")
+    judgement = (await judged(found, Severity.CRITICAL)).verdict
+    [breaking] = [item for item in judgement.breaking if item.finding.id == "CVE-2026-55737"]
+    assert breaking.finding.urgency.epss == 0.5
+    assert "known to be exploited since 2026-11-01" in breaking.reason
+
+
+@pytest.mark.parametrize("answer", ["<html>", "{}", '[{"known_exploited": [{}]}]', ""])
+async def test_if_that_is_not_known_nothing_is_decided(recorder: Recorder, answer: str) -> None:
+    if answer:
+        recorder.answer("Container.stdout", answer, when=lambda chain: "search" in answers.words(chain.parent))
+    else:
+        crash = exec_error(1, stderr="no such database")
+        recorder.answer("Container.withExec", crash, when=lambda chain: chain.call.args["args"][:2] == ["db", "search"])
+    given = recorder.host_directory({"db/eef.json": facts.database(NOW)})
+    found = await results(recorder, dataclasses.replace(TODAY, eef=given))
+    [failed] = [run for run in found.runs if run.failure]
+    assert failed.scanner == "grype"
+    assert "exploited" in failed.failure
+    assert not (await judged(found)).verdict.decided
+
+
 async def test_records_that_cannot_be_had_are_a_scanner_that_failed_and_the_others_finish(recorder: Recorder) -> None:
     lost = "dial tcp: lookup cna.erlef.org: no such host"
     recorder.answer("File.contents", graphql.GraphQLError(lost), when=fetches_from("index"))

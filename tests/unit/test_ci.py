@@ -604,12 +604,80 @@ def test_no_script_of_a_workflow_is_made_of_expressions() -> None:
 
 
 def test_secrets_reach_the_job_that_needs_them_alone() -> None:
-    holders = {name for name, job in PIPELINE["jobs"].items() if "secrets." in str(job) or "REGISTRY_" in str(job)}
-    assert holders == {"publish", "rescan"}
+    jobs = PIPELINE["jobs"]
+    assert {name for name, job in jobs.items() if "secrets." in str(job)} == {"publish", "rescan"}
+    # The job that runs code of a pull request has a token that reads, and only if it is of this repository.
+    assert {name for name, job in jobs.items() if "REGISTRY_" in str(job)} == {"image", "publish", "rescan"}
+    assert set(jobs["image"]["permissions"].values()) == {"read"}
+    tokens = {step["env"]["REGISTRY_PASSWORD"] for step in jobs["image"]["steps"] if "env" in step}
+    assert tokens == {"${{ github.event.pull_request.head.repo.full_name == github.repository && github.token || '' }}"}
     assert [name for name, text in jenkins_stages().items() if "withCredentials" in text] == ["publish", "rescan"]
     assert "not { changeRequest() }" in jenkins_stages()["publish"]
     assert {name for name, job in GITLAB.items() if "REGISTRY_" in str(job)} == {"erlmcp publish", "erlmcp rescan"}
     assert [name for name, job in GITLAB.items() if "id_tokens" in job] == ["erlmcp publish"]
+
+
+class TestBaseline:
+    """What a pull request is compared with."""
+
+    @pytest.fixture
+    def shim(self, tmp_path: Path) -> Shim:
+        dagger = tmp_path / "dagger"
+        # As the CLI does it: `export --path` writes the file, unless the registry has no such image.
+        dagger.write_text(
+            f"""#!/bin/sh
+printf '%s\\n' "$@" >{tmp_path}/argv
+echo "$*" >>{tmp_path}/calls
+case "$*" in
+    *registry.example.com/none*) exit 1 ;;
+    *' findings export --path='*)
+        for word; do :; done
+        file=${{word#--path=}}
+        mkdir -p "${{file%/*}}"
+        echo '{{}}' >"$file"
+        ;;
+esac
+"""
+        )
+        dagger.chmod(0o755)
+        return Shim(tmp_path)
+
+    ENV = recorded("gitlab-merge-request") | {
+        "ERLMCP_BASELINE": "registry.example.com/app:main",
+        "ERLMCP_VERIFIED": "--key=cosign.pub",
+        "ERLMCP_PUBLISHED": "--reference=registry.example.com/other:main",
+        "REGISTRY_USER": "somebody",
+    }
+
+    def test_a_pull_request_is_compared_with_what_was_proved_once(self, shim: Shim) -> None:
+        for verb in ("reports", "verdict"):
+            argv = shim("assess", verb, env=self.ENV)
+            [file] = [Path(word.removeprefix("--baseline=")) for word in argv if word.startswith("--baseline=")]
+            assert file.read_text() == "{}\n"
+        fetches = [call for call in (shim.folder / "calls").read_text().splitlines() if " findings export " in call]
+        assert len(fetches) == 1
+        assert (
+            "published --user=somebody --reference=registry.example.com/app:main verified --key=cosign.pub"
+            in fetches[0]
+        )
+        assert "other:main" not in fetches[0]
+        # Another run asks anew.
+        shim("assess", "verdict", env=self.ENV | {"CI_JOB_URL": "https://gitlab.com/x/-/jobs/7"})
+        assert (shim.folder / "calls").read_text().count(" findings export ") == 2
+
+    def test_nothing_else_is_compared(self, shim: Shim) -> None:
+        for env, words in (
+            (recorded("github-push"), ("assess", "verdict")),
+            (self.ENV, ("build-runtime", "sync")),
+            (self.ENV | {"ERLMCP_ASSESS": "--baseline=mine.json"}, ("assess", "verdict")),
+        ):
+            argv = shim(*words, env=env | {"ERLMCP_BASELINE": "registry.example.com/app:main"})
+            assert " findings export " not in (shim.folder / "calls").read_text()
+            assert [word for word in argv if word.startswith("--baseline")] in ([], ["--baseline=mine.json"])
+
+    def test_without_a_proof_everything_counts(self, shim: Shim) -> None:
+        argv = shim("assess", "verdict", env=self.ENV | {"ERLMCP_BASELINE": "registry.example.com/none:main"})
+        assert not [word for word in argv if word.startswith("--baseline")]
 
 
 def test_no_checkout_leaves_its_token_behind() -> None:

@@ -18,6 +18,10 @@ KEYLESS = (
     " --identity=https://github.com/banyan-platform/erlmcp/.github/workflows/pipeline.yml@refs/heads/main"
     " summary"
 )
+BASELINE = (
+    "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified --key=cosign.pub"
+    " findings export --path=main.json"
+)
 CHART = (
     "helm upgrade --install dagger oci://registry.dagger.io/dagger-helm --version 0.21.8 --namespace dagger"
     " --create-namespace --values ci/kubernetes/engine.values.yaml --set-file engine.configJson=ci/engine.json"
@@ -54,6 +58,8 @@ RUN = {
     "ci/run assess --accept-old-db verdict": CI + "test_the_commands_of_the_documents_run",
     "ci/run assess --accept=accept.toml --vex=vex/erlmcp.openvex.json verdict": CI
     + "test_the_commands_of_the_documents_run",
+    "ci/run assess --baseline=main.json verdict": "tests/e2e/test_publishing.py::"
+    "test_a_change_is_held_against_what_was_published",
     "uv run pytest": ".ci/run",
 }
 
@@ -82,6 +88,7 @@ NOT_RUN = {
         "ci/run assess publish --version=…",
         "ci/run assess publish --transparency-log=false",
         "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:3.0.0 verified --key=cosign.pub summary",
+        BASELINE,
         KEYLESS,
         'ci/run published --reference="$(cat image.txt)" verified --key=cosign.pub promote --tags=production',
         "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:production verified --key=cosign.pub rescan",

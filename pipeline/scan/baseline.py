@@ -1,0 +1,100 @@
+"""An earlier image, against which a change is held: what it has too, the change did not bring."""
+
+import dataclasses
+import datetime as dt
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+import dagger
+
+from pipeline.errors import InputError
+from pipeline.sbom.purl import Purl, parsed
+from pipeline.scan.acceptance import acceptance_of
+from pipeline.scan.findings import Finding
+
+#: What was done away with there: it counts as new if nobody answers for it any more.
+_SUPPRESSED = ("accepted", "not_affected", "fixed")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Baseline:
+    """What an earlier image had."""
+
+    #: Name and digest of it.
+    image: str
+    #: By type, namespace, name and version of their package URLs.
+    packages: frozenset[tuple[str, ...]]
+    #: As `findings.json` has them.
+    findings: tuple[Mapping[str, Any], ...] = ()
+    #: Names of flaws and packages, each with the last day on which somebody answers for it.
+    accepted: tuple[tuple[str, str, dt.date], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str, name: str) -> Self:
+        """Read a verdict.
+
+        Parameters
+        ----------
+        text
+            `findings.json`, of the reports or as it was attested.
+        name
+            Of the file, for messages.
+
+        Raises
+        ------
+        InputError
+            If it is none, or one that does not say which packages the image has.
+        """
+        try:
+            document = json.loads(text)
+            packages = document["packages"]
+            image, accepted = document["image"], [acceptance_of(raw) for raw in document["policy"]["accept"]]
+            return cls(
+                f"{image['name']}@{image['digest']}",
+                frozenset(map(_bare, parsed(packages))),
+                tuple(document["findings"]),
+                tuple((entry.id, entry.package, entry.until) for entry in accepted),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise InputError(
+                f"{name}: not a verdict to compare with ({reason}); give the findings.json of a build, or of "
+                "`published verified findings`, by this version of the pipeline or a later one"
+            ) from None
+
+    def before(self, finding: Finding, today: dt.date) -> str:
+        """Say that the image had a finding, or the package that it is of in the same version; nothing if it had not.
+
+        An advisory that was published since on a package that did not change is nothing that a change brought. What
+        somebody answered for in that image is new if the answer is gone, unless its time has come.
+        """
+        known = [raw for raw in self.findings if _same(raw, finding)]
+        if any(raw["status"] in _SUPPRESSED for raw in known) and not self._expired(finding, today):
+            return ""
+        if known or any(_bare(purl) in self.packages for purl in parsed(finding.purls)):
+            return f"in {self.image} too"
+        return ""
+
+    def _expired(self, finding: Finding, today: dt.date) -> bool:
+        return any(until < today and id_ in finding.names for id_, _, until in self.accepted)
+
+
+async def read_baseline(file: dagger.File | None) -> Baseline | None:
+    """Return what `--baseline` gives, if it is given."""
+    return Baseline.parse(await file.contents(), f"--baseline {await file.name()}") if file else None
+
+
+def _same(raw: Mapping[str, Any], finding: Finding) -> bool:
+    """Tell whether it is the same flaw in the same package, in whatever version."""
+    package = raw["package"]
+    if (package["kind"], package["name"]) != (finding.kind.value, finding.package):
+        return False
+    two_cves = raw["id"].startswith("CVE-") and finding.id.startswith("CVE-")
+    return raw["id"] == finding.id or (not two_cves and bool({raw["id"], *raw["aliases"]} & finding.names))
+
+
+def _bare(purl: Purl) -> tuple[str, ...]:
+    """Return what a package in a version is known by, whoever wrote its package URL."""
+    normal = purl.normal()
+    return (normal.type, normal.namespace.lower(), normal.name.lower(), normal.version)
