@@ -439,7 +439,9 @@ def add_threats(connection: sqlite3.Connection, advisory: Advisory, built: dt.da
     days = (advisory.published, advisory.published, None)
     once(connection, "vulnerability_handles", advisory.cve, "active", *days, "nvd", told)
     if advisory.exploited:
-        entry = {"cve": advisory.cve, "date_added": f"{advisory.exploited}T00:00:00Z"}
+        # Without a day until which it is to be mended, as each has in the catalogue, Grype's search crashes.
+        day = f"{advisory.exploited}T00:00:00Z"
+        entry = {"cve": advisory.cve, "date_added": day, "due_date": day, "known_ransomware_campaign_use": "Unknown"}
         insert(connection, "known_exploited_vulnerability_handles", None, advisory.cve, add_blob(connection, entry))
     if advisory.epss is not None:
         insert(connection, "epss_handles", None, advisory.cve, advisory.epss, 0.5)

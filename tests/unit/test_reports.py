@@ -112,7 +112,7 @@ def test_a_terminal_of_80_columns_is_enough_with_the_indent_of_an_error_and_need
 
 def test_the_terminal_says_what_breaks_and_ends_with_the_verdict() -> None:
     text = terminal(report())
-    assert text.endswith("POLICY FAILED: 5 findings of HIGH or worse\n")
+    assert text.endswith("POLICY FAILED: 1 finding known to be exploited, 4 findings of HIGH or worse\n")
     assert " CRITICAL  CVE-2025-32433  ssh 5.2.6 " in text
     assert "CVE-2019-1010022" not in text  # tolerated: counted, not listed
     assert "dropped as false: 1 (an OTP application matched by the CPE of another vendor's program)" in text
@@ -129,7 +129,7 @@ def test_the_terminal_has_counts_by_severity_and_scanner() -> None:
 
 def test_the_terminal_has_the_ages_of_the_databases() -> None:
     lines = [line.split() for line in terminal(report()).splitlines()]
-    assert ["trivy", "SBOM", "dev", "ran", "2026-11-24", "1", "day"] in lines
+    assert ["trivy", "SBOM", "0.74.0", "ran", "2026-11-24", "1", "day"] in lines
     assert any(line[:2] == ["grype", "SBOM"] and line[-4:] == ["ran", "2026-11-22", "3", "days"] for line in lines)
 
 
@@ -363,7 +363,7 @@ def test_findings_say_everything_about_one() -> None:
         "package": {"name": "tiny_text", "version": "1.0.2", "purl": "pkg:hex/tiny_text@1.0.2", "kind": "hex"},
         "severity": "HIGH",
         "exploited": None,
-        "epss": None,
+        "epss": 0.125,
         "score": None,
         "severities": {"grype": "HIGH", "trivy": "HIGH"},
         "fixed": ["1.0.3"],
