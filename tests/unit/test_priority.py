@@ -315,7 +315,10 @@ def test_a_version_of_another_line_is_not_said_to_have_a_fix() -> None:
         "image table: Erlang/OTP 27.3.4.1 → 27.3.4.9 mends 1",
         "image table: Erlang/OTP 27.3.4.1 → 28.0.1 mends 1",
     ]
-    # 2.0.0 is later than 1.2.5, and has not what 2.0.1 mends.
+    # 2.13.0 is later than 2.12.5, and of a line that was mended later.
+    seen = [sight("CVE-2026-1", fixed=("2.12.5", "2.14.0")), sight("CVE-2026-2", fixed=("2.13.0",))]
+    assert changes(*seen) == ["rebar.lock: cowlib 2.12.1 → 2.14.0 mends 2"]
+    # 3.0.0 is later than 2.12.5, and has not what 3.0.1 mends.
     seen = [sight("CVE-2026-1", fixed=("2.12.5", "3.0.1")), sight("CVE-2026-2", fixed=("3.0.0",))]
     assert changes(*seen) == ["rebar.lock: cowlib 2.12.1 → 3.0.1 mends 2"]
 
