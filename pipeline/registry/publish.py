@@ -14,7 +14,7 @@ from pipeline.project.reader import read
 from pipeline.registry.content import Content, digests_of, existing_tags, layout_content
 from pipeline.registry.provenance import Origin, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
 from pipeline.registry.tags import check_moves
 from pipeline.registry.tools import Login, Tools, ask, check_host, refusal, tools_for
 from pipeline.report.assessment import Assessed
@@ -118,6 +118,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         FINDINGS: documents["findings.json"],
         PROVENANCE: provenance.predicate(),
     }
+    if vex := documents.get("vex.openvex.json"):
+        predicates[OPENVEX] = vex
     layout = assessed.subject.published
     actions = publish_actions(tools, Order(repository, layout, digest, tags, request.signing, predicates))
     if request.dry_run:

@@ -12,8 +12,12 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 #: in-toto's predicate for vulnerabilities is what one scanner says of one database; ours is what several come to,
 #: with the policy, what was accepted and why. So it is `findings.json` as it is, whose schema is in the project.
 FINDINGS = "https://github.com/banyan-platform/erlmcp/pipeline/findings/v1"
-#: What a published image must have, by predicate type: names for people.
-PREDICATES = {SPDX: "SPDX", CYCLONEDX: "CycloneDX", FINDINGS: "verdict", PROVENANCE: "provenance"}
+#: Without a version, as `--type openvex` of cosign has it and vexctl looks for it; Trivy takes every version.
+OPENVEX = "https://openvex.dev/ns"
+#: What is attested of a published image, by predicate type: names for people.
+PREDICATES = {SPDX: "SPDX", CYCLONEDX: "CycloneDX", FINDINGS: "verdict", PROVENANCE: "provenance", OPENVEX: "VEX"}
+#: What it may lack: there is no OpenVEX document without a statement.
+OPTIONAL = {OPENVEX}
 #: The predicate type of a signature alone. `cosign verify` is content with any signed statement about the image.
 SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 

@@ -11,8 +11,11 @@ from pipeline.errors import InputError, VerificationError
 from pipeline.registry.content import resolve
 from pipeline.registry.provenance import builder_of, source_of
 from pipeline.registry.reference import Reference
-from pipeline.registry.signing import FINDINGS, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
+from pipeline.registry.signing import FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
 from pipeline.registry.tools import Tools, ask, refusal
+
+#: What cosign says if attestations hold, and none of them is of the type.
+_OF_OTHERS = "none of the attestations matched the predicate type"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Proof:
     repository: Reference
     digest: str
     signer: str
-    #: Predicates by type, of each at least one.
+    #: Predicates by type, of each that must be there at least one.
     predicates: dict[str, list[dict[str, Any]]]
 
     @property
@@ -104,7 +107,12 @@ async def verify(tools: Tools, reference: Reference, signer: Signer) -> Proof:
     predicates = {}
     for kind, name in PREDICATES.items():
         args = ["verify-attestation", *signer.options, f"--type={kind}", pinned]
-        text = await _verified(cosign, args, pinned, f"no attestation of it with {name} ({kind}) holds")
+        try:
+            text = await _verified(cosign, args, pinned, f"no attestation of it with {name} ({kind}) holds")
+        except VerificationError as error:
+            if kind in OPTIONAL and _OF_OTHERS in str(error):
+                continue
+            raise
         predicates[kind] = _predicates(text, digest, kind)
         if not predicates[kind]:
             raise VerificationError(f"{pinned}: {name} is attested, but of another image")

@@ -6,6 +6,7 @@ from pipeline.report.findings import findings_json
 from pipeline.report.gitlab import gitlab
 from pipeline.report.junit import junit
 from pipeline.report.markdown import markdown
+from pipeline.report.openvex import openvex
 from pipeline.report.report import Report
 from pipeline.report.sarif import code_scanning, sarif
 from pipeline.sbom.cyclonedx import cyclonedx
@@ -14,7 +15,10 @@ from pipeline.scan.scanners import Results
 
 
 def documents(report: Report, results: Results) -> dict[str, str]:
-    """Return every report as a file; of a scanner that failed there is no report of its own."""
+    """Return every report as a file; of a scanner that failed there is no report of its own.
+
+    OpenVEX has no document without a statement: where nothing is accepted or does not apply, there is none.
+    """
     raw = {f"{run.scanner}{'.sbom' if run.target == 'SBOM' else ''}.json": run.raw for run in results.runs if run.raw}
     files = {
         **raw,
@@ -26,6 +30,8 @@ def documents(report: Report, results: Results) -> dict[str, str]:
         "gl-container-scanning-report.json": gitlab(report),
         "junit.xml": junit(report),
     }
+    if vex := openvex(report):
+        files["vex.openvex.json"] = vex
     if results.scout:
         files["scout.sarif"] = results.scout
     if results.sbom:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.sbom import purl
-from pipeline.scan.findings import Cleared, ScannerRun
+from pipeline.scan.findings import Absence, Cleared, ScannerRun
 
 _BEFORE = "0"
 _KIND = "pipeline:package"
@@ -66,7 +66,7 @@ def with_mended(run: ScannerRun, answer: ScannerRun, cyclonedx: str) -> ScannerR
     open_ = {flaw for each in answer.sightings if each.version != _BEFORE for flaw in (each.id, *each.aliases)}
     reason = f"the distribution mended it in its package {name} {version}, by the database of {answer.scanner}"
     mended = [frozenset((each.id, *each.aliases)) for each in answer.sightings if each.version == _BEFORE]
-    cleared = tuple(Cleared(names, "", reason) for names in mended if open_.isdisjoint(names))
+    cleared = tuple(Cleared(names, "", Absence.CODE, reason) for names in mended if open_.isdisjoint(names))
     return dataclasses.replace(run, cleared=(*run.cleared, *cleared))
 
 

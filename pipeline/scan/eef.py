@@ -14,7 +14,7 @@ from typing import Self
 from pipeline.errors import InputError
 from pipeline.sbom.purl import Purl
 from pipeline.scan.databases import EEF_SOURCE, Database, Databases, eef_database, reason_of, time_of
-from pipeline.scan.findings import ERLANG, Cleared, ScannerRun, Sighting, Urgency, aliases_of, locate
+from pipeline.scan.findings import ERLANG, Absence, Cleared, ScannerRun, Sighting, Urgency, aliases_of, locate
 from pipeline.scan.records import AFFECTED, UNAFFECTED, Affected, Record, of_cve, of_osv
 from pipeline.scan.versions import includes, numbers
 
@@ -198,7 +198,8 @@ def _cleared(record: Record, parts: Sequence[Part]) -> Iterable[Cleared]:
     there = [(part, each) for each in record.applications for part in parts if each.covers(part.parsed)]
     sound = [(part, each) for part, each in there if each.status_of(part.version) == UNAFFECTED]
     for part, _ in sound:
-        yield Cleared(record.names, part.name, f"{part.name} {part.version} is not affected, by the record of {EEF}")
+        reason = f"{part.name} {part.version} is not affected, by the record of {EEF}"
+        yield Cleared(record.names, part.name, Absence.CODE, reason)
     # Only a release that has Erlang of its own has no other applications than those of the SBOM.
     if len(sound) < len(there) or not any(part.name == ERLANG for part in parts):
         return
@@ -208,7 +209,7 @@ def _cleared(record: Record, parts: Sequence[Part]) -> Iterable[Cleared]:
         if there
         else f"it is in {names}, which is not in the image, by the record of {EEF}"
     )
-    yield Cleared(record.names, ERLANG, reason)
+    yield Cleared(record.names, ERLANG, Absence.CODE if there else Absence.COMPONENT, reason)
 
 
 def published(records: Iterable[Record], version: str) -> list[Record]:

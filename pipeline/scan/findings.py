@@ -130,6 +130,13 @@ class Secret:
     title: str = ""
 
 
+class Absence(enum.StrEnum):
+    """Why an image is known not to have a flaw, as OpenVEX has it."""
+
+    COMPONENT = "component_not_present"
+    CODE = "vulnerable_code_not_present"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cleared:
     """A flaw that a package of Erlang/OTP is known not to have, whatever a scanner makes of its version."""
@@ -137,6 +144,7 @@ class Cleared:
     names: frozenset[str]
     #: Empty for whichever of it.
     package: str
+    absence: Absence
     reason: str
 
     def matches(self, sighting: Sighting) -> bool:
@@ -187,6 +195,7 @@ class Dropped:
     """A sighting that is known to be none."""
 
     sighting: Sighting
+    absence: Absence
     reason: str
 
 

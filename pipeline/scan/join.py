@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from pipeline.sbom.component import Kind
-from pipeline.scan.findings import Cleared, Dropped, Finding, Severity, Sighting, Urgency, rank
+from pipeline.scan.findings import Absence, Cleared, Dropped, Finding, Severity, Sighting, Urgency, rank
 
 # From the first CVE of all to the first of Erlang/OTP that NVD has, CVE-2009-0130.
 _YEARS_BEFORE = range(1999, 2009)
@@ -25,9 +25,12 @@ def drop_false(
     """
     kept, dropped = [], []
     for sighting in sightings:
-        reason = _false_match(sighting) or next((each.reason for each in cleared if each.matches(sighting)), "")
-        if reason:
-            dropped.append(Dropped(sighting, reason))
+        false = _false_match(sighting)
+        clear = next((each for each in cleared if each.matches(sighting)), None)
+        if false:
+            dropped.append(Dropped(sighting, Absence.COMPONENT, false))
+        elif clear:
+            dropped.append(Dropped(sighting, clear.absence, clear.reason))
         else:
             kept.append(sighting)
     return tuple(kept), tuple(dropped)

@@ -42,6 +42,8 @@ class Judged:
     finding: Finding
     status: Status
     reason: str = ""
+    #: Of a VEX document, if one is about it: the one that counts.
+    statement: Statement | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -177,10 +179,14 @@ def judge(
     findings = tuple(sorted((*join(kept, threats), *others), key=lambda finding: finding.order))
     # Of several statements on the same thing the last one counts, of those of one time the one that suppresses nothing.
     by_time = sorted(statements, key=lambda statement: (statement.time, statement.status not in SUPPRESSING))
+    said = [_said(finding, by_time, image) for finding in findings]
     judged = tuple(
-        _suppress(finding, by_time, image)
-        or _compared(_decide(finding, policy, acceptances, now.date()), baseline, now.date())
-        for finding in findings
+        dataclasses.replace(
+            _suppress(finding, statement)
+            or _compared(_decide(finding, policy, acceptances, now.date()), baseline, now.date()),
+            statement=statement,
+        )
+        for finding, statement in zip(findings, said, strict=True)
     )
     databases = dict.fromkeys(scan.database for scan in scans if scan.database)
     expired = tuple(entry for entry in acceptances if entry.until < now.date())
@@ -200,11 +206,14 @@ def judge(
     )
 
 
-def _suppress(finding: Finding, statements: Sequence[Statement], image: Collection[str]) -> Judged | None:
-    about = [statement for statement in statements if speaks_of(statement, finding, image)]
-    if not about or about[-1].status not in SUPPRESSING:
+def _said(finding: Finding, statements: Sequence[Statement], image: Collection[str]) -> Statement | None:
+    return next((statement for statement in reversed(statements) if speaks_of(statement, finding, image)), None)
+
+
+def _suppress(finding: Finding, said: Statement | None) -> Judged | None:
+    if not said or said.status not in SUPPRESSING:
         return None
-    return Judged(finding, Status(about[-1].status), f"{about[-1].reason} ({about[-1].source})")
+    return Judged(finding, Status(said.status), f"{said.reason} ({said.source})")
 
 
 def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance], today: dt.date) -> Judged:

@@ -16,6 +16,14 @@ _DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
 #: Of the statements of one document that match nothing, how many are shown.
 _SHOWN = 5
 _STATUSES = ("not_affected", "affected", "fixed", "under_investigation")
+#: Why a product is not affected.
+_JUSTIFICATIONS = (
+    "component_not_present",
+    "vulnerable_code_not_present",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "inline_mitigations_already_exist",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,13 +34,22 @@ class Statement:
     status: str
     #: Products, each with its subcomponents.
     products: tuple[tuple[str, tuple[str, ...]], ...]
-    reason: str
+    #: One of OpenVEX's reasons for `not_affected`; empty if the document gives none.
+    justification: str
     source: str
     time: dt.datetime
     #: The document as the user knows it.
     file: str = ""
     #: Whether it is told if it matches nothing.
     told: bool = True
+    #: In the document's own words: why it is not affected, and what to do if it is.
+    impact: str = ""
+    action: str = ""
+
+    @property
+    def reason(self) -> str:
+        """Why it has its status, in words."""
+        return self.justification.replace("_", " ") or self.impact or self.status
 
 
 def statement_json(statement: Statement) -> dict[str, Any]:
@@ -42,6 +59,9 @@ def statement_json(statement: Statement) -> dict[str, Any]:
         "status": statement.status,
         "products": [{"id": product, "subcomponents": list(parts)} for product, parts in statement.products],
         "reason": statement.reason,
+        "justification": statement.justification,
+        "impact": statement.impact,
+        "action": statement.action,
         "source": statement.source,
         "time": statement.time.isoformat(),
         "file": statement.file,
@@ -54,10 +74,13 @@ def statement_of(raw: Mapping[str, Any]) -> Statement:
         frozenset(raw["names"]),
         raw["status"],
         tuple((product["id"], tuple(product["subcomponents"])) for product in raw["products"]),
-        raw["reason"],
+        raw.get("justification", ""),
         raw["source"],
         _zoned(raw["time"]),
         raw["file"],
+        # A verdict of before had the reason in words alone.
+        impact=raw.get("impact", raw["reason"]),
+        action=raw.get("action", ""),
     )
 
 
@@ -101,8 +124,11 @@ def _statement(raw: dict[str, Any], document: dict[str, Any], name: str) -> Stat
     status = raw["status"]
     if status not in _STATUSES:
         raise InputError(f"{name}: {names[0]} has the status {status}; expected one of {', '.join(_STATUSES)}")
-    reason = raw.get("justification") or raw.get("impact_statement") or ""
-    if status == "not_affected" and not reason:
+    justification, impact = raw.get("justification") or "", raw.get("impact_statement") or ""
+    if justification and justification not in _JUSTIFICATIONS:
+        expected = ", ".join(_JUSTIFICATIONS)
+        raise InputError(f"{name}: {names[0]} has the justification {justification}; expected one of {expected}")
+    if status == "not_affected" and not (justification or impact):
         raise InputError(f"{name}: {names[0]} is not_affected without a reason; add a justification (OpenVEX 0.2)")
     return Statement(
         frozenset(names),
@@ -112,9 +138,11 @@ def _statement(raw: dict[str, Any], document: dict[str, Any], name: str) -> Stat
             for raw_product in raw.get("products", ())
             for product in _ids(raw_product)
         ),
-        reason.replace("_", " ") if "justification" in raw else reason or status,
+        justification,
         document.get("@id", name),
         _zoned(raw.get("last_updated") or raw.get("timestamp") or document["timestamp"]),
+        impact=impact,
+        action=raw.get("action_statement") or "",
     )
 
 

@@ -46,7 +46,7 @@ STATEMENT = Statement(
     frozenset({"CVE-2025-32433"}),
     "not_affected",
     (("pkg:otp/ssh", ()),),
-    "vulnerable code not in execute path",
+    "vulnerable_code_not_in_execute_path",
     "https://example.org/vex/1",
     NOW,
     "vex/own.json",

@@ -1,0 +1,101 @@
+"""The verdict for other scanners: an OpenVEX document (github.com/openvex/spec, 0.2) for their `--vex`."""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from pipeline.report.report import Report, rfc3339
+from pipeline.sbom import purl
+from pipeline.sbom.document import TOOL, kept, tool_version, written
+from pipeline.scan.findings import Finding, rank
+from pipeline.scan.verdict import SUPPRESSING, Status
+from pipeline.scan.vex import Statement
+
+_CONTEXT = "https://openvex.dev/ns/v0.2.0"
+#: What has no address of its own gets one here (OpenVEX: Public IRI Namespaces).
+_ID = "https://openvex.dev/docs/public/vex-{}"
+
+
+def openvex(report: Report) -> str:
+    """Return what was accepted, and what is said or known not to apply, as OpenVEX; nothing if there is nothing.
+
+    OpenVEX has no document without a statement. Of several statements on one thing Trivy takes the last and Grype the
+    first, so no two of them differ here in whether they do away with a finding.
+    """
+    statements = [*_of_findings(report), *_of_dropped(report)]
+    if not statements:
+        return ""
+    owner, _, name = report.image.rpartition("/")
+    document = {
+        "author": owner or name,
+        "role": "publisher of the image",
+        "timestamp": rfc3339(report.time),
+        "version": 1,
+        "tooling": f"{TOOL} {tool_version()}",
+        "statements": sorted(statements, key=json.dumps),
+    }
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    return written({"@context": _CONTEXT, "@id": _ID.format(digest), **document})
+
+
+def _of_findings(report: Report) -> Iterator[dict[str, Any]]:
+    for item in report.verdict.judged:
+        finding, said = item.finding, item.statement
+        if said:
+            yield from _statement(report, finding.id, finding.names, finding.purls, _given(said, finding))
+        if item.status is Status.ACCEPTED:
+            why = {"status": "affected", "action_statement": f"accepted: {item.reason}"}
+            yield from _statement(report, finding.id, finding.names, finding.purls, why)
+
+
+def _given(said: Statement, finding: Finding) -> dict[str, Any]:
+    """Return what a VEX document says of a finding; of each status OpenVEX wants other fields."""
+    more = {
+        "not_affected": kept(justification=said.justification, impact_statement=said.impact),
+        "affected": {"action_statement": said.action or finding.remedy},
+    }
+    time, source = rfc3339(said.time), f"as {said.source} says"
+    return {"status": said.status, **more.get(said.status, {}), "status_notes": source, "timestamp": time}
+
+
+def _of_dropped(report: Report) -> Iterator[dict[str, Any]]:
+    # A scanner that looks at the image and at the SBOM has a package URL for each.
+    purls: dict[tuple[str, tuple[str, ...], str, str], list[str]] = {}
+    for item in report.verdict.dropped:
+        seen = item.sighting
+        purls.setdefault((seen.id, seen.aliases, item.absence.value, item.reason), []).append(seen.purl)
+    for (flaw, aliases, absence, reason), about in purls.items():
+        why = {"status": "not_affected", "justification": absence, "impact_statement": reason}
+        yield from _statement(report, flaw, (flaw, *aliases), about, why)
+
+
+def _statement(
+    report: Report, flaw: str, names: Collection[str], purls: Collection[str], why: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Return a statement; none on what has no package URL, such as a secret, which no scanner could match."""
+    shown, about = set(names), set(filter(None, purls))
+    if why["status"] in SUPPRESSING:
+        # An advisory may name two flaws, and Erlang/OTP as a whole be seen for two applications: what another finding
+        # still stands for is left to it.
+        for other in (item.finding for item in report.verdict.judged if item.status not in SUPPRESSING):
+            if shown.isdisjoint(other.names) or about.isdisjoint(other.purls):
+                continue
+            if flaw in other.names:
+                about -= set(other.purls)
+            else:
+                shown -= other.names
+    if about:
+        aliases = sorted(shown - {flaw}, key=rank)
+        yield {
+            "vulnerability": {"name": flaw, **kept(aliases=aliases)},
+            "products": [{**_image(report), "subcomponents": [{"@id": each} for each in sorted(about)]}],
+            **why,
+        }
+
+
+def _image(report: Report) -> dict[str, Any]:
+    """Return the image as Trivy and Grype know it, in whichever repository: its digest says what it is."""
+    name = report.image.rpartition("/")[2].partition(":")[0]
+    sha256 = report.digest.removeprefix("sha256:")
+    return {"@id": purl.of_image(f"{name}@{report.digest}"), "hashes": {"sha-256": sha256}}
