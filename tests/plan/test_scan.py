@@ -102,6 +102,7 @@ async def test_each_runs_once_and_every_format_is_a_conversion(recorder: Recorde
             "report.md",
             "junit.xml",
             "gl-container-scanning-report.json",
+            "vex.openvex.json",
             "sbom.spdx.json",
             "sbom.cdx.json",
         ),

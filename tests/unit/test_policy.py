@@ -352,6 +352,12 @@ def test_a_status_that_openvex_does_not_have_is_refused() -> None:
         vex(says("ignored", "pkg:otp/ssh"))
 
 
+def test_a_justification_that_openvex_does_not_have_is_refused() -> None:
+    message = r"a\.openvex\.json: CVE-2025-32433 has the justification not_reachable; expected one of component_not_pre"
+    with pytest.raises(InputError, match=message):
+        vex(says("not_affected", "pkg:otp/ssh", justification="not_reachable"))
+
+
 def test_not_affected_without_a_reason_is_refused() -> None:
     statement = says("not_affected", "pkg:otp/ssh")
     del statement["justification"]
@@ -530,7 +536,9 @@ def test_what_an_image_was_judged_by_can_be_taken_from_its_verdict() -> None:
     rules = Rules(
         Policy(Severity.CRITICAL, only_fixed=True, unknown_as=Severity.LOW),
         vex(
-            says("not_affected", {"@id": IMAGE[0], "subcomponents": ["pkg:otp/ssh@5.2.6"]}), says("fixed", "pkg:otp/x")
+            says("not_affected", {"@id": IMAGE[0], "subcomponents": ["pkg:otp/ssh@5.2.6"]}, impact_statement="i"),
+            says("affected", "pkg:otp/x", action_statement="wait"),
+            says("fixed", "pkg:otp/x"),
         ),
         (SECRET, accept()),
         otp_vex=True,
@@ -539,6 +547,11 @@ def test_what_an_image_was_judged_by_can_be_taken_from_its_verdict() -> None:
     )
     attested = json.loads(json.dumps(rules.attested()))
     assert Rules.from_attested(attested) == rules
+    # A verdict of before has the reason of a statement in words alone.
+    for statement in attested["vex"]:
+        del statement["justification"], statement["impact"], statement["action"]
+    before = [(each.status, each.reason) for each in Rules.from_attested(attested).statements]
+    assert before == [("not_affected", "vulnerable code not present"), ("affected", "affected"), ("fixed", "fixed")]
     assert Rules.from_attested({"fail_on": "LOW", "only_fixed": False}) == Rules(Policy(Severity.LOW))
     # A command overrides what it names, alone.
     changed = Given(fail_on=Severity.LOW, acceptances=()).over(rules)
