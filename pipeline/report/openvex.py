@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from pipeline.report.report import Report, rfc3339
@@ -10,7 +10,7 @@ from pipeline.sbom import purl
 from pipeline.sbom.document import TOOL, kept, tool_version, written
 from pipeline.scan.findings import Finding, rank
 from pipeline.scan.verdict import SUPPRESSING, Status
-from pipeline.scan.vex import Statement
+from pipeline.scan.vex import Statement, named
 
 _CONTEXT = "https://openvex.dev/ns/v0.2.0"
 #: What has no address of its own gets one here (OpenVEX: Public IRI Namespaces).
@@ -42,11 +42,12 @@ def openvex(report: Report) -> str:
 def _of_findings(report: Report) -> Iterator[dict[str, Any]]:
     for item in report.verdict.judged:
         finding, said = item.finding, item.statement
+        names, purls = (finding.id, *finding.aliases), finding.purls
         if said:
-            yield from _statement(report, finding.id, finding.names, finding.purls, _given(said, finding))
+            yield from _statement(report, names, purls, _given(said, finding), named(said, purls))
         if item.status is Status.ACCEPTED:
             why = {"status": "affected", "action_statement": f"accepted: {item.reason}"}
-            yield from _statement(report, finding.id, finding.names, finding.purls, why)
+            yield from _statement(report, names, purls, why)
 
 
 def _given(said: Statement, finding: Finding) -> dict[str, Any]:
@@ -61,19 +62,39 @@ def _given(said: Statement, finding: Finding) -> dict[str, Any]:
 
 def _of_dropped(report: Report) -> Iterator[dict[str, Any]]:
     # A scanner that looks at the image and at the SBOM has a package URL for each.
-    purls: dict[tuple[str, tuple[str, ...], str, str], list[str]] = {}
+    purls: dict[tuple[bool, tuple[str, ...], str, str], list[str]] = {}
     for item in report.verdict.dropped:
         seen = item.sighting
-        purls.setdefault((seen.id, seen.aliases, item.absence.value, item.reason), []).append(seen.purl)
-    for (flaw, aliases, absence, reason), about in purls.items():
+        key = (seen.is_erlang, (seen.id, *seen.aliases), item.absence.value, item.reason)
+        purls.setdefault(key, []).append(seen.purl)
+    for (is_erlang, names, absence, reason), about in purls.items():
         why = {"status": "not_affected", "justification": absence, "impact_statement": reason}
-        yield from _statement(report, flaw, (flaw, *aliases), about, why)
+        # Which applications there are, and who mended what, is of the image; what a version of one has, of that.
+        yield from _statement(report, names, about, why, () if is_erlang else about)
 
 
 def _statement(
-    report: Report, flaw: str, names: Collection[str], purls: Collection[str], why: dict[str, Any]
+    report: Report,
+    names: Sequence[str],
+    purls: Collection[str],
+    why: dict[str, Any],
+    anywhere: Collection[str] = (),
 ) -> Iterator[dict[str, Any]]:
-    """Return a statement; none on what has no package URL, such as a secret, which no scanner could match."""
+    """Return a statement; none on what has no package URL, such as a secret, which no scanner could match.
+
+    Parameters
+    ----------
+    report
+        Of the image.
+    names
+        Of the flaw, the one that it is shown by first.
+    purls
+        Of the package, as the scanners write them.
+    why
+        The rest of the statement.
+    anywhere
+        Those of them of which it is true in whatever image: scanners know by these what they cannot tell the image of.
+    """
     shown, about = set(names), set(filter(None, purls))
     if why["status"] in SUPPRESSING:
         # An advisory may name two flaws, and Erlang/OTP as a whole be seen for two applications: what another finding
@@ -81,15 +102,16 @@ def _statement(
         for other in (item.finding for item in report.verdict.judged if item.status not in SUPPRESSING):
             if shown.isdisjoint(other.names) or about.isdisjoint(other.purls):
                 continue
-            if flaw in other.names:
+            if names[0] in other.names:
                 about -= set(other.purls)
             else:
                 shown -= other.names
     if about:
-        aliases = sorted(shown - {flaw}, key=rank)
+        aliases = sorted(shown - {names[0]}, key=rank)
+        image = {**_image(report), "subcomponents": [{"@id": each} for each in sorted(about)]}
         yield {
-            "vulnerability": {"name": flaw, **kept(aliases=aliases)},
-            "products": [{**_image(report), "subcomponents": [{"@id": each} for each in sorted(about)]}],
+            "vulnerability": {"name": names[0], **kept(aliases=aliases)},
+            "products": [image, *({"@id": each} for each in sorted(about.intersection(anywhere)))],
             **why,
         }
 

@@ -162,10 +162,16 @@ def speaks_of(statement: Statement, finding: Finding, image: Collection[str]) ->
     if not statement.names & finding.names:
         return False
     own, whole = parsed(finding.purls), parsed(image)
-    return any(
-        _is(product, finding.purls, own)
-        or (_is(product, image, whole) and (not parts or any(_is(part, finding.purls, own) for part in parts)))
+    return bool(named(statement, finding.purls)) or any(
+        _is(product, image, whole) and (not parts or any(_is(part, finding.purls, own) for part in parts))
         for product, parts in statement.products
+    )
+
+
+def named(statement: Statement, purls: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some packages that a statement is about in whatever image."""
+    return tuple(
+        text for text in purls if any(_is(product, (text,), parsed((text,))) for product, _ in statement.products)
     )
 
 

@@ -81,10 +81,17 @@ def statements(made: Report) -> list[dict[str, Any]]:
 
 
 def about(statement: dict[str, Any]) -> list[str]:
-    (product,) = statement["products"]
+    """Return the packages in the image that a statement is about."""
+    product = statement["products"][0]
     assert product["@id"] == f"pkg:oci/erlmcp@{DIGEST}"
     assert product["hashes"] == {"sha-256": "5e" * 32}
     return [part["@id"] for part in product["subcomponents"]]
+
+
+def anywhere(statement: dict[str, Any]) -> list[str]:
+    """Return the packages that a statement is about in whatever image."""
+    assert all(set(product) == {"@id"} for product in statement["products"][1:])
+    return [product["@id"] for product in statement["products"][1:]]
 
 
 def given(status: str, flaw: str, *products: object, **more: object) -> tuple[Statement, ...]:
@@ -122,6 +129,7 @@ def test_what_is_accepted_is_affected_and_says_why_and_until_when() -> None:
     assert statement["action_statement"] == "accepted: we serve no HTTP/2 (until 2026-12-31)"
     assert statement["vulnerability"] == {"name": "CVE-2026-2", "aliases": ["GHSA-aaaa-bbbb-cccc"]}
     assert about(statement) == ["pkg:hex/cowlib@2.12.1"]
+    assert anywhere(statement) == []
 
 
 def test_an_acceptance_that_expired_or_of_a_secret_is_not_in_it() -> None:
@@ -163,6 +171,20 @@ def test_a_given_statement_is_passed_on_as_it_is_for_this_image(
     }
 
 
+def test_a_statement_on_a_package_stays_one_and_does_not_grow() -> None:
+    """Scanners know by it what they cannot tell the image of: Grype an SBOM, both an archive."""
+    image = f"pkg:oci/erlmcp?repository_url={NAME}"
+    for product, expected in (
+        ("pkg:otp/ssl", ["pkg:otp/ssl@11.2"]),
+        (image, []),
+        ({"@id": image, "subcomponents": [{"@id": "pkg:otp/ssl"}]}, []),
+    ):
+        vex = given("not_affected", "CVE-2026-3", product, impact_statement="i")
+        (statement,) = statements(report(SSL, WHOLE, statements=vex))
+        assert about(statement) == [WHOLE.purl, "pkg:otp/ssl@11.2"]
+        assert anywhere(statement) == expected
+
+
 def test_of_several_statements_the_one_that_counts_is_passed_on() -> None:
     """Of several Trivy takes the last one, and Grype the first."""
     first = given("not_affected", "CVE-2026-1", "pkg:deb/debian/libc6", impact_statement="so it seemed")
@@ -187,12 +209,16 @@ def test_what_a_record_clears_is_not_affected(absence: Absence) -> None:
     assert statement["impact_statement"] == "it is in ssl, which is not in the image"
     # Of the SBOM and of the image.
     assert about(statement) == ["pkg:generic/erlang@27.3.4.1", "pkg:github/erlang/otp@OTP-27.3.4.1"]
+    # Which applications an image has is of the image.
+    assert anywhere(statement) == []
 
 
 def test_another_vendors_program_is_not_present() -> None:
     ftp = dataclasses.replace(SSL, id="CVE-2011-1", package="ftp", cpes=("cpe:2.3:a:ftp:ftp:1.2:*:*:*:*:*:*:*",))
     (statement,) = statements(report(ftp))
     assert (statement["status"], statement["justification"]) == ("not_affected", "component_not_present")
+    # Whatever image it is in.
+    assert anywhere(statement) == [ftp.purl]
 
 
 def test_an_advisory_that_names_two_flaws_is_left_to_the_one_that_stands() -> None:
@@ -228,7 +254,9 @@ def test_our_own_reading_of_it_comes_to_the_same_verdict() -> None:
     assert again.verdict.suppressed
     assert not again.verdict.unmatched_vex
     # It speaks of this image, in whichever repository, and of no other.
-    (one,) = [each for each in read_vex(openvex(made), "x") if each.status == "not_affected"]
+    of_image = given("not_affected", "CVE-2026-1", f"{NAME}:2.1.0", impact_statement="i")
+    text = openvex(report(LIBC, LIBC_OF_GRYPE, COWLIB, statements=of_image, acceptances=[ACCEPTED]))
+    (one,) = [each for each in read_vex(text, "x") if each.status == "not_affected"]
     (finding,) = [item.finding for item in made.verdict.suppressed]
     assert speaks_of(one, finding, image_names("prod.example/x/erlmcp", "9", DIGEST))
     assert not speaks_of(one, finding, image_names(NAME, "2.1.0", "sha256:" + "6f" * 32))
