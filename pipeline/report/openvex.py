@@ -65,12 +65,11 @@ def _of_dropped(report: Report) -> Iterator[dict[str, Any]]:
     purls: dict[tuple[bool, tuple[str, ...], str, str], list[str]] = {}
     for item in report.verdict.dropped:
         seen = item.sighting
-        key = (seen.is_erlang, (seen.id, *seen.aliases), item.absence.value, item.reason)
+        key = (item.anywhere, (seen.id, *seen.aliases), item.absence.value, item.reason)
         purls.setdefault(key, []).append(seen.purl)
-    for (is_erlang, names, absence, reason), about in purls.items():
+    for (anywhere, names, absence, reason), about in purls.items():
         why = {"status": "not_affected", "justification": absence, "impact_statement": reason}
-        # Which applications there are, and who mended what, is of the image; what a version of one has, of that.
-        yield from _statement(report, names, about, why, () if is_erlang else about)
+        yield from _statement(report, names, about, why, about if anywhere else ())
 
 
 def _statement(

@@ -197,6 +197,8 @@ class Dropped:
     sighting: Sighting
     absence: Absence
     reason: str
+    #: Whether it is none in whatever image has the package in that version.
+    anywhere: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

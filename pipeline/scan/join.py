@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from pipeline.sbom.component import Kind
-from pipeline.scan.findings import Absence, Cleared, Dropped, Finding, Severity, Sighting, Urgency, rank
+from pipeline.scan.findings import ERLANG, Absence, Cleared, Dropped, Finding, Severity, Sighting, Urgency, rank
 
 # From the first CVE of all to the first of Erlang/OTP that NVD has, CVE-2009-0130.
 _YEARS_BEFORE = range(1999, 2009)
@@ -28,9 +28,11 @@ def drop_false(
         false = _false_match(sighting)
         clear = next((each for each in cleared if each.matches(sighting)), None)
         if false:
-            dropped.append(Dropped(sighting, Absence.COMPONENT, false))
+            dropped.append(Dropped(sighting, Absence.COMPONENT, false, anywhere=True))
         elif clear:
-            dropped.append(Dropped(sighting, clear.absence, clear.reason))
+            # Which applications there are, and what a distribution mended, is of one image.
+            anywhere = clear.package not in ("", ERLANG)
+            dropped.append(Dropped(sighting, clear.absence, clear.reason, anywhere))
         else:
             kept.append(sighting)
     return tuple(kept), tuple(dropped)

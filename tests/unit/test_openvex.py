@@ -213,6 +213,15 @@ def test_what_a_record_clears_is_not_affected(absence: Absence) -> None:
     assert anywhere(statement) == []
 
 
+def test_what_a_distribution_mended_is_mended_in_this_image_alone() -> None:
+    """And what a record says of a version of an application is true of it everywhere."""
+    for package, expected in (("", []), ("ssl", [SSL.purl])):
+        cleared = Cleared(frozenset({"CVE-2026-3"}), package, Absence.CODE, "mended")
+        (statement,) = statements(report(SSL, cleared=(cleared,)))
+        assert about(statement) == [SSL.purl]
+        assert anywhere(statement) == expected
+
+
 def test_another_vendors_program_is_not_present() -> None:
     ftp = dataclasses.replace(SSL, id="CVE-2011-1", package="ftp", cpes=("cpe:2.3:a:ftp:ftp:1.2:*:*:*:*:*:*:*",))
     (statement,) = statements(report(ftp))
