@@ -209,8 +209,8 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def programs(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with cosign and crane, out of their images: to look at a registry without the module."""
-    return programs_of(images, tmp_path_factory.mktemp("programs"), "cosign", "crane")
+    """Return a folder with programs out of their images: to look at a registry without the module."""
+    return programs_of(images, tmp_path_factory.mktemp("programs"), "cosign", "crane", "trivy")
 
 
 def programs_of(images: Path, folder: Path, *names: str) -> Path:

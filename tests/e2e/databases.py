@@ -160,6 +160,23 @@ def parse(document: dict[str, Any]) -> Advisory:
     )
 
 
+def of_ssh() -> Advisory:
+    """Return a flaw of ssh, which is not in the image, as the National Vulnerability Database has it: of the whole."""
+    return parse(
+        {
+            "id": "CVE-2026-48855",
+            "aliases": [],
+            "title": "of ssh",
+            "severity": "CRITICAL",
+            "published": "2026-06-01T00:00:00Z",
+            "url": "https://cna.erlef.org/cves/CVE-2026-48855.html",
+            "affected": [
+                {"kind": "cpe", "name": "erlang:erlang/otp", "ranges": [{"introduced": "17.0", "fixed": "27.3.4.13"}]}
+            ],
+        }
+    )
+
+
 # Trivy: schema 2, a file of bbolt with nested buckets of JSON values
 
 

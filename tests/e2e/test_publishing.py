@@ -34,6 +34,8 @@ TYPES = {
     "slsaprovenance1": "https://slsa.dev/provenance/v1",
     "https://github.com/banyan-platform/erlmcp/pipeline/findings/v1": "",
 }
+#: Of a library in the image; Debian does not count it.
+LIBC = "CVE-2019-1010022"
 
 
 @dataclass(frozen=True)
@@ -267,6 +269,8 @@ def test_it_is_proved_with_its_key_and_no_other(shop: Shop, published: Publicati
     assert right.code == 0, right.err
     for words in (published.digest, "attested SPDX", "attested CycloneDX", "attested verdict", REVISION, "PASSED"):
         assert words in right.out
+    # There was nothing to say.
+    assert "attested VEX" not in right.out
     wrong = shop.verified(shop.name(":1.2.0"), "summary", key="wrong")
     assert wrong.code != 0
     assert "VerificationError: " in wrong.err
@@ -401,6 +405,30 @@ def test_a_change_is_held_against_what_was_published(shop: Shop, published: Publ
     assert wrong.message.startswith("--baseline right.pub: not a verdict to compare with")
 
 
+def the_document_went_along(shop: Shop, image: str) -> None:
+    """Prove that cosign and Trivy find what was said of an image where it is now, in another repository."""
+    flags = ["--key=right.pub", "--insecure-ignore-tlog"]
+    done = shop.outside("cosign", "verify-attestation", "--type=openvex", *flags, image)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(base64.b64decode(json.loads(done.stdout)["payload"]))["predicate"]["statements"]
+    assert {each["vulnerability"]["name"]: each["status"] for each in said} == {
+        "CVE-0000-0001": "affected",
+        "CVE-0000-0002": "affected",
+        "CVE-1999-0082": "not_affected",
+        LIBC: "not_affected",
+        "CVE-2026-23941": "not_affected",
+    }
+    offline = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--quiet"]
+    scan = ["image", "--scanners=vuln", f"--cache-dir={shop.folder}/advisories/trivy", *offline, "--format=json"]
+    found = []
+    for option in ([], ["--vex=oci"]):
+        done = shop.outside("trivy", *scan, *option, image)
+        assert done.returncode == 0, done.stderr
+        parts = json.loads(done.stdout).get("Results", ())
+        found.append({raw["VulnerabilityID"] for part in parts for raw in part.get("Vulnerabilities") or ()})
+    assert found == [{"CVE-0000-0001", LIBC}, {"CVE-0000-0001"}]
+
+
 def test_an_image_is_judged_later_by_what_it_was_published_by(shop: Shop) -> None:
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     packages = (("0000-0001", "libssl3t64"), ("0000-0001", "openssl-provider-legacy"), ("0000-0002", "tiny_text"))
@@ -417,8 +445,9 @@ def test_an_image_is_judged_later_by_what_it_was_published_by(shop: Shop) -> Non
         "status": "not_affected",
         "justification": "vulnerable_code_not_in_execute_path",
     }
+    of_libc = {**statement, "vulnerability": {"name": LIBC}, "products": [{"@id": "pkg:deb/debian/libc6"}]}
     head = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.org/vex", "author": "a", "version": 1}
-    vex = {**head, "timestamp": "2026-11-01T00:00:00Z", "statements": [statement]}
+    vex = {**head, "timestamp": "2026-11-01T00:00:00Z", "statements": [statement, of_libc]}
     (shop.folder / "vex.json").write_text(json.dumps(vex))
     (shop.folder / "key-password").write_text(KEY_PASSWORD)
     result = shop.call(
@@ -437,6 +466,8 @@ def test_an_image_is_judged_later_by_what_it_was_published_by(shop: Shop) -> Non
     live = f"--to={shop.name(repository='accepted-live')}"
     promoted = shop.verified(shop.name(reference, "accepted"), "promote", live, "--tags=1.2.0", "--advisories")
     assert promoted.code == 0, promoted.message
+    assert re.search(r"attested VEX +https://openvex\.dev/ns\n", promoted.out)
+    the_document_went_along(shop, f"127.0.0.1:{shop.registry.port}/accepted-live{reference}")
     # Unless one says otherwise.
     (shop.folder / "nothing.toml").write_text("")
     nothing = f"--accept={shop.folder}/nothing.toml"

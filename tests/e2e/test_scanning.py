@@ -160,21 +160,7 @@ def test_what_is_exploited_breaks_though_grype_does_not_see_it(
 def test_records_of_erlang_name_the_application_and_clear_what_is_not_in_the_image(
     module: Module, source: Path, tmp_path: Path
 ) -> None:
-    # As the National Vulnerability Database has a flaw of ssh: of Erlang/OTP as a whole, by a CPE.
-    of_ssh = databases.parse(
-        {
-            "id": "CVE-2026-48855",
-            "aliases": [],
-            "title": "of ssh",
-            "severity": "CRITICAL",
-            "published": "2026-06-01T00:00:00Z",
-            "url": "https://cna.erlef.org/cves/CVE-2026-48855.html",
-            "affected": [
-                {"kind": "cpe", "name": "erlang:erlang/otp", "ranges": [{"introduced": "17.0", "fixed": "27.3.4.13"}]}
-            ],
-        }
-    )
-    known = [*databases.read(databases.ADVISORIES), of_ssh]
+    known = [*databases.read(databases.ADVISORIES), databases.of_ssh()]
     made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
     result = module(source, *given(made), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
     assert result.code == 0, result.message

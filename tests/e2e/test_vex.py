@@ -1,9 +1,11 @@
-"""What VEX documents mean, judged by Trivy and Grype themselves."""
+"""What VEX documents mean, and what ours says, judged by Trivy and Grype themselves."""
 
+import dataclasses
 import datetime as dt
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +94,49 @@ def advisory(index: int) -> databases.Advisory:
     )
 
 
-def seen(report: str) -> set[str]:
-    """Return the flaws in a report of Trivy or of Grype."""
-    document = json.loads(report)
-    of_trivy = {
-        raw["VulnerabilityID"] for part in document.get("Results", ()) for raw in part.get("Vulnerabilities") or ()
-    }
-    return of_trivy | {match["vulnerability"]["id"] for match in document.get("matches", ())}
+@dataclasses.dataclass(frozen=True)
+class Outside:
+    """Trivy and Grype here, without the module and without an engine, over the same databases."""
+
+    programs: Path
+    known: databases.Databases
+
+    def trivy(self, *words: str | Path) -> set[tuple[str, str]]:
+        offline = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--quiet"]
+        options = ["--cache-dir", self.known.trivy, "--scanners=vuln", *offline, "--format=json"]
+        results = json.loads(self._run([self.programs / "trivy", words[0], *options, *words[1:]])).get("Results", ())
+        return {
+            (raw["VulnerabilityID"], raw["PkgName"]) for part in results for raw in part.get("Vulnerabilities") or ()
+        }
+
+    def grype(self, *words: str | Path) -> set[tuple[str, str]]:
+        matches = json.loads(self._run([self.programs / "grype", "--quiet", "-o=json", *words]))["matches"]
+        return {(match["vulnerability"]["id"], match["artifact"]["name"]) for match in matches}
+
+    def _run(self, command: Sequence[str | Path]) -> str:
+        env = os.environ | {
+            "GRYPE_DB_CACHE_DIR": str(self.known.grype),
+            "GRYPE_DB_AUTO_UPDATE": "false",
+            "GRYPE_CHECK_FOR_APP_UPDATE": "false",
+            "GRYPE_REGISTRY_INSECURE_USE_HTTP": "true",
+        }
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+def pushed(module: Module, source: Path, name: str, tag: str, archive: Path) -> str:
+    """Build the image, push it, and return its digest."""
+    made = module(source, f"--repository={name}", "image-tarball", "export", f"--path={archive}")
+    assert made.code == 0, made.message
+    push = ["skopeo", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false"]
+    subprocess.run([*push, f"oci-archive:{archive}", f"docker://{name}:{tag}"], check=True)
+    return read_archive(archive).digest
+
+
+def document_of(*statements: dict[str, Any]) -> str:
+    head = {"@context": "https://openvex.dev/ns/v0.2.0", "@id": "https://example.org/vex", "author": "a"}
+    return json.dumps({**head, "timestamp": "2026-11-01T00:00:00Z", "version": 1, "statements": list(statements)})
 
 
 def test_a_statement_means_what_trivy_or_grype_take_it_to_mean(
@@ -106,11 +144,7 @@ def test_a_statement_means_what_trivy_or_grype_take_it_to_mean(
 ) -> None:
     name, tag = f"{registry}/vex/greeter", "1.2.0"
     archive = tmp_path / "image.tar"
-    made = module(source, f"--repository={name}", "image-tarball", "export", f"--path={archive}")
-    assert made.code == 0, made.message
-    digest = read_archive(archive).digest
-    push = ["skopeo", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false"]
-    subprocess.run([*push, f"oci-archive:{archive}", f"docker://{name}:{tag}"], check=True)
+    digest = pushed(module, source, name, tag, archive)
     # A daemon's image has tags, a registry's has none to Grype.
     tagged = tmp_path / "tagged.tar"
     subprocess.run(
@@ -121,23 +155,16 @@ def test_a_statement_means_what_trivy_or_grype_take_it_to_mean(
     known = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), map(advisory, range(len(ways))))
     document = tmp_path / "own.openvex.json"
     document.write_text(
-        json.dumps(
-            {
-                "@context": "https://openvex.dev/ns/v0.2.0",
-                "@id": "https://example.org/vex",
-                "author": "a",
-                "timestamp": "2026-11-01T00:00:00Z",
-                "version": 1,
-                "statements": [
-                    {
-                        "vulnerability": {"name": flaw(index)},
-                        "products": [way if isinstance(way, dict) else {"@id": way}],
-                        "status": "not_affected",
-                        "justification": "vulnerable_code_not_present",
-                    }
-                    for index, way in enumerate(ways)
-                ],
-            }
+        document_of(
+            *(
+                {
+                    "vulnerability": {"name": flaw(index)},
+                    "products": [way if isinstance(way, dict) else {"@id": way}],
+                    "status": "not_affected",
+                    "justification": "vulnerable_code_not_present",
+                }
+                for index, way in enumerate(ways)
+            )
         )
     )
     given = [f"--repository={name}", f"--trivy-db={known.trivy}", f"--grype-db={known.grype}"]
@@ -150,33 +177,85 @@ def test_a_statement_means_what_trivy_or_grype_take_it_to_mean(
     every = {flaw(index) for index in range(len(ways))}
     assert {item["id"] for item in findings["findings"]} == every
 
-    programs = programs_of(images, tmp_path, "trivy", "grype")
-    env = os.environ | {
-        "GRYPE_DB_CACHE_DIR": str(known.grype),
-        "GRYPE_DB_AUTO_UPDATE": "false",
-        "GRYPE_CHECK_FOR_APP_UPDATE": "false",
-        "GRYPE_REGISTRY_INSECURE_USE_HTTP": "true",
-    }
-    offline = ["--skip-db-update", "--skip-java-db-update", "--offline-scan", "--skip-version-check", "--quiet"]
-    trivy = [programs / "trivy", "--cache-dir", known.trivy]
-    options = ["--scanners=vuln", *offline, "--format=json", f"--vex={document}"]
-    grype = [programs / "grype", "--quiet", "-o=json", f"--vex={document}"]
+    outside = Outside(programs_of(images, tmp_path, "trivy", "grype"), known)
+    option = f"--vex={document}"
     theirs: set[str] = set()
-    for command in (
-        [*trivy, "image", *options, "--insecure", f"{name}:{tag}"],
-        [*trivy, "sbom", *options, out / "sbom.cdx.json"],
-        [*grype, f"registry:{name}:{tag}"],
-        [*grype, f"docker-archive:{tagged}"],
-        [*grype, f"sbom:{out / 'sbom.cdx.json'}"],
+    for found in (
+        outside.trivy("image", "--insecure", option, f"{name}:{tag}"),
+        outside.trivy("sbom", option, out / "sbom.cdx.json"),
+        outside.grype(option, f"registry:{name}:{tag}"),
+        outside.grype(option, f"docker-archive:{tagged}"),
+        outside.grype(option, f"sbom:{out / 'sbom.cdx.json'}"),
     ):
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        left = seen(done.stdout)
-        assert left
-        theirs |= every - left
+        assert found
+        theirs |= every - {name for name, _ in found}
     taken = {json.dumps(way): (flaw(index) in ours, flaw(index) in theirs) for index, way in enumerate(ways)}
     assert {way: both for way, both in taken.items() if both[0] != both[1]} == {}
     assert 10 < len(ours) < len(ways) - 10
     # What none of them takes is told.
     [line] = findings["vex"]["unmatched"]
     assert f"{len(ways) - len(ours)} of {len(ways)} statements match no finding: {flaw(2)} of {PACKAGE}@0.1" in line
+
+
+def test_trivy_and_grype_come_to_our_verdict_by_our_document(
+    module: Module, source: Path, registry: str, images: Path, tmp_path: Path
+) -> None:
+    name, tag = f"{registry}/vexout/greeter", "1.2.0"
+    archive, out = tmp_path / "image.tar", tmp_path / "out"
+    digest = pushed(module, source, name, tag, archive)
+    known = databases.make(
+        tmp_path / "databases",
+        dt.datetime.now(dt.UTC),
+        [*databases.read(databases.ADVISORIES), databases.of_ssh(), advisory(0)],
+    )
+    # Of one package of OpenSSL somebody answers for it, the other is said not to have it in this image.
+    (source / "accept.toml").write_text(
+        '[[accept]]\nid = "CVE-0000-0001"\npackage = "libssl3t64"\nreason = "r"\nuntil = 2099-12-31\n'
+    )
+    in_image = {
+        "@id": f"pkg:oci/greeter?repository_url={name}",
+        "subcomponents": [{"@id": "pkg:deb/debian/openssl-provider-legacy"}],
+    }
+    said = {"status": "not_affected", "justification": "vulnerable_code_not_in_execute_path"}
+    (tmp_path / "own.openvex.json").write_text(
+        document_of(
+            {"vulnerability": {"name": "CVE-0000-0001"}, "products": [in_image], **said},
+            {"vulnerability": {"name": "CVE-0000-0002"}, "products": [{"@id": "pkg:hex/tiny_text"}], **said},
+            {"vulnerability": {"name": flaw(0)}, "products": [{"@id": PACKAGE}], "status": "fixed"},
+        )
+    )
+    given = [f"--repository={name}", f"--trivy-db={known.trivy}", f"--grype-db={known.grype}", f"--eef-db={known.eef}"]
+    vex = f"--vex={tmp_path / 'own.openvex.json'}"
+    judged = module(source, *given, "assess", vex, "reports", "export", f"--path={out}")
+    assert judged.code == 0, judged.message
+    findings = json.loads((out / "findings.json").read_text())
+    statuses = {(each["id"], each["package"]["name"]): each["status"] for each in findings["findings"]}
+    assert statuses[("CVE-0000-0001", "libssl3t64")] == "accepted"
+    # What is dropped, and what is said, in the image and in whatever image.
+    ssl, sqlite = ("CVE-0000-0001", "openssl-provider-legacy"), (flaw(0), "libsqlite3-0")
+    tiny, ftp = ("CVE-0000-0002", "tiny_text"), ("CVE-1999-0082", "ftp")
+    assert {pair for pair, status in statuses.items() if status in ("not_affected", "fixed")} == {ssl, sqlite, tiny}
+    assert {(each["id"], each["package"]) for each in findings["dropped"]} == {ftp, ("CVE-2026-48855", "Erlang/OTP")}
+
+    outside = Outside(programs_of(images, tmp_path, "trivy", "grype"), known)
+    sbom, pinned, document = out / "sbom.cdx.json", f"{name}@{digest}", f"--vex={out / 'vex.openvex.json'}"
+    ssh = ("CVE-2026-48855", "erlang")
+    tiny_of_grype = ("GHSA-0000-0000-0002", "tiny_text")
+    open_ = {pair for pair, status in statuses.items() if status not in ("not_affected", "fixed")}
+    # Grype sees the flaw of inets as one of the whole too.
+    open_ |= {("GHSA-w4jc-9wpv-pqh7", "inets"), ("CVE-2026-23941", "erlang")}
+    for scan, words, gone in (
+        (outside.trivy, ["image", "--insecure", pinned], {ssl, sqlite}),
+        (outside.trivy, ["sbom", sbom], {ssl, sqlite, tiny}),
+        (outside.grype, [f"registry:{pinned}"], {ssl, sqlite, ssh}),
+        # Neither can tell which image it is: what is said of the package alone counts.
+        (outside.trivy, ["image", "--input", archive], {sqlite}),
+        (outside.grype, [f"oci-archive:{archive}"], {sqlite}),
+        (outside.grype, [f"sbom:{sbom}"], {sqlite, tiny_of_grype, ftp}),
+    ):
+        plain, left = scan(*words), scan(*words, document)
+        assert plain - left == gone, words
+        knows_the_image = ssl in gone
+        assert (left <= open_) == knows_the_image, (words, left - open_)
+        # What is accepted is still reported.
+        assert ("CVE-0000-0001", "libssl3t64") in left

@@ -11,7 +11,7 @@ import dagger
 import pytest
 from answers import words
 from dagger import dag
-from recorder import Chain, Recorder
+from recorder import Chain, Recorder, exec_error
 
 from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
 from pipeline.project.images import default_images
@@ -22,7 +22,7 @@ from pipeline.registry.provenance import Origin, provenance_of
 from pipeline.registry.publish import Order, carry_out, publish_actions, render_dry_run
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import compare, rescan
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
 from pipeline.registry.tags import check_moves
 from pipeline.registry.tools import Login, Tools, tools_for
 from pipeline.registry.verify import Signer, verify
@@ -426,6 +426,32 @@ async def test_cosign_that_refuses_is_believed(recorder: Recorder, word: str) ->
     answers.failing(recorder, word, "Error: no matching signatures")
     with pytest.raises(VerificationError, match="holds: no matching signatures"):
         await verify(await tools(), IMAGE, signer())
+
+
+OTHERS = "Error: none of the attestations matched the predicate type: x, found: y"
+
+
+@pytest.mark.parametrize(
+    ("kind", "stderr", "refused"),
+    [
+        (OPENVEX, OTHERS, False),
+        (OPENVEX, "Error: no matching attestations: crypto/rsa: verification error", True),
+        *((kind, OTHERS, True) for kind in PREDICATES if kind != OPENVEX),
+    ],
+)
+async def test_vex_alone_may_be_missing(recorder: Recorder, kind: str, stderr: str, refused: bool) -> None:  # noqa: FBT001
+    """An image about which there was nothing to say has none, nor has one that was published before."""
+    knows_password(recorder)
+    trusting(recorder)
+    failed = exec_error(stderr=stderr)
+    recorder.answer("Container.withExec", failed, when=lambda chain: f"--type={kind}" in words(chain))
+    if refused:
+        with pytest.raises(VerificationError, match=f"no attestation of it with {PREDICATES[kind]} "):
+            await verify(await tools(), IMAGE, signer())
+    else:
+        text = (await verify(await tools(), IMAGE, signer())).render()
+        assert "attested verdict" in text
+        assert "attested VEX" not in text
 
 
 async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorder) -> None:
