@@ -11,6 +11,8 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CI = "tests/e2e/test_three_places.py::"
 BUILD = "tests/e2e/test_build.py::"
 UNIT = "tests/unit/test_ci.py::"
+VEX = "tests/e2e/test_vex.py::test_trivy_and_grype_come_to_our_verdict_by_our_document"
+PUBLISHING = "tests/e2e/test_publishing.py::test_an_image_is_judged_later_by_what_it_was_published_by"
 
 KEYLESS = (
     "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified"
@@ -60,6 +62,11 @@ RUN = {
     + "test_the_commands_of_the_documents_run",
     "ci/run assess --baseline=main.json verdict": "tests/e2e/test_publishing.py::"
     "test_a_change_is_held_against_what_was_published",
+    "trivy image --vex=reports/vex.openvex.json ghcr.io/banyan-platform/erlmcp:3.0.0": VEX,
+    "trivy sbom --vex=reports/vex.openvex.json reports/sbom.cdx.json": VEX,
+    "grype --vex=reports/vex.openvex.json registry:ghcr.io/banyan-platform/erlmcp:3.0.0": VEX,
+    "trivy image --vex=oci ghcr.io/banyan-platform/erlmcp:3.0.0": PUBLISHING,
+    "cosign verify-attestation --type=openvex --key=cosign.pub ghcr.io/banyan-platform/erlmcp:3.0.0": PUBLISHING,
     "uv run pytest": ".ci/run",
 }
 
