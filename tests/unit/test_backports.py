@@ -7,7 +7,7 @@ from test_findings import sighting
 
 from pipeline.sbom.component import Kind
 from pipeline.scan.backports import tracked, with_mended
-from pipeline.scan.findings import ERLANG, ScannerRun
+from pipeline.scan.findings import ERLANG, Absence, ScannerRun
 from pipeline.scan.join import drop_false
 
 VERSION = "1:27.3.4.1+dfsg-1+deb13u1"
@@ -81,6 +81,7 @@ def test_what_is_reported_of_the_version_before_alone_was_mended() -> None:
         ("CVE-2026-1", "ssh"),
         ("CVE-2026-1", ERLANG),
     ]
+    assert {(each.absence, each.anywhere) for each in dropped} == {(Absence.CODE, False)}
     assert {each.reason for each in dropped} == {
         f"the distribution mended it in its package erlang {VERSION}, by the database of trivy"
     }

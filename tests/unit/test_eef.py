@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import Purl
 from pipeline.scan.eef import Records, look, published, warning
-from pipeline.scan.findings import ERLANG, Finding, ScannerRun, Severity, Sighting
+from pipeline.scan.findings import ERLANG, Absence, Dropped, Finding, ScannerRun, Severity, Sighting
 from pipeline.scan.join import drop_false, join
 from pipeline.scan.policy import Policy
 from pipeline.scan.records import of_cve, of_osv
@@ -296,7 +296,8 @@ def test_what_is_not_in_the_image_is_dropped_with_the_reason(
     other = of_grype(flaw, package, version)
     grype = ScannerRun("grype", "image", sightings=(other,))
     verdict = judge([grype, seen("27.3.4.1", hexes={})], Policy(), now=DAY)
-    assert [(each.sighting, each.reason) for each in verdict.dropped] == [(other, reason)]
+    absence = Absence.COMPONENT if "not in the image" in reason else Absence.CODE
+    assert verdict.dropped == (Dropped(other, absence, reason, anywhere=package != ERLANG),)
     assert not any(flaw in item.finding.names for item in verdict.judged)
 
 
