@@ -43,8 +43,6 @@ ALWAYS = {
     "sbom.spdx.json",
     "syft.json",
     "trivy.sarif",
-    # A flaw of another vendor's ftp is in the databases.
-    "vex.openvex.json",
 }
 RAW = {"trivy.json", "trivy.sbom.json", "grype.json", "grype.sbom.json"}
 

@@ -63,7 +63,6 @@ RUN = {
     "ci/run assess --baseline=main.json verdict": "tests/e2e/test_publishing.py::"
     "test_a_change_is_held_against_what_was_published",
     "trivy image --vex=reports/vex.openvex.json ghcr.io/banyan-platform/erlmcp:3.0.0": VEX,
-    "trivy sbom --vex=reports/vex.openvex.json reports/sbom.cdx.json": VEX,
     "grype --vex=reports/vex.openvex.json registry:ghcr.io/banyan-platform/erlmcp:3.0.0": VEX,
     "trivy image --vex=oci ghcr.io/banyan-platform/erlmcp:3.0.0": PUBLISHING,
     "cosign verify-attestation --type=openvex --key=cosign.pub ghcr.io/banyan-platform/erlmcp:3.0.0": PUBLISHING,
