@@ -1,7 +1,7 @@
 """Judges a published image anew, from its attested SBOM."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from pipeline.errors import PolicyError
@@ -10,7 +10,7 @@ from pipeline.registry.signing import CYCLONEDX
 from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.scan.acceptance import acceptance_of
-from pipeline.scan.verdict import SUPPRESSING
+from pipeline.scan.verdict import SUPPRESSING, Status
 from pipeline.table import table
 
 #: Scans a CycloneDX document against today's databases, judges by what the verdict says with which the image was
@@ -50,8 +50,9 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
     """Compare two verdicts (`findings.json`); return what is new for people, and whether it must not stay so.
 
     New is what was not there, and what has come to break the policy. What has come to be exploited must not stay so
-    either, accepted or not, unless a VEX document says that it does not apply. A finding of a package in one version is
-    known by any of its names: which of them is the first can change with the databases. Two CVEs are never one.
+    either, unless a VEX document says that it does not apply, or it was accepted since. A finding of a package in one
+    version is known by any of its names: which of them is the first can change with the databases. Two CVEs are never
+    one.
     """
     breaking, other = [], []
     for finding in now["findings"]:
@@ -66,7 +67,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
         (f["id"], f["package"]["name"], f["package"]["version"], f["severity"], ", ".join(f["fixed"]), f["status"])
         for f in [*breaking, *other]
     ]
-    exploited = [finding for finding in now["findings"] if _newly_exploited(finding, before["findings"])]
+    exploited = [finding for finding in now["findings"] if _newly_exploited(finding, before, now)]
     lines = [
         *(f"{f['id']} of {f['package']['name']} is known to be exploited since {f['exploited']}" for f in exploited),
         *([_EXPLOITED] if exploited else []),
@@ -79,11 +80,18 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
     return "\n".join(lines) + "\n", bool(breaking or exploited) or not now["verdict"]["decided"]
 
 
-def _newly_exploited(finding: Mapping[str, Any], before: Iterable[Mapping[str, Any]]) -> bool:
-    """Tell whether a finding has come to be exploited: whoever answers for it, what he knew was another thing."""
+def _newly_exploited(finding: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Tell whether a finding has come to be exploited, and nobody has answered for it since."""
     if not finding.get("exploited") or finding["status"] in SUPPRESSING:
         return False
-    return not any(known.get("exploited") for known in before if _same(known, finding))
+    # Who answered for it when the image was published knew something else.
+    answers = [entry for entry in now["policy"]["accept"] if entry not in before.get("policy", {}).get("accept", ())]
+    if finding["status"] == Status.ACCEPTED and {entry["id"] for entry in answers} & {
+        finding["id"],
+        *finding["aliases"],
+    }:
+        return False
+    return not any(known.get("exploited") for known in before["findings"] if _same(known, finding))
 
 
 def told(verdict: Mapping[str, Any]) -> list[str]:

@@ -41,7 +41,15 @@ POLICY = {
         }
     ],
 }
-FOUND = {"time": "2026-02-04T00:00:00Z", "policy": POLICY, "verdict": VERDICT, "findings": [], "scanners": []}
+#: Who accepted it knew that it is exploited.
+ACCEPTED = {
+    "id": "CVE-2025-32433",
+    "aliases": [],
+    "package": {"name": "ssh", "version": "5.2.6", "kind": "otp"},
+    "status": "accepted",
+    "exploited": "2025-06-09",
+}
+FOUND = {"time": "2026-02-04T00:00:00Z", "policy": POLICY, "verdict": VERDICT, "findings": [ACCEPTED], "scanners": []}
 
 
 def erlmcp(recorder: Recorder, files: dict[str, str] | None = None, **arguments: object) -> Erlmcp:
@@ -283,10 +291,14 @@ async def test_no_stage_up_to_the_verdict_gets_a_secret(recorder: Recorder) -> N
 
 
 async def test_scan_is_the_verdict_of_the_projects_own_policy(recorder: Recorder) -> None:
-    with pytest.raises(PolicyError, match=r"^POLICY FAILED: \d+ findings of HIGH or worse\n"):
+    with pytest.raises(
+        PolicyError, match=r"^POLICY FAILED: 1 finding known to be exploited, \d+ findings of HIGH or worse\n"
+    ):
         await erlmcp(recorder).scan()
     assert scans(recorder) == ["grype", "grype", "syft", "trivy", "trivy"]
-    with pytest.raises(PolicyError, match=r"^POLICY FAILED: \d+ findings of LOW or worse\n"):
+    with pytest.raises(
+        PolicyError, match=r"^POLICY FAILED: 1 finding known to be exploited, \d+ findings of LOW or worse\n"
+    ):
         await erlmcp(recorder, {"erlmcp.toml": '[policy]\nfail-on = "LOW"\n'}).scan()
 
 
@@ -297,7 +309,9 @@ async def test_the_dockerignore_hides_no_policy(recorder: Recorder) -> None:
         "erlmcp.toml": '[policy]\nfail-on = "LOW"\n',
         "accept.toml": f'[[accept]]\nid = "CVE-1"\npackage = "none"\nreason = "r"\nuntil = {tomorrow}\n',
     }
-    with pytest.raises(PolicyError, match=r"^POLICY FAILED: \d+ findings of LOW or worse\n") as raised:
+    with pytest.raises(
+        PolicyError, match=r"^POLICY FAILED: 1 finding known to be exploited, \d+ findings of LOW or worse\n"
+    ) as raised:
         await erlmcp(recorder, files).scan()
     assert "acceptance matches no finding: CVE-1 of none" in str(raised.value)
 

@@ -342,10 +342,11 @@ def verdict_of(*sightings: Sighting, **rest: Any) -> dict[str, Any]:  # noqa: AN
     return dict(json.loads(findings_json(made(*sightings, **rest))))
 
 
-def test_what_has_come_to_be_exploited_alarms_even_if_it_is_accepted_and_names_the_law() -> None:
+def test_what_has_come_to_be_exploited_alarms_though_it_was_accepted_before_and_names_the_law() -> None:
     entry = Acceptance("CVE-2025-32433", "ssh", "no daemon is started", dt.date(2026, 12, 31))
-    before = verdict_of(SSH, acceptances=[entry])
-    now = verdict_of(SSH, acceptances=[entry], threats=THREATS)
+    rules = Rules(acceptances=(entry,))
+    before = verdict_of(SSH, acceptances=[entry], rules=rules)
+    now = verdict_of(SSH, acceptances=[entry], threats=THREATS, rules=rules)
     text, alarming = compare(before, now)
     assert alarming
     assert text.startswith("CVE-2025-32433 of ssh is known to be exploited since 2025-06-09\n")
@@ -356,6 +357,10 @@ def test_what_has_come_to_be_exploited_alarms_even_if_it_is_accepted_and_names_t
         "0 new since 2026-11-30T12:00:00Z, 0 of them break the policy\n" + now_lines(now),
         False,
     )
+    # Who answers for it since knows of it.
+    again = dataclasses.replace(entry, reason="patched by hand")
+    known = verdict_of(SSH, acceptances=[again], threats=THREATS, rules=Rules(acceptances=(again,)))
+    assert not compare(before, known)[1]
     # Those that were published before did not say.
     old = copy.deepcopy(before)
     for finding in old["findings"]:
