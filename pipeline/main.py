@@ -305,8 +305,12 @@ class Erlmcp:
 
     async def project(self) -> Project:
         """Return what is built; a wrong argument is told before anything is run."""
+        return dataclasses.replace(await self.given(), source=await source.filtered(self.source))
+
+    async def given(self) -> Project:
+        """Return the arguments; a wrong one is told. The source is not looked at."""
         given = Project(
-            source=await source.filtered(self.source),
+            source=self.source,
             images=await self.table(),
             flavor=self.flavor.value,
             profile=self.profile,
@@ -343,10 +347,10 @@ class Erlmcp:
         application = await reader.read(project)
         return await dependencies.equipped(project, application), application
 
-    async def scanners(self, table: Images, time: dt.datetime) -> Scanners:
+    async def scanners(self, project: Project, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""
-        scout = scout_of(self.scout_user, self.scout_token, table)
-        return await prepared(Scanners(table, self.databases(time), scout))
+        scout = scout_of(self.scout_user, self.scout_token, project.images)
+        return await prepared(Scanners(project.images, self.databases(time), scout, project))
 
     def databases(self, time: dt.datetime) -> Databases:
         """Return where the vulnerability databases of a day come from."""
@@ -453,7 +457,7 @@ class Assessment:
         )
         earlier = await read_baseline(self.baseline)
         rules = (await policy.read_criteria(criteria)).over(await policy.project_rules(self.erlmcp.source))
-        scanners = await self.erlmcp.scanners(project.images, time)
+        scanners = await self.erlmcp.scanners(project, time)
         places = await read_places(project, self.erlmcp.source, self.erlmcp.image_table)
 
         async def assess(application: Application) -> Assessed:
@@ -607,5 +611,5 @@ class Verified:
         erlmcp, image, now = self.published.erlmcp, self.published.image, dt.datetime.now(dt.UTC)
         given = await policy.read_criteria(criteria)
         about = Image(image.repository, image.tag, image.digest, "")
-        scanners = await erlmcp.scanners(await erlmcp.table(), now)
+        scanners = await erlmcp.scanners(await erlmcp.given(), now)
         return functools.partial(assessment.assess_document, scanners, given, about, time=now)

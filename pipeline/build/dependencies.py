@@ -19,6 +19,7 @@ PACKAGES = "/pipeline/packages"
 _CACHE = "/root/.cache/rebar3"
 _CLONE = "build/resources/clone.sh"
 _FETCH_SH, _SOURCE = "build/resources/fetch.sh", "build/resources/pipeline_source.erl"
+_REGISTRY = ("build/resources/pipeline_registry.erl", "project/resources/common.hrl")
 #: What gets the dependencies takes besides.
 _NATIVE = ("build/resources/pipeline_native.erl", "project/resources/native.hrl", "project/resources/common.hrl")
 _FETCH = "/pipeline/fetch.sh"
@@ -156,7 +157,7 @@ async def _got(project: Project, application: Application) -> dagger.Container:
     for name, tree in trees.items():
         container = container.with_mounted_directory(f"/pipeline/git/{name}", tree)
     if application.plugins or application.unlocked:
-        container = _with_git_access(_with_hex_access(container, project, application), project)
+        container = _with_git_access(_with_hex_access(container, project, application.hex), project)
         container = container.with_env_variable("PIPELINE_ONLINE", "yes")
     return _with_scripts(container, _SOURCE, *_NATIVE).with_exec(["sh", _FETCH, "get", project.profile])
 
@@ -169,15 +170,47 @@ async def _packages(project: Project, application: Application) -> dagger.Direct
         .with_new_file(f"{BUILD}/rebar.config", application.hex)
         .with_new_file("/pipeline/wanted", application.packages)
     )
-    container = _with_scripts(_with_hex_access(container, project, application), _SOURCE)
+    container = _with_scripts(_with_hex_access(container, project, application.hex), _SOURCE)
     found = container.with_exec(["sh", _FETCH, "packages"]).directory("/fetched")
     try:
         return await guard(found.sync(), "fetching the packages that rebar.lock has")
     except BuildError as error:
-        private = private_repositories(application)
+        private = private_repositories(application.hex)
         if not private or project.hex_key or not re.search(" answers 40[134]", str(error)):
             raise
         raise BuildError(f"{error}\n{', '.join(private)}: give the key with --hex-key=env:NAME") from None
+
+
+async def registered(project: Project, hex_config: str, wanted: str, day: str) -> str:
+    """Ask the registries of Hex what they say of packages; return the JSON of `pipeline_registry.erl`.
+
+    What they answer is kept for a day. Where one does not answer, the command fails, so that the next call asks again;
+    what is known all the same is returned.
+
+    Parameters
+    ----------
+    project
+        What the user gave: how the registries are reached.
+    hex_config
+        What a rebar.config says of the repositories.
+    wanted
+        The packages, as `pipeline_registry.erl` reads them.
+    day
+        On which they are asked.
+    """
+    container = (
+        builder(dataclasses.replace(project, native=False))
+        .with_new_file(f"{BUILD}/rebar.config", hex_config)
+        .with_new_file("/pipeline/wanted", wanted)
+        .with_env_variable("REGISTRY_DATE", day)
+    )
+    container = _with_scripts(_with_hex_access(container, project, hex_config), *_REGISTRY)
+    try:
+        return await container.with_exec(["sh", _FETCH, "registry"]).stdout()
+    except dagger.ExecError as error:
+        if error.stdout:
+            return error.stdout
+        raise
 
 
 async def _cloned(project: Project, dependency: GitDependency) -> dagger.Directory:
@@ -228,7 +261,7 @@ async def _locked(container: dagger.Container, project: Project, application: Ap
     return container
 
 
-def _with_hex_access(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
+def _with_hex_access(container: dagger.Container, project: Project, hex_config: str) -> dagger.Container:
     """Say where packages come from."""
     if project.mirror:
         container = container.with_service_binding(MIRROR_HOST, project.mirror)
@@ -242,12 +275,12 @@ def _with_hex_access(container: dagger.Container, project: Project, application:
             container.with_mounted_temp("/root/.config/rebar3")
             .with_mounted_temp(_CACHE)
             .with_mounted_secret("/run/hex.key", project.hex_key)
-            .with_new_file("/pipeline/repositories", "".join(f"{name}\n" for name in private_repositories(application)))
+            .with_new_file("/pipeline/repositories", "".join(f"{name}\n" for name in private_repositories(hex_config)))
         )
     return container
 
 
-def private_repositories(application: Application) -> list[str]:
-    """Return the names of the Hex repositories that rebar.config names, but for the public one."""
-    names = re.findall(r"name\s*=>\s*<<\"([\w:.-]+)\">>", application.hex)
+def private_repositories(hex_config: str) -> list[str]:
+    """Return the names of the Hex repositories that a rebar.config names, but for the public one."""
+    names = re.findall(r"name\s*=>\s*<<\"([\w:.-]+)\">>", hex_config)
     return [name for name in dict.fromkeys(names) if name != "hexpm"]

@@ -84,7 +84,7 @@ async def assess(
     """
     subject = await subject_of(project, application)
     own = tuple(app.name for app in application.apps)
-    results = await scan(scanners, lambda: describe(subject), subject.layout, own=own)
+    results = await scan(scanners, lambda: describe(subject), subject.layout, own=own, hex_config=application.hex)
     # The image that was not scanned, of another architecture, may have what this one has not.
     alone = results.sbom if len(set(project.platforms)) <= 1 else None
     architecture = architecture_of(part.purl for part in alone.components) if alone else ""

@@ -135,7 +135,10 @@ def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     rows = [
         (
             severity.name,
-            *("?" if run.failure else str(counts[severity]) for run, counts in zip(report.runs, seen, strict=True)),
+            *(
+                "?" if run.failure or run.partial else str(counts[severity])
+                for run, counts in zip(report.runs, seen, strict=True)
+            ),
             str(joined[severity]),
             str(breaking[severity]),
         )
@@ -156,7 +159,7 @@ def _scanner_row(run: ScannerRun, time: dt.datetime) -> tuple[str, ...]:
         run.scanner,
         run.target,
         run.version or "-",
-        "FAILED" if run.failure else "ran",
+        "FAILED" if run.failure else "INCOMPLETE" if run.partial else "ran",
         f"{run.database.built:%Y-%m-%d}" if run.database else "-",
         count(days, "day") if run.database else "-",
     )

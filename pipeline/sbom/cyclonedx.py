@@ -12,6 +12,8 @@ from pipeline.sbom.sbom import Sbom
 
 #: The property that says of what kind a component is.
 KIND = "pipeline:kind"
+#: The property that says from which repository a Hex package is, as rebar3 calls it; none for the public one.
+REPOSITORY = "pipeline:repository"
 
 
 def cyclonedx(sbom: Sbom) -> str:

@@ -8,8 +8,8 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self
 
 from pipeline.errors import InputError
 from pipeline.sbom.purl import Purl
@@ -34,6 +34,16 @@ class Part:
     version: str
     purl: str
     parsed: Purl
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any], own: Sequence[str]) -> Self | None:
+        """Return a component of CycloneDX, under the name that findings have; nothing if it has no package URL."""
+        purl = Purl.parse(raw.get("purl", ""))
+        return (
+            cls(*locate(raw["name"], raw.get("version", ""), raw["purl"], "", own)[:2], raw["purl"], purl)
+            if purl
+            else None
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,11 +125,7 @@ def look(records: Records, cyclonedx: str, own: Sequence[str] = ()) -> ScannerRu
     own
         Names of the project's own applications.
     """
-    parts = [
-        Part(*locate(each["name"], each.get("version", ""), each["purl"], "", own)[:2], each["purl"], parsed)
-        for each in json.loads(cyclonedx).get("components", ())
-        if (parsed := Purl.parse(each.get("purl", "")))
-    ]
+    parts = [part for each in json.loads(cyclonedx).get("components", ()) if (part := Part.of(each, own))]
     if not any(part.parsed.normal().type == "otp" for part in parts):
         return ScannerRun(EEF, "SBOM", failure="it saw no application of Erlang/OTP in the SBOM")
     sightings: list[Sighting] = []

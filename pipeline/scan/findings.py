@@ -16,6 +16,8 @@ _T = TypeVar("_T")
 ERLANG = "Erlang/OTP"
 #: The name under which a system without security fixes is a finding.
 END_OF_LIFE = "end-of-life"
+#: The name under which a release of a Hex package is a finding that was retired.
+RETIRED = "retired"
 _ERLANG_NAMES = frozenset({"erlang", "otp", "erlang/otp", "erlang-otp"})
 
 _KINDS_BY_TYPE = {
@@ -173,6 +175,8 @@ class ScannerRun:
     system: str = ""
     #: Whether that gets no more security fixes.
     ended: bool = False
+    #: Whether it does not know of all that it was asked; what of it, and why, its remarks say. The verdict stands.
+    partial: bool = False
     #: Empty if the scanner ran to its end, its report could be read, and it saw what there is.
     failure: str = ""
     #: Its own report.
@@ -238,6 +242,8 @@ class Finding:
             return "take it out of the image, and count it as known to everybody who has the image"
         if self.id == END_OF_LIFE:
             return "build upon a newer release of the system"
+        if self.id == RETIRED:
+            return f"{self.fixed[0]} is not retired" if self.fixed else "no later release is there that is not retired"
         return f"fixed in {', '.join(self.fixed)}" if self.fixed else "no fixed version is known"
 
     @property

@@ -9,6 +9,7 @@ import dagger
 from pipeline import handover
 from pipeline.errors import PipelineError, gathered, last_words
 from pipeline.project.images import Images
+from pipeline.project.project import Project
 from pipeline.sbom.component import Kind
 from pipeline.sbom.cyclonedx import KIND, cyclonedx
 from pipeline.sbom.purl import parsed
@@ -20,6 +21,7 @@ from pipeline.scan.databases import Databases, checked
 from pipeline.scan.eef import EEF, Records, known, look
 from pipeline.scan.findings import ScannerRun
 from pipeline.scan.grype import ended_on, grype, with_threats
+from pipeline.scan.hex import HEX, ask
 from pipeline.scan.scout import Scout
 from pipeline.scan.scout import scout as ask_scout
 from pipeline.scan.trivy import trivy
@@ -33,6 +35,8 @@ class Scanners:
     databases: Databases
     #: Ask Docker Scout too.
     scout: Scout | None = None
+    #: How the registries of Hex are reached, to ask them too.
+    project: Project | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,6 +68,7 @@ async def scan(
     layout: dagger.Directory,
     *,
     own: tuple[str, ...] = (),
+    hex_config: str = "",
 ) -> Results:
     """Run all scanners at the same time; one that fails does not stop the others.
 
@@ -77,6 +82,8 @@ async def scan(
         The image as an OCI layout.
     own
         Names of the project's own applications.
+    hex_config
+        What rebar.config says of the repositories of Hex.
     """
     runs: list[ScannerRun] = []
     scouted: list[str] = []
@@ -97,20 +104,23 @@ async def scan(
             runs.append(ScannerRun("syft", "image", failure=str(error)))
         else:
             shipped.append(cyclonedx(documents[0][1].shipped()))
-            runs.extend(await _of_sbom(scanners, shipped[0], own))
+            steps = (_of_sbom(scanners, shipped[0], own), _registries(scanners, hex_config, shipped[0], own))
+            runs.extend(run for found in await gathered(*steps) for run in found)
 
-    async def ask(report: dagger.File) -> None:
+    async def look_at(report: dagger.File) -> None:
         try:
             scouted.append(await report.contents())
         except dagger.QueryError as error:
             runs.append(ScannerRun("scout", "image", failure=last_words(error)))
 
     scouts = [ask_scout(scanners.images, layout, scanners.scout)] if scanners.scout else []
-    await gathered(*map(ask, scouts), records(), document(), scanned())
+    await gathered(*map(look_at, scouts), records(), document(), scanned())
     text, sbom = documents[0] if documents else ("", None)
     if shipped:
         runs.append(_matched(published[0], shipped[0], own))
-    order = [(scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", EEF, "scout")]
+    order = [
+        (scanner, target) for target in ("image", "SBOM") for scanner in ("syft", "trivy", "grype", EEF, HEX, "scout")
+    ]
     runs.sort(key=lambda each: order.index((each.scanner, each.target)))
     found = await _seen(scanners, runs, "".join(shipped))
     return dataclasses.replace(found, syft=text, sbom=sbom, scout="".join(scouted))
@@ -127,7 +137,8 @@ async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
     async def matched() -> list[ScannerRun]:
         return [_matched(await _records(scanners), cyclonedx, own)]
 
-    runs = await gathered(_of_sbom(scanners, cyclonedx, own), matched())
+    registries = _registries(scanners, "", cyclonedx, own)
+    runs = await gathered(_of_sbom(scanners, cyclonedx, own), matched(), registries)
     return await _seen(scanners, [run for found in runs for run in found], cyclonedx)
 
 
@@ -140,6 +151,13 @@ async def _of_sbom(scanners: Scanners, cyclonedx: str, own: tuple[str, ...] = ()
         _vulnerabilities(scanners, _document(cyclonedx), own), _vulnerabilities(scanners, _document(question))
     )
     return [with_mended(run, answer, cyclonedx) for run, answer in zip(runs, answers, strict=True)]
+
+
+async def _registries(scanners: Scanners, hex_config: str, cyclonedx: str, own: tuple[str, ...]) -> list[ScannerRun]:
+    """Return what the registries of Hex say of the packages, if somebody said how they are reached."""
+    if not scanners.project:
+        return []
+    return [*await ask(scanners.project, hex_config, scanners.databases.date, cyclonedx, own)]
 
 
 async def _records(scanners: Scanners) -> Records | ScannerRun:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from typing import Self
 
 #: Of a normal version: what comes after these numbers is a branch.
@@ -78,6 +79,23 @@ def includes(version: str, other: str, scheme: str) -> bool:
 def numbers(version: str) -> tuple[int, ...]:
     """Return the numbers of a version, by which those of one line are ordered."""
     return tuple(map(int, re.findall(r"\d+", version)))
+
+
+def next_of(version: str, others: Iterable[str]) -> str:
+    """Return the first of some versions of a Hex package that comes after one; nothing if none does.
+
+    One on the way to a version counts for another such one alone; what is no version, for none.
+    """
+    try:
+        mine = _semver(version)
+    except ValueError:
+        return ""
+    later = []
+    for other in others:
+        match = _SEMVER.fullmatch(other)
+        if match and (match[2] is None or "-" in version) and _semver(other) > mine:
+            later.append(other)
+    return min(later, key=_semver, default="")
 
 
 def _semver(text: str) -> tuple[object, ...]:

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Gets what the project is built from, in three steps:
+# Gets what the project is built from, in three steps, and asks the registries of Hex:
 #   fetch.sh packages          the packages of Hex that the lock has: /fetched/packages.etf, /fetched/packages
 #   fetch.sh get PROFILE       the rest, and what of it takes a compiler: /fetched/native.json
 #   fetch.sh compile PROFILE   compiles it: /fetched/_build, and the index of packages, without which rebar3 does not
 #                              know one that is there
+#   fetch.sh registry          what they say of the packages of /pipeline/wanted, on standard output; it fails, with
+#                              those answers all the same, if something is not known
 # Secrets come as files: /run/hex-mirror.pem (public key of a repository), /run/hex.key (of private repositories).
 set -eu
 what=$1
@@ -33,17 +35,23 @@ if [ -f /run/hex.key ]; then
 fi
 # These modules are named in rebar3's own environment: no configuration says anything of them.
 mkdir -p /pipeline/ebin
-erlc -o /pipeline/ebin /pipeline/pipeline_*.erl
+erlc -o /pipeline/ebin /pipeline/pipeline_*.erl >&2
 flags="-pa /pipeline/ebin"
 sources='[{pkg,pipeline_source},{git,pipeline_source},{git_subdir,pipeline_source},{hg,rebar_hg_resource}]'
 case $what in
+    registry) flags="$flags -rebar providers [pipeline_registry]"; set -- pipeline_registry ;;
     packages) flags="$flags -rebar providers [pipeline_source]"; set -- pipeline_source ;;
     get) flags="$flags -rebar providers [pipeline_native] -rebar resources $sources"; set -- as "$2" pipeline_native ;;
     compile) flags="$flags -rebar resources $sources"; set -- as "$2" compile --deps_only ;;
 esac
 status=0
 ERL_AFLAGS="$flags ${ERL_AFLAGS:-}" rebar3 "$@" >/pipeline/log 2>&1 || status=$?
-cat /pipeline/log
+if [ "$what" = registry ]; then
+    cat /pipeline/log >&2
+    [ ! -f /fetched/registry.json ] || cat /fetched/registry.json
+else
+    cat /pipeline/log
+fi
 [ "$status" = 0 ] || exit "$status"
 # rebar3 goes on without a plugin that it cannot load, and what the plugin does is not done.
 if grep -q 'Errors loading plugin' /pipeline/log; then

@@ -1,7 +1,7 @@
 %% -*- erlang -*-
 %% What our scripts in Erlang share: options, refusals, texts, JSON (OTP's own json module is there from 27 on only).
 
--compile({nowarn_unused_function, [{options, 2}]}).
+-compile({nowarn_unused_function, [{options, 2}, {texts, 1}]}).
 
 %% "--key value ..." as a map.
 options(["--" ++ Key, Value | Rest], Acc) -> options(Rest, Acc#{Key => Value});
