@@ -95,9 +95,10 @@ def _newly_exploited(finding: Mapping[str, Any], before: Mapping[str, Any], now:
 
 
 def told(verdict: Mapping[str, Any]) -> list[str]:
-    """Return what of the acceptances and VEX documents of a verdict matches nothing, a line each."""
+    """Return what of the acceptances and VEX documents of a verdict matches nothing, and what is not known, by line."""
     unmatched = [acceptance_of(raw).lost for raw in verdict["acceptances"]["unmatched"]]
-    return [*unmatched, *verdict["vex"]["unmatched"]]
+    unknown = [line for scanner in verdict["scanners"] for line in scanner.get("unknown", ())]
+    return [*unmatched, *verdict["vex"]["unmatched"], *unknown]
 
 
 def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

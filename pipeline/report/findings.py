@@ -25,7 +25,7 @@ def findings_json(report: Report) -> str:
                 "target": run.target,
                 "version": run.version,
                 "failure": run.failure or None,
-                "partial": run.partial,
+                "unknown": list(run.unknown),
                 "database": {
                     "built": rfc3339(run.database.built),
                     "source": run.database.source,

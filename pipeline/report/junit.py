@@ -40,8 +40,8 @@ def _runs(report: Report) -> Iterator[ET.Element]:
         case = ET.Element("testcase", classname="scanners", name=f"{run.scanner} scans the {run.target}")
         if run.failure:
             ET.SubElement(case, "error", message=_text(run.failure))
-        elif run.partial:
-            ET.SubElement(case, "skipped", message="not all that it was asked is known")
+        elif run.unknown:
+            ET.SubElement(case, "skipped", message=_text("; ".join(run.unknown)))
         if run.remarks:
             ET.SubElement(case, "system-out").text = _text("\n".join(run.remarks))
         yield case

@@ -109,7 +109,7 @@ async def reported(
         else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
-    told = tuple(remark for run in results.runs for remark in run.remarks)
+    told = tuple(remark for run in results.runs for remark in run.told)
     compared = (f"compared with {baseline.image}: what that has too only warns",) if baseline else ()
     return Report(
         tagged,
@@ -136,7 +136,7 @@ def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         (
             severity.name,
             *(
-                "?" if run.failure or run.partial else str(counts[severity])
+                "?" if run.failure or run.unknown else str(counts[severity])
                 for run, counts in zip(report.runs, seen, strict=True)
             ),
             str(joined[severity]),
@@ -159,7 +159,7 @@ def _scanner_row(run: ScannerRun, time: dt.datetime) -> tuple[str, ...]:
         run.scanner,
         run.target,
         run.version or "-",
-        "FAILED" if run.failure else "INCOMPLETE" if run.partial else "ran",
+        "FAILED" if run.failure else "INCOMPLETE" if run.unknown else "ran",
         f"{run.database.built:%Y-%m-%d}" if run.database else "-",
         count(days, "day") if run.database else "-",
     )

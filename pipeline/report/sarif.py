@@ -40,7 +40,7 @@ def sarif(report: Report, left_out: int = 0) -> str:
     What is accepted or said not to apply is suppressed in it; how many findings are not in it at all is told.
     """
     judged = report.verdict.judged
-    warnings = [remark for run in report.runs for remark in run.remarks]
+    warnings = [remark for run in report.runs for remark in run.told]
     if left_out:
         warnings.append(f"the {left_out} least severe findings are in findings.sarif alone")
     rules = {item.finding.id: item.finding for item in reversed(judged)}

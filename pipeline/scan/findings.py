@@ -175,8 +175,6 @@ class ScannerRun:
     system: str = ""
     #: Whether that gets no more security fixes.
     ended: bool = False
-    #: Whether it does not know of all that it was asked; what of it, and why, its remarks say. The verdict stands.
-    partial: bool = False
     #: Empty if the scanner ran to its end, its report could be read, and it saw what there is.
     failure: str = ""
     #: Its own report.
@@ -187,6 +185,13 @@ class ScannerRun:
     cleared: tuple[Cleared, ...] = ()
     #: What else a reader should know, a line each.
     remarks: tuple[str, ...] = ()
+    #: What of that which it was asked it does not know, and why, a line each; the verdict stands all the same.
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a reader should know besides, a line each."""
+        return (*self.remarks, *self.unknown)
 
     @property
     def severities(self) -> tuple[Severity, ...]:

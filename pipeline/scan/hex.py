@@ -103,6 +103,7 @@ def heard(packages: Sequence[Package], answers: Sequence[Mapping[str, Any]]) -> 
     said = dict(zip([package.part.purl for package in packages if package.askable], answers, strict=True))
     sightings: list[Sighting] = []
     remarks: list[str] = []
+    unknown: list[str] = []
     lacking: dict[str, list[str]] = collections.defaultdict(list)
     for package in packages:
         part = package.part
@@ -132,10 +133,9 @@ def heard(packages: Sequence[Package], answers: Sequence[Mapping[str, Any]]) -> 
             )
     for reason, names in lacking.items():
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        remarks.append(f"not known whether retired: {', '.join(names[:_SHOWN])}{more}: {reason}")
-    return ScannerRun(
-        HEX, "SBOM", sightings=tuple(sightings), partial=bool(lacking), remarks=tuple(map(_wrapped, remarks))
-    )
+        unknown.append(f"not known whether retired: {', '.join(names[:_SHOWN])}{more}: {reason}")
+    lines = [tuple(map(_wrapped, texts)) for texts in (remarks, unknown)]
+    return ScannerRun(HEX, "SBOM", sightings=tuple(sightings), remarks=lines[0], unknown=lines[1])
 
 
 def _sighting(

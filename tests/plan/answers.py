@@ -216,17 +216,33 @@ def of_scanners(recorder: Recorder, latency: float = 0) -> None:
     recorder.answer("File.contents", _callers, when=reads("callers.json"))
     # What Grype did not see is not known to be exploited either.
     recorder.answer("Container.stdout", "[]", when=lambda chain: words(chain.parent)[:3] == ["db", "search", "vuln"])
+    recorder.answer("Container.stdout", nothing_retired, when=of_a_registry_of_hex)
     of_publishers(recorder)
+
+
+def of_a_registry_of_hex(chain: Chain) -> bool:
+    """Tell whether it is what the registries of Hex say that is read."""
+    return bool(chain.parent and words(chain.parent)[-2:] == ["/pipeline/fetch.sh", "registry"])
+
+
+def asked_for(chain: Chain) -> list[str]:
+    """Return the lines of what a question is about."""
+    [wanted] = [call.args["contents"] for call in chain.calls("withNewFile") if call.args["path"] == "/pipeline/wanted"]
+    return list(wanted.splitlines())
+
+
+def nothing_retired(chain: Chain) -> str:
+    """Return that nothing is said of any package."""
+    return json.dumps([{"retired": None, "others": [], "advisories": []}] * len(asked_for(chain)))
 
 
 def _callers(chain: Chain) -> str:
     """Return one caller of whatever is asked about."""
-    [wanted] = [call.args["contents"] for call in chain.calls("withNewFile") if call.args["path"] == "/pipeline/wanted"]
     caller = {"application": "greeter_web", "function": "greeter_web:answer/1"}
     return json.dumps(
         {
             each: {"missing": False, "callers": [caller], "of_module": [], "of_application": []}
-            for each in wanted.splitlines()
+            for each in asked_for(chain)
         }
     )
 

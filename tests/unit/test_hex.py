@@ -238,8 +238,7 @@ def test_what_is_not_known_stands_in_every_report_and_breaks_nothing() -> None:
     others = [package(name) for name in ("a", "b", "c", "d")]
     lacking = {"unknown": "https://hex.example.org cannot be reached (nxdomain)"}
     found = heard([package(), *others], [NOTHING, *[lacking] * 4])
-    assert found.partial
-    assert found.remarks == (
+    assert found.unknown == (
         """not known whether retired: a 1.0.2, b 1.0.2, c 1.0.2 and 1 more:
   https://hex.example.org cannot be reached (nxdomain)""",
     )
@@ -250,14 +249,14 @@ def test_what_is_not_known_stands_in_every_report_and_breaks_nothing() -> None:
         assert "not known whether retired" in text
     assert '<testcase classname="scanners" name="hex scans the SBOM">\n      <skipped' in junit(made)
     [scanner] = json.loads(findings_json(made))["scanners"]
-    assert (scanner["failure"], scanner["partial"]) == (None, True)
-    assert not heard([package()], [NOTHING]).partial
+    assert (scanner["failure"], scanner["unknown"]) == (None, list(found.unknown))
+    assert heard([package()], [NOTHING]).unknown == ()
 
 
 def test_a_name_that_would_change_the_question_is_not_asked_for() -> None:
     strange = [package("tiny_text", "1.0.2 other"), package("x", ""), package(repository="hexpm:acme\n")]
     assert not any(each.askable for each in strange)
     found = heard([*strange, package("y")], [NOTHING])
-    assert found.partial
-    assert "no registry can be asked" in " ".join(found.remarks[0].split())
+    [told] = found.unknown
+    assert "no registry can be asked" in " ".join(told.split())
     assert package().askable
