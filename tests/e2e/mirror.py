@@ -37,6 +37,8 @@ ORGANISATION = "acme"
 ORGANISATION_KEY = "0b7e41c95d2fa386"
 #: Whoever wants a repository below git/guarded must have this.
 GIT_TOKEN = "51c0ffee7a9b3d24"  # noqa: S105 # made up
+#: What `tests/unit/record_registry.py` let hex_core make.
+REGISTRY = PACKAGES.with_name("registry")
 _TIME = "2026-01-01T00:00:00 +0000"
 
 
@@ -46,6 +48,7 @@ class Mirror:
 
     root: Path
     port: int
+    key: rsa.RSAPrivateKey
     host: str = "mirror"
 
     @property
@@ -69,6 +72,11 @@ class Mirror:
         )
         return path
 
+    def publish(self, name: str, key: rsa.RSAPrivateKey | None = None) -> None:
+        """Let the registry say of a package what is recorded, signed with its key or another one."""
+        package = (REGISTRY / f"{name}.pb").read_bytes()
+        (self.root / "hex" / "packages" / name).write_bytes(signed(package, key or self.key))
+
     def arguments(self) -> list[str]:
         """Return the module's arguments that make the dependencies come from here."""
         return [
@@ -84,13 +92,13 @@ def serve(port: int = 0, host: str = "127.0.0.1") -> Iterator[Mirror]:
     """Make the repositories and serve them while the context lasts."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        make_hex(root / "hex")
+        key = make_hex(root / "hex")
         make_git(root / "git" / "tiny" / f"{GIT[0]}.git")
         handler = functools.partial(_Quiet, directory=folder)
         server = http.server.ThreadingHTTPServer((host, port), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield Mirror(root, server.server_address[1])
+            yield Mirror(root, server.server_address[1], key)
         finally:
             server.shutdown()
 
@@ -100,7 +108,10 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Say nothing: the tests' output is theirs."""
 
     def do_GET(self) -> None:  # the base class's name
-        """Serve a file, that of a private repository to who has its key."""
+        """Serve a file, that of a private repository to who has its key; what is broken has none."""
+        if self.path.startswith("/broken/"):
+            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR)
+            return
         if f"/repos/{ORGANISATION}/" in self.path and self.headers.get("Authorization") != ORGANISATION_KEY:
             self.send_error(HTTPStatus.UNAUTHORIZED)
             return
@@ -192,14 +203,26 @@ def _requirement(name: str) -> str:
     )
 
 
-def make_hex(root: Path) -> None:
-    """Make a Hex repository with its key, and that of an organisation in it."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+def make_key() -> rsa.RSAPrivateKey:
+    """Make a key as registries sign with."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def make_hex(root: Path) -> rsa.RSAPrivateKey:
+    """Make a Hex repository with its key, and that of an organisation in it; return the key."""
+    key = make_key()
     make_registry(root, key, "hexpm")
     make_registry(root / "repos" / ORGANISATION, key, ORGANISATION)
     (root / "public_key").write_bytes(
         key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     )
+    return key
+
+
+def signed(package: bytes, key: rsa.RSAPrivateKey) -> bytes:
+    """Return what a registry says of a package as it gives it away."""
+    message = _bytes(1, package) + _bytes(2, key.sign(package, padding.PKCS1v15(), hashes.SHA512()))
+    return gzip.compress(message, mtime=0)
 
 
 def make_registry(root: Path, key: rsa.RSAPrivateKey, repository: str) -> None:
@@ -214,8 +237,7 @@ def make_registry(root: Path, key: rsa.RSAPrivateKey, repository: str) -> None:
             release += _bytes(3, _text(1, needs) + _text(2, "~> 1.0"))
         release += _bytes(5, bytes.fromhex(outer))
         package = _bytes(1, release) + _text(2, name) + _text(3, repository)
-        signed = _bytes(1, package) + _bytes(2, key.sign(package, padding.PKCS1v15(), hashes.SHA512()))
-        (root / "packages" / name).write_bytes(gzip.compress(signed, mtime=0))
+        (root / "packages" / name).write_bytes(signed(package, key))
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -85,9 +85,10 @@ asked(#{name := Repository} = Repo, Name) ->
         {ok, {Code, _, _}} when (Code =:= 401 orelse Code =:= 403), Repository =/= <<"hexpm">> ->
             bad("answers ~b: give the key with --hex-key", [Code]);
         {ok, {Code, _, _}} -> bad("answers ~b", [Code]);
-        {error, Reason} when Reason =:= unverified; Reason =:= bad_signature ->
-            bad("gives an answer that is not signed with its key (that of a mirror is given with --hex-mirror-key)", []);
-        {error, bad_repo_name} -> bad("gives an answer about another package, or of another repository", []);
+        %% The first is that of a rebar3 which tells the other two not apart.
+        {error, Reason} when Reason =:= unverified; Reason =:= bad_signature; Reason =:= bad_repo_name ->
+            bad("gives an answer that is not signed with its key (--hex-mirror-key is that of a mirror), or is about "
+                "another package or repository", []);
         {error, {failed_connect, Tried}} ->
             bad("cannot be reached (~0tp)", [hd([Reason || {_, _, Reason} <- Tried] ++ [Tried])]);
         {error, Reason} -> bad("gives no answer (~0tp)", [Reason])
