@@ -21,6 +21,7 @@ from pipeline.scan.findings import (
     ScannerRun,
     Severity,
     Sighting,
+    Urgency,
     aliases_of,
     known,
     locate,
@@ -119,16 +120,17 @@ def heard(packages: Sequence[Package], answers: Sequence[Mapping[str, Any]]) -> 
             sightings.append(_sighting(part, RETIRED, severity, answer["others"], url=page, title=told))
             remarks.append(f"{name} is {told}")
         for each in answer["advisories"]:
-            rating = rated(float(each["score"])) if each["score"] else Severity.UNKNOWN
+            score = float(each["score"]) if each["score"] else None
             sightings.append(
                 _sighting(
                     part,
                     _plain(each["id"]),
-                    known(severity_of(each["severity"]), rating),
+                    known(severity_of(each["severity"]), rated(score)),
                     each["others"],
                     aliases=map(_plain, each["aliases"]),
                     url=_plain(each["url"]),
                     title=_plain(each["summary"]),
+                    score=score,
                 )
             )
     for reason, names in lacking.items():
@@ -147,6 +149,7 @@ def _sighting(
     aliases: Iterable[str] = (),
     url: str = "",
     title: str = "",
+    score: float | None = None,
 ) -> Sighting:
     better = next_of(part.version, others)
     return Sighting(
@@ -161,6 +164,7 @@ def _sighting(
         (better,) if better else (),
         url,
         title,
+        urgency=Urgency(score=score),
     )
 
 

@@ -151,6 +151,7 @@ def test_what_is_said_are_sightings_and_the_first_later_version_without_it_is_th
         "GHSA-0000-0000-0002": (Severity.CRITICAL, ("1.0.4",), Kind.HEX),
         "EEF-CVE-0000-0009": (Severity.MEDIUM, ("1.1.0",), Kind.HEX),
     }
+    assert [each.urgency.score for each in found.values()] == [None, 9.1, 5.3]
     assert found["GHSA-0000-0000-0002"].aliases == ("CVE-0000-0002",)
     assert found["EEF-CVE-0000-0009"].aliases == ("CVE-0000-0009",)
     assert {each.scanner for each in found.values()} == {HEX}
