@@ -101,7 +101,7 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
     assert shown["inets"] == f'builder-debian = "{table["builder-debian"]}"'
     assert shown["libssl3t64"] == f'runtime-debian = "{table["runtime-debian"]}"'
     assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS | RAW
-    ages = [scanner["database"]["built"][:10] for scanner in document["scanners"]]
+    ages = [scanner["database"]["built"][:10] for scanner in document["scanners"] if scanner["database"]]
     assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 5
     ticks = (tmp_path / "out" / "compliance.md").read_text()
     for check in (
