@@ -745,8 +745,8 @@ def envelope(kind: str, predicate: object) -> str:
     return json.dumps({"payload": base64.b64encode(json.dumps(statement).encode()).decode()}) + "\n"
 
 
-def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND) -> None:
-    """Let the registry have an image that is signed and attested, under two tags."""
+def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND, *more: dict[str, object]) -> None:
+    """Let the registry have an image that is signed and attested, under two tags; with more components."""
     manifest = {"config": {"digest": "config", "size": 10}, "layers": [{"digest": "layer", "size": 90}]}
     claims = [{"critical": {"type": SIGNATURE, "image": {"docker-manifest-digest": DIGEST}}}]
     predicates = {kind: found if kind == FINDINGS else {} for kind in PREDICATES}
@@ -754,6 +754,7 @@ def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND) -
         "components": [
             {"name": "shipped", "version": "1.0", "purl": "pkg:otp/shipped@1.0", "scope": "required"},
             {"name": "locked", "scope": "excluded"},
+            *more,
         ]
     }
     said_of = {
@@ -907,6 +908,22 @@ async def test_rescan_judges_the_attested_sbom_by_the_attested_policy(recorder: 
     nothing = dag.directory().with_new_file("accept.toml", "").file("accept.toml")
     with pytest.raises(PolicyError, match="CVE-2025-32433"):
         await image.rescan(accept=nothing)
+
+
+async def test_a_rescan_asks_the_registries_what_they_say_by_now(recorder: Recorder) -> None:
+    image = verified(recorder)
+    kind = {"name": "pipeline:kind", "value": "hex"}
+    part = {"name": "cowboy", "version": "2.12.0", "purl": "pkg:hex/cowboy@2.12.0", "properties": [kind]}
+    package = {"name": "ssh", "version": "5.2.6", "kind": "otp"}
+    exploited = {"id": "CVE-2025-32433", "aliases": [], "package": package, "status": "accepted", "exploited": "2025"}
+    of_a_published_image(recorder, {**FOUND, "findings": [exploited]}, part)
+    assert "0 of them break" in await image.rescan()
+    retired = {"retired": {"reason": "security", "message": "why"}, "others": [], "advisories": []}
+    recorder.answer("Container.stdout", json.dumps([retired]), when=answers.of_a_registry_of_hex)
+    with pytest.raises(PolicyError, match=r" of them break the policy\n(.*\n)*.*retired +cowboy"):
+        await image.rescan(fail_on="HIGH")
+    recorder.answer("Container.stdout", '[{"unknown": "nobody is there"}]', when=answers.of_a_registry_of_hex)
+    assert "not known whether retired: cowboy 2.12.0: nobody is there" in await image.rescan()
 
 
 async def test_a_scanner_that_does_not_see_the_attested_sbom_failed(recorder: Recorder) -> None:

@@ -13,6 +13,7 @@ from pipeline.report.findings import findings_json
 from pipeline.report.gitlab import gitlab
 from pipeline.report.junit import junit
 from pipeline.report.markdown import markdown
+from pipeline.report.report import counts
 from pipeline.report.sarif import sarif
 from pipeline.report.terminal import terminal
 from pipeline.sbom.component import Kind
@@ -246,6 +247,8 @@ def test_what_is_not_known_stands_in_every_report_and_breaks_nothing() -> None:
     made = report(found)
     assert made.verdict.passed
     assert "hex      SBOM       -        INCOMPLETE" in terminal(made)
+    header, rows = counts(made)
+    assert {row[header.index("hex\nSBOM")] for row in rows} == {"?"}
     for text in (sarif(made), junit(made)):
         assert "not known whether retired" in text
     assert '<testcase classname="scanners" name="hex scans the SBOM">\n      <skipped' in junit(made)
