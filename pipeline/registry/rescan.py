@@ -18,8 +18,9 @@ from pipeline.table import table
 SbomScan = Callable[[str, Mapping[str, Any]], Awaitable[str]]
 #: Article 14 of Regulation (EU) 2024/2847 (eur-lex.europa.eu/eli/reg/2024/2847), in force since 11 September 2026.
 _EXPLOITED = (
-    "who places a product on the market of the EU must give an early warning of an actively exploited vulnerability\n"
-    "in it within 24 hours of becoming aware of it (Cyber Resilience Act, article 14)"
+    "The Cyber Resilience Act of the EU (article 14) requires the manufacturer of a\n"
+    "product to give an early warning of an actively exploited vulnerability in it\n"
+    "within 24 hours of becoming aware of it."
 )
 
 

@@ -351,7 +351,7 @@ def test_what_has_come_to_be_exploited_alarms_though_it_was_accepted_before_and_
     assert alarming
     assert text.startswith("CVE-2025-32433 of ssh is known to be exploited since 2025-06-09\n")
     assert "within 24 hours" in text
-    assert "Cyber Resilience Act, article 14" in text
+    assert "Cyber Resilience Act of the EU (article 14)" in text
     # It is told once: the next one that is published knows it.
     assert compare(now, now) == (
         "0 new since 2026-11-30T12:00:00Z, 0 of them break the policy\n" + now_lines(now),
