@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.report.report import Report, rfc3339
 from pipeline.sbom import purl
 from pipeline.sbom.document import TOOL, kept, tool_version, written
-from pipeline.scan.findings import Finding, rank
+from pipeline.scan.findings import RETIRED, Finding, rank
 from pipeline.scan.verdict import SUPPRESSING, Status
 from pipeline.scan.vex import Statement, named
 
@@ -42,6 +42,9 @@ def openvex(report: Report) -> str:
 def _of_findings(report: Report) -> Iterator[dict[str, Any]]:
     for item in report.verdict.judged:
         finding, said = item.finding, item.statement
+        if finding.id == RETIRED:
+            # No flaw: no scanner could match it.
+            continue
         names, purls = (finding.id, *finding.aliases), finding.purls
         if said:
             yield from _statement(report, names, purls, _given(said, finding), named(said, purls))

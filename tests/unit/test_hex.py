@@ -1,5 +1,6 @@
 """What the registries of Hex say of packages: as hex_core reads it, and what comes of it."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pipeline.report.findings import findings_json
 from pipeline.report.gitlab import gitlab
 from pipeline.report.junit import junit
 from pipeline.report.markdown import markdown
+from pipeline.report.openvex import openvex
 from pipeline.report.report import counts
 from pipeline.report.sarif import sarif
 from pipeline.report.terminal import terminal
@@ -205,6 +207,9 @@ def test_a_retirement_is_accepted_by_name_and_package() -> None:
     entry = Acceptance("retired", "tiny_text", "we have a patch", EXPIRED.until.replace(year=2099))
     verdict = judge([run(advisories=[])], Policy(), now=NOW, acceptances=[entry])
     assert [item.status for item in verdict.judged] == [Status.ACCEPTED]
+    # It is no flaw, and no scanner has a use for such a statement.
+    assert openvex(report(run(advisories=[]), acceptances=[entry])) == ""
+    assert openvex(report(run(), acceptances=[dataclasses.replace(entry, id="CVE-0000-0002")])) != ""
     other = Acceptance("retired", "tiny_word", "another one", entry.until)
     verdict = judge([run(advisories=[])], Policy(), now=NOW, acceptances=[other], statements=[STATEMENT])
     assert [item.status for item in verdict.judged] == [Status.BREAKING]
