@@ -287,7 +287,7 @@ def test_vex_and_acceptances_change_the_verdict(module: Module, source: Path, fr
     )
     result = module(source, *given(fresh), "scan")
     assert "POLICY FAILED: 1 finding of HIGH or worse with a fix" in result.message
-    assert "CVE-0000-0002: its acceptance expired on 2026-01-01" in result.message
+    assert "CVE-0000-0002: EPSS 12.5%; its acceptance expired on 2026-01-01" in result.message
     assert "acceptance matches no finding: CVE-0000-0009 of nothing; remove it" in result.message
     assert "accepted: 2\n" in result.message
     assert "not affected or fixed by VEX: 1\n" in result.message
