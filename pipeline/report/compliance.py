@@ -130,11 +130,15 @@ def _sbom(results: Results, packages: int) -> Check:
         return Check("sbom", name, passed=None, detail="there is none")
     counts = results.sbom.counts_by_kind()
     unknown = [part.name for part in results.sbom.components if part.shipped and not part.has_origin]
+    # No scanner can judge these; a file is known by its checksum.
+    versionless = [part.name for part in results.sbom.components if part.shipped and not (part.version or part.sha256)]
     found = counts[Kind.OS]
     detail = f"{found} of {packages} packages of the system"
     if unknown:
         detail += f"; of unknown origin: {', '.join(unknown)}"
-    return Check("sbom", name, found == packages and not unknown, detail)
+    if versionless:
+        detail += f"; of unknown version, so that no advisory can be matched: {', '.join(versionless)}"
+    return Check("sbom", name, found == packages and not unknown and not versionless, detail)
 
 
 async def _of_step(key: str, name: str, step: Awaitable[str], detail: str) -> Check:

@@ -11,6 +11,8 @@ from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.licence import License, license_of
 
 _OTP = "Erlang/OTP"
+#: What rebar3 writes where the version is to come from git, and git has none (its rebar_git_resource.erl).
+_NO_VERSION = "0.0.0"
 
 
 def applications(release: Mapping[str, Any]) -> list[Component]:
@@ -75,6 +77,10 @@ def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
 def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None) -> Component:
     """Return the component of an application in the release."""
     name, vsn = app["name"], app["vsn"]
+    notes: tuple[tuple[str, str], ...] = ()
+    if app["kind"] == "dependency" and vsn.startswith(_NO_VERSION):
+        # As a version it would be before every fix, for ever.
+        notes, vsn = (("application-version", vsn),), ""
     component = Component(
         kind=Kind.OTHER,
         name=name,
@@ -95,23 +101,33 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None) -> Comp
             licenses=component.licenses or (License("Apache-2.0", spdx=True),),
             supplier=_OTP,
         )
+    if app["checkout"]:
+        return _checkout(component, lock, app, notes)
     if lock is None:
-        origin = "_checkouts, not in rebar.lock" if app["checkout"] else "not in rebar.lock"
-        if app["hex"] and not app["checkout"]:
+        if app["hex"]:
             # Its own metadata says what it is; of a profile's dependencies rebar3 locks none.
             package, version = app["hex"]["name"], app["hex"]["version"]
             component = dataclasses.replace(
                 component, kind=Kind.HEX, name=package, version=version, purl=purl.of_hex(package, version, "hexpm", "")
             )
-        return dataclasses.replace(component, notes=(("origin", origin),))
-    if app["checkout"]:
-        return _checkout(component, lock)
+        return dataclasses.replace(component, notes=(("origin", "not in rebar.lock"), *notes))
     return _from_lock(component, lock, app)
 
 
-def _checkout(component: Component, lock: Mapping[str, Any]) -> Component:
+def _checkout(
+    component: Component, lock: Mapping[str, Any] | None, app: Mapping[str, Any], notes: tuple[tuple[str, str], ...]
+) -> Component:
     """Return a dependency that was taken from `_checkouts`: its name is the lock's, its version and content are not."""
-    notes = (("application", component.name), ("origin", "_checkouts"))
+    origin = "_checkouts" if lock else "_checkouts, not in rebar.lock"
+    if not component.version and app["hex"]:
+        # A package of Hex that was unpacked there: what it was made from had a version.
+        version = app["hex"]["version"]
+        component = dataclasses.replace(
+            component, version=version, purl=purl.make("generic", component.name, version=version)
+        )
+    if lock is None:
+        return dataclasses.replace(component, notes=(("origin", origin), *notes))
+    notes = (("application", component.name), ("origin", origin), *notes)
     if lock["kind"] != "hex":
         return dataclasses.replace(component, notes=notes)
     package, repository = lock["package"], lock.get("repository", "hexpm")
@@ -131,14 +147,19 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
     locked = _locked(lock)
     # A plugin's source may name no revision.
     version = locked.version or component.version
+    if not lock.get("fetched", True):
+        raise InputError(
+            f"rebar.lock: it locks {locked.name} {version}, which was not fetched, but the release has "
+            f"{component.name} {app['vsn']}; what it was built from is not known: build it anew"
+        )
     if lock["kind"] == "hex" and app["hex"] and app["hex"]["version"] != version:
         raise InputError(
             f"rebar.lock: it locks {locked.name} {version}, but the release was built with {app['hex']['version']}; "
             "build it anew"
         )
-    if component.version != version:
+    if app["vsn"] != version:
         # Some packages are published with an older version in their .app file.
-        notes.append(("application-version", component.version))
+        notes.append(("application-version", app["vsn"]))
     return dataclasses.replace(
         locked,
         version=version,

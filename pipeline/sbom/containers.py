@@ -13,7 +13,7 @@ from pipeline.image.layout import parse_time
 from pipeline.image.runtime import runtime
 from pipeline.project.application import Application
 from pipeline.project.images import Images
-from pipeline.project.project import Project
+from pipeline.project.project import BUILD, Project
 from pipeline.project.reader import read
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.files import NAMES
@@ -108,6 +108,7 @@ async def inventory(subject: Subject) -> str:
     """Return what the release is made of: JSON of `inventory.escript`."""
     project, application = subject.project, subject.application
     options = {
+        "--project": BUILD,
         "--libs": libraries(project),
         "--repositories": PACKAGES,
         "--own": ",".join(app.name for app in application.apps),

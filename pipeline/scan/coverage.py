@@ -20,8 +20,8 @@ _READ = {
 
 
 def packages_of(purls: Iterable[str]) -> dict[str, int]:
-    """Count packages by the type of their package URLs."""
-    return dict(collections.Counter(purl.type for purl in map(Purl.parse, purls) if purl))
+    """Count packages by the type of their package URLs; one without a version no scanner reads."""
+    return dict(collections.Counter(purl.type for purl in map(Purl.parse, purls) if purl and purl.version))
 
 
 def purls_of(cyclonedx: str) -> tuple[str, ...]:

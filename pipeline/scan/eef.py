@@ -177,24 +177,27 @@ def _sightings(record: Record, parts: Iterable[Part]) -> Iterable[Sighting]:
 
 
 def _undecided(records: Records, parts: Iterable[Part]) -> Iterable[str]:
-    """Say of what in the image only revisions are published: of two revisions none is known to be the later one."""
+    """Say of what in the image only revisions are published, or what has no version.
+
+    Of two revisions none is known to be the later one.
+    """
     for part in parts:
         names = [
             record.id
             for record in records.known
             for each in record.affected
-            if each.by_revision and not part.parsed.is_erlang and each.covers(part.parsed)
+            if (each.by_revision or not part.version) and not part.parsed.is_erlang and each.covers(part.parsed)
         ]
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             yield (
-                f"whether {part.name} at {part.version[:12]} has these is not known here:\n"
+                f"whether {part.name} at {part.version[:12] or 'an unknown version'} has these is not known here:\n"
                 f"  {', '.join(names[:_SHOWN])}{more}"
             )
 
 
 def _has(each: Affected, part: Part) -> bool:
-    return each.status_of(part.version) == AFFECTED
+    return bool(part.version) and each.status_of(part.version) == AFFECTED
 
 
 def _cleared(record: Record, parts: Sequence[Part]) -> Iterable[Cleared]:

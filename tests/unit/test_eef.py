@@ -264,6 +264,14 @@ def test_a_revision_that_only_a_repository_could_order_is_told() -> None:
     assert look(records, sbom("27.3.4.18", {}, {})).remarks == ()
 
 
+def test_what_has_no_version_is_told_too() -> None:
+    document = json.loads(sbom("27.3.4.18", {}, {}))
+    document["components"].append({"name": "cowlib", "purl": "pkg:hex/cowlib"})
+    run = look(RECORDS, json.dumps(document))
+    assert (run.failure, run.sightings) == ("", ())
+    assert "whether cowlib at an unknown version has these is not known here:" in run.remarks[-1]
+
+
 # What others see of Erlang/OTP as a whole -----------------------------------------------------------------------------
 
 

@@ -198,6 +198,31 @@ def test_a_checkout_is_not_what_the_lock_says() -> None:
     assert (git.kind, git.purl) == (Kind.OTHER, "pkg:generic/gen_pnet@0.2.0")
 
 
+def test_what_was_not_fetched_has_nothing_of_what_the_registry_serves() -> None:
+    lock = ACME | {"repository": "hexpm", "repository_url": "", "fetched": False}
+    with pytest.raises(InputError, match=r"rebar\.lock: it locks acme_lib 1\.0\.0, which was not fetched, but the"):
+        with_app("acme_lib", [lock], vsn="9.9.9")
+
+
+@pytest.mark.parametrize("vsn", ["0.0.0", "0.0.0+build.7.ref1a2b3c4"])
+def test_a_version_that_git_did_not_give_is_none(vsn: str) -> None:
+    lock = ACME | {"repository": "hexpm", "repository_url": ""}
+    part = component(with_app("acme_lib", [lock], vsn=vsn, checkout=True), "acme_lib")
+    assert (part.version, part.purl) == ("", "pkg:hex/acme_lib")
+    assert ("application-version", vsn) in part.notes
+    unpacked = {"name": "acme_lib", "version": "1.1.0"}
+    part = component(with_app("acme_lib", [lock], vsn=vsn, checkout=True, hex=unpacked), "acme_lib")
+    assert (part.version, part.purl, part.sha256) == ("1.1.0", "pkg:hex/acme_lib@1.1.0", "")
+    assert ("application-version", vsn) in part.notes
+    part = component(with_app("acme_lib", [lock], vsn=vsn), "acme_lib")
+    assert (part.version, part.purl, part.sha256) == ("1.0.0", "pkg:hex/acme_lib@1.0.0", "ab")
+    part = component(with_app("sneaky", vsn=vsn), "sneaky")
+    assert (part.version, part.purl) == ("", "pkg:generic/sneaky")
+    assert part.notes == (("origin", "not in rebar.lock"), ("application-version", vsn))
+    # Of the project itself it is what its owner wrote.
+    assert component(with_app("mine", vsn="0.0.0", kind="own"), "mine").version == "0.0.0"
+
+
 def test_a_checkout_that_no_lock_names_is_called_one() -> None:
     part = component(with_app("sneaky", vsn="1.0", checkout=True), "sneaky")
     assert (part.kind, part.purl) == (Kind.OTHER, "pkg:generic/sneaky@1.0")
@@ -664,6 +689,7 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
             "outer": "BB",
             "repository": "hexpm",
             "repository_url": "",
+            "fetched": True,
         },
         {"name": "pnet", "kind": "git", "url": "https://github.com/o/pnet.git", "ref": "f7f9", "subdir": ""},
         {"name": "part", "kind": "git", "url": "https://github.com/o/many.git", "ref": "aa", "subdir": "apps/part"},
@@ -677,6 +703,28 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
         "other": 0,
         "not shipped": 2,
     }
+
+
+@needs_erlang
+def test_the_script_knows_a_checkout_by_what_rebar3_built(tmp_path: Path) -> None:
+    """A folder with `ebin/NAME.app` alone is one, as it is to rebar3 (`find_app_` of its rebar_app_discover.erl)."""
+    release, project = tmp_path / "release", tmp_path / "project"
+    add_app(release, "hpack", "9.9.9", '{application, hpack, [{vsn, "9.9.9"}]}.')
+    (project / "_checkouts" / "hpack" / "ebin").mkdir(parents=True)
+    (project / "_checkouts" / "hpack" / "hex_metadata.config").write_text('{<<"version">>,<<"9.9.9">>}.\n')
+    (project / "_build" / "prod" / "checkouts" / "hpack").mkdir(parents=True)
+    # What an earlier build left of the package.
+    (project / "_build" / "prod" / "lib" / "hpack").mkdir(parents=True)
+    (project / "rebar.lock").write_text(LOCK)
+    (project / "packages").write_text("")
+    options = ["--project", str(project), "--libs", str(project / "_build/prod/lib"), "--lock"]
+    read = inventory_of(release, *options, str(project / "rebar.lock"), "--repositories", str(project / "packages"))
+    [app] = read["applications"]
+    assert (app["checkout"], app["hex"]["version"]) == (True, "9.9.9")
+    assert [lock.get("fetched") for lock in read["locks"]] == [False, None, None]
+    part = component(parse(inventory=read), "hpack_erl")
+    assert (part.version, part.sha256, part.download, part.supplier) == ("9.9.9", "", "", "")
+    assert ("origin", "_checkouts") in part.notes
 
 
 @needs_erlang

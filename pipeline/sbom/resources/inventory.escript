@@ -7,14 +7,15 @@
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
 %%   locks                             one entry for each dependency of rebar.lock, shipped or not
 %%   files                             path and SHA-256 of each file of --files
-%% Usage: inventory.escript RELEASE OUT [--libs DIR] [--lock FILE] [--own A,B] [--checkouts A,B] [--repositories FILE]
-%%                          [--image DIR --files A,B] [--root DIR]
-%%   --libs DIR        where DIR/NAME/hex_metadata.config of a dependency may lie
+%% Usage: inventory.escript RELEASE OUT [--project DIR] [--libs DIR] [--lock FILE] [--own A,B] [--checkouts A,B]
+%%                          [--repositories FILE] [--image DIR --files A,B] [--root DIR]
+%%   --project DIR     the project's own folder, with _checkouts
+%%   --libs DIR        what rebar3 built, as _build/prod/lib; beside it lies what it built of _checkouts
 %%   --own A,B         applications of the project itself
 %%   --checkouts A,B   dependencies that come from _checkouts: what the lock says of them does not hold
-%%   --repositories F  from which repository each package of Hex was fetched: lines NAME VERSION REPOSITORY [URL], name and
+%%   --repositories F  which packages of Hex were fetched, and from where: lines NAME VERSION REPOSITORY [URL], name and
 %%                     version as the lock has them, REPOSITORY as rebar3 calls it (hexpm, hexpm:ORGANISATION, another);
-%%                     what has no line is hexpm's
+%%                     of a package without a line the lock's checksum proves nothing; without the option each is hexpm's
 %%   --image DIR       root filesystem of the image
 %%   --files A,B       files of it that come from no package
 %%   --root DIR        where the distribution's database of packages lies, if not in /
@@ -119,7 +120,7 @@ application(File, Locks, Options) ->
             #{name => Name,
               vsn => text(value(vsn, Properties, "")),
               kind => kind(Name, File, Locks, Options),
-              checkout => lists:member(atom_to_list(Name), names("checkouts", Options)),
+              checkout => is_checkout(atom_to_list(Name), Options),
               description => text(value(description, Properties, "")),
               applications => atoms(value(applications, Properties, [])),
               included_applications => atoms(value(included_applications, Properties, [])),
@@ -141,18 +142,35 @@ kind(Name, File, Locks, Options) ->
     Versioned = filename:basename(filename:dirname(filename:dirname(File))),
     Text = atom_to_list(Name),
     Locked = [L || #{name := L} <- Locks, L =:= list_to_binary(Text)] =/= [],
-    case {lists:member(Text, names("own", Options)), Locked orelse lists:member(Text, names("checkouts", Options)),
+    case {lists:member(Text, names("own", Options)), Locked orelse is_checkout(Text, Options),
           filelib:is_dir(filename:join(code:lib_dir(), Versioned))} of
         {true, _, _} -> own;
         {_, false, true} -> otp;
         _ -> dependency
     end.
 
+%% What was built decides: rebar3 compiles a checkout into a folder of its own, whatever the lock has.
+is_checkout(Name, Options) ->
+    lists:member(Name, names("checkouts", Options)) orelse
+        case Options of
+            #{"libs" := Libs} -> filelib:is_dir(filename:join([filename:dirname(Libs), "checkouts", Name]));
+            #{} -> false
+        end.
+
+%% Where the files lie that an application was compiled from.
+sources(Name, Options) ->
+    Folders = case {is_checkout(Name, Options), Options} of
+                  {true, #{"project" := Project}} -> [filename:join([Project, "_checkouts", Name])];
+                  {false, #{"libs" := Libs}} -> [filename:join(Libs, Name)];
+                  _ -> []
+              end,
+    [F || F <- Folders, filelib:is_dir(F)].
+
 hex_metadata(Name, Options) ->
-    case maps:get("libs", Options, undefined) of
-        undefined -> [];
-        Libs ->
-            case file:consult(filename:join([Libs, Name, "hex_metadata.config"])) of
+    case sources(atom_to_list(Name), Options) of
+        [] -> [];
+        [Folder] ->
+            case file:consult(filename:join(Folder, "hex_metadata.config")) of
                 {ok, Terms} -> Terms;
                 {error, enoent} -> [];
                 {error, Reason} -> bad("~ts/hex_metadata.config: ~ts", [Name, file:format_error(Reason)])
@@ -234,7 +252,7 @@ ref(Ref) -> text(Ref).
 
 %% The repositories ---------------------------------------------------------------------------------
 
-repositories(undefined) -> #{};
+repositories(undefined) -> undefined;
 repositories(File) ->
     case file:read_file(File) of
         {ok, Text} ->
@@ -248,7 +266,9 @@ repository_line(_, [Name, Version, Repository], _) -> {{Name, Version}, {Reposit
 repository_line(_, [Name, Version, Repository, Url], _) -> {{Name, Version}, {Repository, Url}};
 repository_line(File, _, Line) -> bad("~ts: ~ts is no line NAME VERSION REPOSITORY [URL]", [File, Line]).
 
+repository(#{kind := hex} = Lock, undefined) ->
+    Lock#{repository => <<"hexpm">>, repository_url => <<>>, fetched => true};
 repository(#{kind := hex, package := Package, version := Version} = Lock, Repositories) ->
     {Repository, Url} = maps:get({Package, Version}, Repositories, {<<"hexpm">>, <<>>}),
-    Lock#{repository => Repository, repository_url => Url};
+    Lock#{repository => Repository, repository_url => Url, fetched => is_map_key({Package, Version}, Repositories)};
 repository(Lock, _) -> Lock.
