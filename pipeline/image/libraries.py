@@ -13,6 +13,7 @@ from pipeline.scripts import script
 UID = 1000
 _BASE, _BUILDER, _ADDED = "/base", "/builder", "/added"
 _TAKEN = "/pipeline/taken"
+_LOADS = "/pipeline/loads"
 #: Where the entrypoint looks for it.
 _FINISH = "/usr/local/share/entrypoint/finish.awk"
 
@@ -90,16 +91,20 @@ def stripped(project: Project, release: dagger.Container) -> dagger.Container:
 async def check_libraries(
     project: Project, application: Application, image: dagger.Container, platform: Platform | None
 ) -> None:
-    """Raise `BuildError` if a library that the release needs is not in the image, or is too old.
+    """Raise `BuildError` if a library that the release needs is not in the image, or is too old."""
+    await guard(loads(project, application, image, platform).sync(), "checking libraries")
+
+
+def loads(
+    project: Project, application: Application, image: dagger.Container, platform: Platform | None
+) -> dagger.File:
+    """Return what each native file of the release loads: a line for each, with both paths and a tab between.
 
     Files are read, not run: so it is one check for every platform (and musl's ldd would miss the emulator's own
     symbols in every native library of OTP).
     """
-    checked = (
-        _tools(project)
-        .with_mounted_directory("/image", image.rootfs())
-        .with_exec(
-            ["escript", "/pipeline/elf.escript", "check", _architecture(platform), "/image", f"/opt/{application.name}"]
-        )
-    )
-    await guard(checked.sync(), "checking libraries")
+    command = [
+        *("escript", "/pipeline/elf.escript", "check", _architecture(platform)),
+        *("/image", f"/opt/{application.name}", _LOADS),
+    ]
+    return _tools(project).with_mounted_directory("/image", image.rootfs()).with_exec(command).file(_LOADS)

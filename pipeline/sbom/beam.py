@@ -17,13 +17,28 @@ _NO_VERSION = "0.0.0"
 
 def applications(release: Mapping[str, Any]) -> list[Component]:
     """Return ERTS, Erlang/OTP, the applications of a release, and what is locked but not in it."""
-    locks = {lock["name"]: lock for lock in release["locks"]}
-    apps = {app["name"]: _application(app, locks.get(app["name"])) for app in release["applications"]}
+    locks, apps = _locks(release), _apps(release)
     erts = _erts(release)
     shipped = [_link(apps, app, erts) for app in release["applications"]]
     if erts:
         shipped += [erts, _otp(release, [erts, *(part for part in shipped if part.kind is Kind.OTP)])]
     return [*shipped, *(_locked(lock) for name, lock in locks.items() if name not in apps)]
+
+
+def folders(release: Mapping[str, Any]) -> dict[str, str]:
+    """Return by folder of the image, with a slash at its end, the purl of the component that lies there."""
+    apps, erts = _apps(release), _erts(release)
+    found = {f"{app['folder']}/": apps[app["name"]].purl for app in release["applications"]}
+    return found | ({f"{release['root']}/erts-{erts.version}/": erts.purl} if erts else {})
+
+
+def _locks(release: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {lock["name"]: lock for lock in release["locks"]}
+
+
+def _apps(release: Mapping[str, Any]) -> dict[str, Component]:
+    locks = _locks(release)
+    return {app["name"]: _application(app, locks.get(app["name"])) for app in release["applications"]}
 
 
 def _link(apps: Mapping[str, Component], app: Mapping[str, Any], erts: Component | None) -> Component:

@@ -10,6 +10,7 @@ from pipeline.build.release import assembled
 from pipeline.errors import gathered, guard
 from pipeline.image import export
 from pipeline.image.layout import parse_time
+from pipeline.image.libraries import loads
 from pipeline.image.runtime import runtime
 from pipeline.project.application import Application
 from pipeline.project.images import Images
@@ -86,11 +87,13 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
     BuildError
         If Syft or the inventory fails.
     """
-    found, inventoried = await gathered(
+    loaded = loads(subject.project, subject.application, subject.container, None)
+    found, inventoried, libraries = await gathered(
         guard(syft(subject.project.images, subject.layout).contents(), "syft"),
         guard(inventory(subject), "the inventory of the release"),
+        guard(loaded.contents(), "reading what native code loads"),
     )
-    return found, Sbom.parse(subject.image, found, inventoried, subject.project.images)
+    return found, Sbom.parse(subject.image, found, inventoried, subject.project.images, libraries)
 
 
 def syft(images: Images, layout: dagger.Directory) -> dagger.File:

@@ -8,10 +8,11 @@ from typing import Any, Self
 from pipeline.errors import InputError
 from pipeline.project.images import Images
 from pipeline.sbom import purl
-from pipeline.sbom.beam import applications
+from pipeline.sbom.beam import applications, folders
 from pipeline.sbom.component import Component, Kind, System
 from pipeline.sbom.files import files
-from pipeline.sbom.syft import packages, system_of
+from pipeline.sbom.native import linked
+from pipeline.sbom.syft import owners, packages, system_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Sbom:
     components: tuple[Component, ...]
 
     @classmethod
-    def parse(cls, image: Image, syft: str, inventory: str, images: Images) -> Self:
+    def parse(cls, image: Image, syft: str, inventory: str, images: Images, loads: str = "") -> Self:
         """Merge what Syft found in the image with what the release is made of.
 
         Parameters
@@ -55,6 +56,8 @@ class Sbom:
             The JSON of `inventory.escript`.
         images
             The table of what is fetched.
+        loads
+            What native files of the release load, as `elf.escript` writes it.
 
         Raises
         ------
@@ -72,7 +75,8 @@ class Sbom:
             )
         components: dict[str, Component] = {}
         own = files(release.get("files", ()), images, found_packages)
-        for component in [*found_packages, *own, *applications(release)]:
+        beam = applications(release)
+        for component in linked([*found_packages, *own, *beam], loads, folders(release), owners(found)):
             components.setdefault(component.purl, component)
         order = list(Kind)
         return cls(

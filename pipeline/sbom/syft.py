@@ -7,6 +7,7 @@ from pipeline.errors import InputError
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind, System
 from pipeline.sbom.licence import License
+from pipeline.sbom.native import merged
 
 #: What Syft calls the packages of an operating system.
 _OS_TYPES = {"alpm", "apk", "deb", "rpm"}
@@ -34,6 +35,16 @@ def packages(found: Mapping[str, Any], system: System) -> list[Component]:
     return [
         _package(artifact, purls[artifact["id"]], needs.get(artifact["id"], set()), system) for artifact in artifacts
     ]
+
+
+def owners(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return by path, as it is in /usr, the purl of the package of the system that has the file."""
+    return {
+        merged(file["path"]): artifact["purl"]
+        for artifact in found["artifacts"]
+        if artifact["type"] in _OS_TYPES
+        for file in (artifact.get("metadata") or {}).get("files") or ()
+    }
 
 
 def _is_erlang(artifact: Mapping[str, Any]) -> bool:

@@ -197,6 +197,7 @@ def _layout(folder: Path, architecture: str, count: int) -> None:
 
 def of_scanners(recorder: Recorder, latency: float = 0) -> None:
     """Let each scanner's report be read, as of databases that are built today; a read takes some seconds."""
+    recorder.answer("File.contents", "", when=reads("loads"))
     for name in ("syft.json", "inventory.json", "trivy.json", "grype.json", "grype.cdx.json", "metadata.json"):
         recorder.answer(
             "File.contents",

@@ -88,8 +88,8 @@ async def test_libraries_are_read_for_every_platform(recorder: Recorder) -> None
         await runtime(made, APPLICATION, release, one)
     checks = [chain.call.args["args"][2:] for chain in execs(recorder, "check")]
     assert checks == [
-        ["check", "native", "/image", "/opt/greeter"],
-        ["check", "arm64", "/image", "/opt/greeter"],
+        ["check", "native", "/image", "/opt/greeter", "/pipeline/loads"],
+        ["check", "arm64", "/image", "/opt/greeter", "/pipeline/loads"],
     ]
 
 

@@ -120,6 +120,28 @@ def test_what_the_emulator_opens_by_itself_is_taken_if_the_builder_has_it(roots:
     assert roots.taken() == {}
 
 
+def test_what_native_code_loads_is_written_down(roots: Roots) -> None:
+    libc = "libc.so.6" if roots.libc == "glibc" else "libc.so"
+    roots.library("base", "libfirst.so.1", "libsecond.so.2")
+    roots.library("base", "libsecond.so.2")
+    roots.library("base", "libsctp.so.1")
+    roots.add("base/opt/demo/lib/own-1/priv/libown.so")
+    roots.add("base/opt/demo/lib/own-1/priv/own.so", "libown.so", "libfirst.so.1", runpath="$ORIGIN")
+    loader = GLIBC[roots.machine] if roots.libc == "glibc" else MUSL[roots.machine]
+    roots.add("base/opt/demo/erts-17.1/bin/beam.smp", libc, interpreter=loader)
+    command = ["escript", "elf.escript", "check", roots.machine, "base", "/opt/demo", "loads"]
+    subprocess.run(command, cwd=roots.folder, check=True)
+    own, system = "/opt/demo/lib/own-1/priv/", f"/{roots.system}/"
+    # glibc's loader lies in a folder that is a link on arm64 here, as in Debian.
+    there = loader if roots.libc == "musl" or roots.machine == "amd64" else f"/usr{loader}"
+    emulator = {there, f"{system}libsctp.so.1.0"} | ({f"{system}libc.so.6"} if roots.libc == "glibc" else set())
+    assert (roots.folder / "loads").read_text().splitlines() == [
+        *(f"/opt/demo/erts-17.1/bin/beam.smp\t{path}" for path in sorted(emulator)),
+        f"{own}own.so\t{own}libown.so",
+        f"{own}own.so\t{system}libfirst.so.1.0",
+    ]
+
+
 def test_what_neither_has_is_named_with_who_needs_it(roots: Roots) -> None:
     roots.library("builder", "libfirst.so.1", "libgone.so.1")
     roots.nif("libfirst.so.1", "libnever.so")

@@ -142,6 +142,29 @@ def test_own_applications_claim_no_registry() -> None:
     ]
 
 
+def test_native_code_needs_the_packages_whose_libraries_it_loads() -> None:
+    syft = copy.deepcopy(SYFT)
+    files = {"libc6": "/lib/x86_64-linux-gnu/libc.so.6", "libssl3t64": "/usr/lib/x86_64-linux-gnu/libcrypto.so.3"}
+    for artifact in syft["artifacts"]:
+        if artifact["name"] in files:
+            artifact["metadata"]["files"] = [{"path": files[artifact["name"]]}]
+    folder, lib = "/opt/erlmcp/lib", "/usr/lib/x86_64-linux-gnu"
+    loads = (
+        f"/opt/erlmcp/erts-15.2.7/bin/beam.smp\t{lib}/libc.so.6\n"
+        f"{folder}/crypto-5.5.3/priv/lib/crypto.so\t{lib}/libcrypto.so.3\n"
+        f"{folder}/crypto-5.5.3/priv/lib/crypto.so\t/usr/local/lib/libmine.so\n"
+        f"{folder}/asn1-5.3.4.1/priv/lib/asn1rt_nif.so\t{folder}/crypto-5.5.3/priv/lib/crypto.so\n"
+    )
+    sbom = Sbom.parse(IMAGE, json.dumps(syft), json.dumps(INVENTORY), default_images(), loads)
+    libc, libssl = component(sbom, "libc6").purl, component(sbom, "libssl3t64").purl
+    assert component(sbom, "erts").needs == (libc,)
+    crypto = component(sbom, "crypto")
+    assert libssl in crypto.needs
+    assert set(component(parse(), "crypto").needs) <= set(crypto.needs)
+    assert ("loads, of no package", "/usr/local/lib/libmine.so") in crypto.notes
+    assert crypto.purl in component(sbom, "asn1").needs
+
+
 def test_what_is_locked_and_not_shipped_is_marked_and_can_be_left_out() -> None:
     sbom = parse()
     assert [part.name for part in sbom.components if not part.shipped] == ["gen_pnet", "lib_combin"]
@@ -674,6 +697,7 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+(\.\d+)+", read["otp_version"])
     assert read["otp_version"].startswith(read["otp_release"] + ".")
     hpack, own = read["applications"]
+    assert (read["root"], hpack["folder"]) == (str(release), f"{release}/lib/hpack-0.3.0")
     assert (hpack["kind"], hpack["licenses"], hpack["checkout"]) == ("dependency", ["MIT"], False)
     assert hpack["hex"] == {"name": "hpack_erl", "version": "0.3.0"}
     assert (own["kind"], own["description"]) == ("own", 'é "quoted" \\ \n line')

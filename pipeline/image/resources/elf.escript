@@ -14,9 +14,9 @@
 %%     Copies to ADDED what the ELF files below LAYERS need, to the end, and BASE (the runtime's root filesystem) has
 %%     not, out of BUILDER (the builder's, for the same platform). Writes what was copied to TAKEN: terms
 %%     {path in BUILDER, path in the image}. Prints what neither has, then fails. Both images are for the message.
-%% elf.escript check ARCHITECTURE ROOT RELEASE
+%% elf.escript check ARCHITECTURE ROOT RELEASE LOADS
 %%     Prints what the ELF files below RELEASE (a folder of the root filesystem ROOT) need and ROOT has not, then
-%%     fails.
+%%     fails. Writes to LOADS what each of them loads: a line for each, with both paths in ROOT and a tab between.
 %% elf.escript static ARCHITECTURE FILE
 %%     Fails unless FILE is a program of that processor that needs no library.
 %%
@@ -69,11 +69,13 @@ main(["libraries", Architecture, Base, Builder, Layers, Added, Taken, BaseImage,
           || {From, Path} <- Pairs, exists(Base, Path)]),
     lists:foreach(fun(Pair) -> take(Pair, Builder, Added) end, Pairs),
     ok = file:write_file(Taken, [io_lib:format("~tp.~n", [Pair]) || Pair <- Pairs]);
-main(["check", Architecture, Root, Release]) ->
+main(["check", Architecture, Root, Release, Loads]) ->
     Where = #{machine => machine(Architecture), base => Root, roots => [Root], folders => folders(Root),
               builder => none, names => {"the image", ""}},
-    {_, Problems} = walk([below(File, Root ++ Release, Release) || File <- elf_files(Root ++ Release)], Where),
-    done(Problems);
+    Files = lists:sort([below(File, Root ++ Release, Release) || File <- elf_files(Root ++ Release)]),
+    {_, Problems} = walk(Files, Where),
+    done(Problems),
+    ok = file:write_file(Loads, [[Path, $\t, Library, $\n] || File = {Path, _} <- Files, Library <- loads(File, Where)]);
 main(["static", Architecture, File]) ->
     Machine = machine(Architecture),
     case read(File) of
@@ -185,6 +187,16 @@ walk([{Path, File} | Rest], #{machine := Machine, base := Base, names := {Image,
         _ ->
             walk(Rest, Where, Seen#{Path => true}, Needs, [[Path, ": is not for this platform"] | Problems])
     end.
+
+%% What a file loads, with every link followed.
+loads({Path, File}, #{base := Base} = Where) ->
+    #{interpreter := Interpreters, needed := Names} = Elf = read(File),
+    Found = [At || {ok, {image, _, At, _}, _} <- [need(Name, Path, Elf, Where) || Name <- Names ++ opened(Path)]],
+    lists:usort([real(Base, At) || At <- Interpreters ++ Found]
+                %% musl's loader is its libc.
+                ++ [real(Base, lists:nthtail(length(Base), Loader))
+                    || Name <- Names, is_musl_itself(Name, Base),
+                       Loader <- filelib:wildcard(Base ++ "/lib/ld-musl-*.so.1")]).
 
 %% What a file opens by itself if it is there: without it the emulator of OTP 29 warns at each start.
 opened(Path) ->

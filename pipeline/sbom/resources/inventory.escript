@@ -1,6 +1,7 @@
 #!/usr/bin/env escript
 %% -*- erlang -*-
 %% Reads what a release is made of, lets Erlang parse Erlang, and writes it to OUT as JSON, or {"error": "..."}:
+%%   root                              RELEASE
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
 %%   otp_package                       the distribution's package that this Erlang/OTP came from: its format, and name and
 %%                                     version of its source; null if it belongs to none
@@ -37,7 +38,8 @@ inventory(Release, Options) ->
     Locks = [repository(Lock, Repositories) || Lock <- locks(maps:get("lock", Options, undefined))],
     Files = filelib:wildcard(filename:join(Release, "lib/*/ebin/*.app")),
     Files =:= [] andalso bad("~ts: no application in it (lib/*/ebin/*.app); is it a release?", [Release]),
-    #{erts => erts(Release),
+    #{root => bin(Release),
+      erts => erts(Release),
       otp_release => bin(erlang:system_info(otp_release)),
       otp_version => otp_version(),
       otp_package => otp_package(maps:get("root", Options, "/")),
@@ -118,6 +120,7 @@ application(File, Locks, Options) ->
         {ok, [{application, Name, Properties} | _]} when is_atom(Name), is_list(Properties) ->
             Hex = hex_metadata(Name, Options),
             #{name => Name,
+              folder => bin(filename:dirname(filename:dirname(File))),
               vsn => text(value(vsn, Properties, "")),
               kind => kind(Name, File, Locks, Options),
               checkout => is_checkout(atom_to_list(Name), Options),
