@@ -130,8 +130,7 @@ def _sbom(results: Results, packages: int) -> Check:
         return Check("sbom", name, passed=None, detail="there is none")
     counts = results.sbom.counts_by_kind()
     unknown = [part.name for part in results.sbom.components if part.shipped and not part.has_origin]
-    # No scanner can judge these; a file is known by its checksum.
-    versionless = [part.name for part in results.sbom.components if part.shipped and not (part.version or part.sha256)]
+    versionless = [part.name for part in results.sbom.components if part.shipped and not part.has_version]
     found = counts[Kind.OS]
     detail = f"{found} of {packages} packages of the system"
     if unknown:

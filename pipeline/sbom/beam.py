@@ -9,20 +9,35 @@ from pipeline.errors import InputError
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.licence import License, license_of
+from pipeline.sbom.vendored import vendored
 
 _OTP = "Erlang/OTP"
 #: What rebar3 writes where the version is to come from git, and git has none (its rebar_git_resource.erl).
 _NO_VERSION = "0.0.0"
 
 
-def applications(release: Mapping[str, Any]) -> list[Component]:
-    """Return ERTS, Erlang/OTP, the applications of a release, and what is locked but not in it."""
+def applications(release: Mapping[str, Any], loads: str = "") -> list[Component]:
+    """Return ERTS, Erlang/OTP, the applications of a release with what is in them, and what is locked but not there."""
     locks, apps = _locks(release), _apps(release)
+    in_erts, in_stdlib = vendored(release, loads)
     erts = _erts(release)
     shipped = [_link(apps, app, erts) for app in release["applications"]]
+    shipped = [_with(part, in_stdlib) if part.kind is Kind.OTP and part.name == "stdlib" else part for part in shipped]
     if erts:
+        erts = _with(erts, in_erts)
         shipped += [erts, _otp(release, [erts, *(part for part in shipped if part.kind is Kind.OTP)])]
+        shipped += in_erts
+    if any(part.kind is Kind.OTP and part.name == "stdlib" for part in shipped):
+        shipped += in_stdlib
     return [*shipped, *(_locked(lock) for name, lock in locks.items() if name not in apps)]
+
+
+def _with(part: Component, inside: Iterable[Component]) -> Component:
+    """Return a component that has others in it: it needs them, and their licences hold for it."""
+    inside = list(inside)
+    licenses = dict.fromkeys(entry for each in (part, *inside) for entry in each.licenses)
+    needs = {*part.needs, *(each.purl for each in inside)}
+    return dataclasses.replace(part, licenses=tuple(licenses), needs=tuple(sorted(needs)))
 
 
 def folders(release: Mapping[str, Any]) -> dict[str, str]:

@@ -54,6 +54,11 @@ class Component:
         of_source = notes.get("origin", "").startswith("_checkouts")
         return self.kind is not Kind.OTHER or bool(self.sha256 or notes.get("source")) or of_source
 
+    @property
+    def has_version(self) -> bool:
+        """Tell whether advisories can be matched: a file is known by its checksum, what is in ERTS by that of ERTS."""
+        return bool(self.version or self.sha256 or dict(self.notes).get("embedded-in"))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class System:

@@ -75,7 +75,7 @@ class Sbom:
             )
         components: dict[str, Component] = {}
         own = files(release.get("files", ()), images, found_packages)
-        beam = applications(release)
+        beam = applications(release, loads)
         for component in linked([*found_packages, *own, *beam], loads, folders(release), owners(found)):
             components.setdefault(component.purl, component)
         order = list(Kind)

@@ -165,6 +165,74 @@ def test_native_code_needs_the_packages_whose_libraries_it_loads() -> None:
     assert crypto.purl in component(sbom, "asn1").needs
 
 
+#: What the emulator of OTP 27.3.4.1 says of itself.
+EMBEDDED = {"pcre": "8.45 2021-06-15", "unicode": "15.0", "jit": True, "included": None}
+
+
+def embedded(erts: str, loads: str = "", **told: object) -> Sbom:
+    inventory = {**INVENTORY, "erts": erts, "embedded": EMBEDDED | told}
+    return Sbom.parse(IMAGE, json.dumps(SYFT), json.dumps(inventory), default_images(), loads)
+
+
+def inside(sbom: Sbom) -> dict[str, str]:
+    return {part.name: part.version for part in sbom.components if dict(part.notes).get("embedded-in")}
+
+
+def test_what_is_compiled_into_erts_is_there_with_its_licence() -> None:
+    sbom = embedded("15.2.7", "/opt/erlmcp/erts-15.2.7/bin/beam.smp\t/usr/lib/x86_64-linux-gnu/libz.so.1.3.1\n")
+    assert inside(sbom) == {
+        "asmjit": "a465fe71ab3d0e224b2b4bd0fac69ae68ab9239d",
+        "fp16": "0a92994d729ff76a58f692d3028ca1b64b145d91",
+        "openssl-md5": "3.1.4",
+        "pcre": "8.45",
+        "ryu": "844864ac213bdbf1fb57e6f51c653b3d90af0937",
+        "STL": "e745bad3b1d05b5b19ec652d68abb37865ffa454",
+        "tcl": "7.6",
+        "unicode": "15.0",
+    }
+    erts, stdlib = component(sbom, "erts"), component(sbom, "stdlib")
+    assert {"pkg:generic/openssl@3.1.4#crypto/md5", "pkg:generic/pcre@8.45"} <= set(erts.needs)
+    assert "pkg:generic/unicode@15.0" in stdlib.needs
+    assert {"Apache-2.0", "BSD-3-Clause", "Zlib", "TCL"} <= {entry.text for entry in erts.licenses}
+    assert {entry.text for entry in stdlib.licenses} == {"Apache-2.0", "Unicode-DFS-2016"}
+    # Without the system's library it is ERTS's own.
+    assert inside(embedded("15.2.7"))["zlib"] == "1.2.13"
+    assert component(embedded("15.2.7"), "zlib").purl == "pkg:github/madler/zlib@v1.2.13"
+    assert "asmjit" not in inside(embedded("15.2.7", jit=False))
+
+
+def test_the_emulator_knows_what_it_was_built_with() -> None:
+    told = {"pcre": "10.47 2025-10-21", "unicode": "17.0", "included": ["asmjit", "pcre2", "ryu", "STL"]}
+    assert inside(embedded("17.1", **told)) == {
+        "asmjit": "5fe1940275d04432da841896bac0a66cc2375551",
+        "pcre2": "10.47",
+        "ryu": "4c0618b0e44f7ef027ebae05d2cc7812048f7c8f",
+        "STL": "msvc-build-tools-14.50",
+        "unicode": "17.0",
+    }
+    assert {"zlib": "1.3.2", "zstd": "1.5.7"}.items() <= inside(
+        embedded("17.1", **told | {"included": ["zlib", "zstd"]})
+    ).items()
+    assert component(embedded("17.1", **told), "pcre2").purl == "pkg:github/pcre2project/pcre2@pcre2-10.47"
+
+
+@pytest.mark.parametrize(
+    ("erts", "name", "version"),
+    [
+        ("15.2.7.13", "openssl-md5", "3.1.4"),
+        ("16.0.3", "openssl-md5", "3.5.0"),
+        ("16.2.2", "openssl-md5", "3.6.0"),
+        ("16.2.2", "asmjit", "029075b84bf0161a761beb63e6eda519a29020db"),
+        ("16.10", "ryu", "4c0618b0e44f7ef027ebae05d2cc7812048f7c8f"),
+        # Not known, and so not said.
+        ("16.4", "STL", ""),
+        ("14.2", "ryu", None),
+    ],
+)
+def test_the_version_of_what_is_in_erts_follows_its_release_notes(erts: str, name: str, version: str | None) -> None:
+    assert inside(embedded(erts)).get(name) == version
+
+
 def test_what_is_locked_and_not_shipped_is_marked_and_can_be_left_out() -> None:
     sbom = parse()
     assert [part.name for part in sbom.components if not part.shipped] == ["gen_pnet", "lib_combin"]
@@ -697,6 +765,8 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
     assert re.fullmatch(r"\d+(\.\d+)+", read["otp_version"])
     assert read["otp_version"].startswith(read["otp_release"] + ".")
     hpack, own = read["applications"]
+    assert re.match(r"\d+\.\d+ \d{4}-", read["embedded"]["pcre"])
+    assert re.fullmatch(r"\d+\.\d+(\.\d+)?", read["embedded"]["unicode"])
     assert (read["root"], hpack["folder"]) == (str(release), f"{release}/lib/hpack-0.3.0")
     assert (hpack["kind"], hpack["licenses"], hpack["checkout"]) == ("dependency", ["MIT"], False)
     assert hpack["hex"] == {"name": "hpack_erl", "version": "0.3.0"}
@@ -718,7 +788,7 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
         {"name": "pnet", "kind": "git", "url": "https://github.com/o/pnet.git", "ref": "f7f9", "subdir": ""},
         {"name": "part", "kind": "git", "url": "https://github.com/o/many.git", "ref": "aa", "subdir": "apps/part"},
     ]
-    assert parse(inventory=read).counts_by_kind() | {"os": 0} == {
+    assert parse(inventory={**read, "embedded": None}).counts_by_kind() | {"os": 0} == {
         "os": 0,
         "otp": 2,
         "hex": 1,

@@ -5,6 +5,8 @@
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
 %%   otp_package                       the distribution's package that this Erlang/OTP came from: its format, and name and
 %%                                     version of its source; null if it belongs to none
+%%   embedded                          what this emulator has in it of others: versions of PCRE and Unicode, whether it
+%%                                     compiles to machine code, and, if it knows that, names of what else was compiled in
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
 %%   locks                             one entry for each dependency of rebar.lock, shipped or not
 %%   files                             path and SHA-256 of each file of --files
@@ -42,6 +44,10 @@ inventory(Release, Options) ->
       erts => erts(Release),
       otp_release => bin(erlang:system_info(otp_release)),
       otp_version => otp_version(),
+      embedded => #{pcre => bin(re:version()),
+                    unicode => bin(lists:join($., [integer_to_list(N) || N <- tuple_to_list(unicode_util:spec_version())])),
+                    jit => erlang:system_info(emu_flavor) =:= jit,
+                    included => included()},
       otp_package => otp_package(maps:get("root", Options, "/")),
       applications => [application(File, Locks, Options) || File <- lists:sort(Files)],
       locks => Locks,
@@ -65,6 +71,13 @@ otp_version() ->
         %% "**" marks an installation patched by hand.
         {ok, Text} -> bin(string:trim(string:trim(binary_to_list(Text)), trailing, "*"));
         {error, _} -> bin(Major)
+    end.
+
+%% The emulator tells it from 16.4 on.
+included() ->
+    try erlang:system_info(embedded_3pps) of
+        #{included := Names} -> Names
+    catch error:badarg -> null
     end.
 
 %% Of the package that owns the emulator. Both databases have a path as it was before folders became links.
