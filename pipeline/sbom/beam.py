@@ -9,6 +9,7 @@ from pipeline.errors import InputError
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.licence import License, license_of
+from pipeline.sbom.texts import concluded, copyrights
 from pipeline.sbom.vendored import vendored
 
 _OTP = "Erlang/OTP"
@@ -119,6 +120,8 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None) -> Comp
         purl=purl.make("generic", name, version=vsn),
         description=app["description"],
         licenses=tuple(license_of(text) for text in app["licenses"]),
+        concluded=tuple(dict.fromkeys(filter(None, map(concluded, app.get("texts", ()))))),
+        copyright=copyrights(app.get("texts", ())),
         links=tuple(link["url"] for link in app["links"] if re.fullmatch(r"https?://[^\s<>\"{}|\\^`]+", link["url"])),
     )
     if app["kind"] == "own":
@@ -196,6 +199,8 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
         purl=locked.purl if locked.version else component.purl,
         description=component.description,
         licenses=component.licenses,
+        concluded=component.concluded,
+        copyright=component.copyright,
         links=component.links or locked.links,
         shipped=True,
         notes=(*notes, *(note for note in locked.notes if note[0] != "application")),

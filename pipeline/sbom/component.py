@@ -32,7 +32,11 @@ class Component:
     #: Unique in the set.
     purl: str
     description: str = ""
+    #: As its maker declares them.
     licenses: tuple[License, ...] = ()
+    #: What the texts of its licence files are.
+    concluded: tuple[License, ...] = ()
+    copyright: tuple[str, ...] = ()
     supplier: str = ""
     cpes: tuple[str, ...] = ()
     #: Of the archive that it was made of, in lower case.

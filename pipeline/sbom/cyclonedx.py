@@ -1,13 +1,12 @@
 """The component set as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json)."""
 
 import urllib.parse
-from collections.abc import Iterable
 from typing import Any
 
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.document import NOT_SHIPPED, TOOL, kept, tool_version, written
-from pipeline.sbom.licence import License, expression
+from pipeline.sbom.licence import expression
 from pipeline.sbom.sbom import Sbom
 
 #: The property that says of what kind a component is.
@@ -83,7 +82,8 @@ def _cyclonedx_component(part: Component) -> dict[str, Any]:
         description=part.description,
         scope="required" if part.shipped else "excluded",
         hashes=[{"alg": "SHA-256", "content": part.sha256}] if part.sha256 else [],
-        licenses=_cyclonedx_licenses(part.licenses),
+        licenses=_cyclonedx_licenses(part),
+        copyright="\n".join(part.copyright),
         cpe=part.cpes[0] if part.cpes else "",
         purl=part.purl,
         externalReferences=[
@@ -98,8 +98,13 @@ def _is_vcs(url: str) -> bool:
     return urllib.parse.urlsplit(url).hostname in {"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"}
 
 
-def _cyclonedx_licenses(licenses: Iterable[License]) -> list[dict[str, Any]]:
-    given = list(licenses)
-    if given and all(entry.spdx for entry in given):
-        return [{"expression": expression(given)}]
-    return [{"license": {"name": entry.text}} for entry in given]
+def _cyclonedx_licenses(part: Component) -> list[dict[str, Any]]:
+    """Return the licences: one expression, or several single ones, which alone may be declared and concluded."""
+    told = [("declared", part.licenses), ("concluded", part.concluded)]
+    single = [(how, entry) for how, entries in told for entry in entries]
+    if all(" " not in entry.text or not entry.spdx for _, entry in single):
+        return [
+            {"license": {"acknowledgement": how, "id" if entry.spdx else "name": entry.text}} for how, entry in single
+        ]
+    how, entries = next((how, entries) for how, entries in told if entries)
+    return [{"expression": expression(entries), "acknowledgement": how}]

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
-#: Licences as packages of Hex spell them, beside their identifiers. An identifier that is missing here is kept as text.
+#: Licences as packages spell them, beside the identifiers of SPDX.
 _LICENSES = (
     "0BSD",
     "AGPL-3.0-only",
@@ -34,8 +34,12 @@ _SPELLINGS = {re.sub(r"[^a-z0-9.]", "", name.lower()): name for name in _LICENSE
     "2clausebsd": "BSD-2-Clause",
     "3clausebsd": "BSD-3-Clause",
     "apache2": "Apache-2.0",
+    "apl2": "Apache-2.0",
+    "apl2.0": "Apache-2.0",
     "bsd2": "BSD-2-Clause",
     "bsd3": "BSD-3-Clause",
+    # The short name of Debian's copyright files (www.debian.org/doc/packaging-manuals/copyright-format/1.0).
+    "expat": "MIT",
     "erlangpublic1.1": "ErlPL-1.1",
     "mozillapublic2.0": "MPL-2.0",
     "mpl2": "MPL-2.0",
@@ -60,10 +64,18 @@ class License:
 
 
 def license_of(text: str) -> License:
-    """Return the licence that a package of Hex means by a text."""
+    """Return the licence that a package means by a text."""
+    # Late: what only shows a table of images needs no list of licences.
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression  # noqa: PLC0415
+
     plain = re.sub(r"\b(the|licen[cs]e|version)\b", " ", text.lower())
     known = _SPELLINGS.get(re.sub(r"v(?=\d)|[^a-z0-9.]", "", plain))
-    return License(known, spdx=True) if known else License(text, spdx=False)
+    if known:
+        return License(known, spdx=True)
+    try:
+        return License(canonicalize_license_expression(text), spdx=True)
+    except InvalidLicenseExpression:
+        return License(text, spdx=False)
 
 
 def expression(licenses: Iterable[License]) -> str:

@@ -40,7 +40,7 @@ def spdx(sbom: Sbom) -> str:
         edges += [(ids[part.purl], "DEPENDS_ON", ids[purl]) for purl in part.needs]
     texts: dict[str, set[str]] = {}
     for part in sbom.components:
-        for entry in part.licenses:
+        for entry in (*part.licenses, *part.concluded):
             if not entry.spdx:
                 texts.setdefault(entry.expression, set()).add(entry.text)
     return written(
@@ -86,6 +86,8 @@ def _spdx_component(part: Component) -> dict[str, Any]:
         download=part.download,
         homepage=part.links[0] if part.links else "",
         license_declared=expression(part.licenses),
+        license_concluded=expression(part.concluded),
+        copyright_text="\n".join(part.copyright),
         supplier=f"Organization: {part.supplier}" if part.supplier else "",
         description=part.description,
         # Trivy's spelling.
@@ -105,6 +107,8 @@ def _spdx_package(
     download: str = "",
     homepage: str = "",
     license_declared: str = "",
+    license_concluded: str = "",
+    copyright_text: str = "",
     supplier: str = "",
     description: str = "",
     source: str = "",
@@ -121,9 +125,9 @@ def _spdx_package(
         checksums=[{"algorithm": "SHA256", "checksumValue": checksum}] if checksum else [],
         homepage=homepage,
         sourceInfo=source,
-        licenseConcluded="NOASSERTION",
+        licenseConcluded=license_concluded or "NOASSERTION",
         licenseDeclared=license_declared or "NOASSERTION",
-        copyrightText="NOASSERTION",
+        copyrightText=copyright_text or "NOASSERTION",
         description=description,
         comment=comment,
         externalRefs=[

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind, System
-from pipeline.sbom.licence import License
+from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.native import merged
 
 #: What Syft calls the packages of an operating system.
@@ -58,7 +58,7 @@ def _generic(artifact: Mapping[str, Any]) -> str:
 def _package(artifact: Mapping[str, Any], purl: str, needs: set[str], system: System) -> Component:
     details = artifact.get("metadata") or {}
     licenses = {
-        License(entry["spdxExpression"] or entry["value"], bool(entry["spdxExpression"]))
+        License(entry["spdxExpression"], spdx=True) if entry["spdxExpression"] else license_of(entry["value"])
         for entry in artifact.get("licenses", [])
         # Of a text that Syft does not know it gives the hash.
         if not entry["value"].startswith("sha256:")

