@@ -10,6 +10,8 @@ from pipeline.project.project import Project
 _OCI = "org.opencontainers.image"
 #: The label with the address of the sources.
 SOURCE = f"{_OCI}.source"
+#: The label with who makes it.
+VENDOR = f"{_OCI}.vendor"
 
 
 def labels(project: Project, application: Application) -> dict[str, str]:
@@ -27,7 +29,7 @@ def labels(project: Project, application: Application) -> dict[str, str]:
         "stage": "runtime",
         f"{_OCI}.title": application.name,
         f"{_OCI}.description": application.description,
-        f"{_OCI}.vendor": application.name,
+        VENDOR: application.name,
         f"{_OCI}.licenses": _licenses(application.licenses),
         SOURCE: source,
         f"{_OCI}.version": application.version,

@@ -13,13 +13,28 @@ from pipeline.sbom.texts import concluded, copyrights
 from pipeline.sbom.vendored import vendored
 
 _OTP = "Erlang/OTP"
+#: As in the source SBOM that Erlang/OTP publishes.
+_OTP_SUPPLIER = "Ericsson AB"
+_FORGES = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
 #: What rebar3 writes where the version is to come from git, and git has none (its rebar_git_resource.erl).
 _NO_VERSION = "0.0.0"
 
 
-def applications(release: Mapping[str, Any], loads: str = "") -> list[Component]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """Where the project's own applications come from; what is not known is empty."""
+
+    #: Of its repository.
+    url: str = ""
+    revision: str = ""
+    supplier: str = ""
+    #: By application, its folder in the repository.
+    folders: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def applications(release: Mapping[str, Any], source: Source, loads: str = "") -> list[Component]:
     """Return ERTS, Erlang/OTP, the applications of a release with what is in them, and what is locked but not there."""
-    locks, apps = _locks(release), _apps(release)
+    locks, apps = _locks(release), _apps(release, source)
     in_erts, in_stdlib = vendored(release, loads)
     erts = _erts(release)
     shipped = [_link(apps, app, erts) for app in release["applications"]]
@@ -41,9 +56,9 @@ def _with(part: Component, inside: Iterable[Component]) -> Component:
     return dataclasses.replace(part, licenses=tuple(licenses), needs=tuple(sorted(needs)))
 
 
-def folders(release: Mapping[str, Any]) -> dict[str, str]:
+def folders(release: Mapping[str, Any], source: Source) -> dict[str, str]:
     """Return by folder of the image, with a slash at its end, the purl of the component that lies there."""
-    apps, erts = _apps(release), _erts(release)
+    apps, erts = _apps(release, source), _erts(release)
     found = {f"{app['folder']}/": apps[app["name"]].purl for app in release["applications"]}
     return found | ({f"{release['root']}/erts-{erts.version}/": erts.purl} if erts else {})
 
@@ -52,9 +67,9 @@ def _locks(release: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     return {lock["name"]: lock for lock in release["locks"]}
 
 
-def _apps(release: Mapping[str, Any]) -> dict[str, Component]:
+def _apps(release: Mapping[str, Any], source: Source) -> dict[str, Component]:
     locks = _locks(release)
-    return {app["name"]: _application(app, locks.get(app["name"])) for app in release["applications"]}
+    return {app["name"]: _application(app, locks.get(app["name"]), source) for app in release["applications"]}
 
 
 def _link(apps: Mapping[str, Component], app: Mapping[str, Any], erts: Component | None) -> Component:
@@ -77,7 +92,7 @@ def _erts(release: Mapping[str, Any]) -> Component | None:
         purl=purl.make("otp", "erts", version=release["erts"]),
         description="Erlang runtime system",
         licenses=(License("Apache-2.0", spdx=True),),
-        supplier=_OTP,
+        supplier=_OTP_SUPPLIER,
     )
 
 
@@ -96,7 +111,7 @@ def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
         purl=purl.make("github", "erlang", "otp", version=f"OTP-{version}"),
         description=_OTP,
         licenses=(License("Apache-2.0", spdx=True),),
-        supplier=_OTP,
+        supplier=_OTP_SUPPLIER,
         # Without a CPE no scanner knows that this is Erlang.
         cpes=(f"cpe:2.3:a:erlang:erlang\\/otp:{version}:*:*:*:*:*:*:*",),
         links=("https://github.com/erlang/otp",),
@@ -105,7 +120,7 @@ def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
     )
 
 
-def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None) -> Component:
+def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source: Source) -> Component:
     """Return the component of an application in the release."""
     name, vsn = app["name"], app["vsn"]
     notes: tuple[tuple[str, str], ...] = ()
@@ -124,15 +139,16 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None) -> Comp
         copyright=copyrights(app.get("texts", ())),
         links=tuple(link["url"] for link in app["links"] if re.fullmatch(r"https?://[^\s<>\"{}|\\^`]+", link["url"])),
     )
+    component = dataclasses.replace(component, supplier=_maker(component, app.get("maintainers", ())))
     if app["kind"] == "own":
-        return dataclasses.replace(component, kind=Kind.OWN)
+        return _own(component, source)
     if app["kind"] == "otp":
         return dataclasses.replace(
             component,
             kind=Kind.OTP,
             purl=purl.make("otp", name, version=vsn),
             licenses=component.licenses or (License("Apache-2.0", spdx=True),),
-            supplier=_OTP,
+            supplier=_OTP_SUPPLIER,
         )
     if app["checkout"]:
         return _checkout(component, lock, app, notes)
@@ -145,6 +161,43 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None) -> Comp
             )
         return dataclasses.replace(component, notes=(("origin", "not in rebar.lock"), *notes))
     return _from_lock(component, lock, app)
+
+
+def _own(component: Component, source: Source) -> Component:
+    """Return an application of the project: it is of the project's repository, where that is known."""
+    supplier = source.supplier or component.supplier
+    # Without its folder two of them would have one package URL.
+    if not source.url or component.name not in source.folders:
+        return dataclasses.replace(component, kind=Kind.OWN, supplier=supplier)
+    name, folder = component.name, source.folders[component.name].removeprefix(".")
+    if source.revision:
+        named = purl.of_git(source.url, source.revision, name, folder)
+    else:
+        where = {"vcs_url": f"git+{purl.repository(source.url)[2]}"}
+        named = purl.make("generic", name, version=component.version, qualifiers=where, subpath=folder)
+    return dataclasses.replace(
+        component, kind=Kind.OWN, purl=named, supplier=supplier, links=component.links or (purl.plain_url(source.url),)
+    )
+
+
+def _maker(component: Component, maintainers: Iterable[str]) -> str:
+    """Return who makes an application, by what it says: a registry does not.
+
+    The first maintainer that it names, or else the owner of a repository that it links to, or whose copyright it is.
+    """
+    for maintainer in maintainers:
+        return re.sub(r"\s*<.*", "", maintainer)
+    for link in component.links:
+        host, path, _ = purl.repository(link)
+        if host in _FORGES and "/" in path:
+            return f"{host}/{path.split('/')[0]}"
+    for line in component.copyright:
+        name = re.sub(
+            r"(?i)copyright|\(c\)|©|all rights reserved|<[^>]*>|\bby\b|\b\d{4}(\s*-\s*(\d{4}|present))?", "", line
+        )
+        if holder := name.strip(" ,.:;-"):
+            return holder
+    return ""
 
 
 def _checkout(
@@ -202,6 +255,7 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
         concluded=component.concluded,
         copyright=component.copyright,
         links=component.links or locked.links,
+        supplier=locked.supplier or component.supplier,
         shipped=True,
         notes=(*notes, *(note for note in locked.notes if note[0] != "application")),
     )
@@ -226,7 +280,8 @@ def _locked_hex(lock: Mapping[str, Any]) -> Component:
         name=name,
         version=version,
         purl=named,
-        supplier="Hex" if repository == "hexpm" else organisation or repository,
+        # The registry makes nothing; who keeps one of their own is the maker.
+        supplier="" if repository == "hexpm" else organisation or repository,
         # The outer checksum is that of the archive; the inner one is of its parts and deprecated.
         sha256=lock["outer"].lower(),
         download=f"{folder}/tarballs/{name}-{version}.tar" if root else "",
@@ -276,4 +331,4 @@ def _locked_other(lock: Mapping[str, Any]) -> Component:
 
 
 def _page(host: str, path: str) -> tuple[str, ...]:
-    return (f"https://{host}/{path}",) if host in {"github.com", "gitlab.com", "bitbucket.org"} else ()
+    return (f"https://{host}/{path}",) if host in _FORGES else ()

@@ -9,6 +9,7 @@ from pipeline.build.dependencies import PACKAGES, equipped, libraries
 from pipeline.build.release import assembled
 from pipeline.errors import gathered, guard
 from pipeline.image import export
+from pipeline.image.labels import SOURCE, VENDOR, labels, parse_labels
 from pipeline.image.layout import parse_time
 from pipeline.image.libraries import loads
 from pipeline.image.runtime import runtime
@@ -16,6 +17,8 @@ from pipeline.project.application import Application
 from pipeline.project.images import Images
 from pipeline.project.project import BUILD, Project
 from pipeline.project.reader import read
+from pipeline.sbom import purl
+from pipeline.sbom.beam import Source
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.files import NAMES
 from pipeline.sbom.sbom import Image, Sbom
@@ -65,9 +68,23 @@ async def subject_of(project: Project, application: Application) -> Subject:
             project.repository_of(application.name),
             application.version,
             digest,
-            parse_time(project.created),
+            parse_time(project.created) if project.created else "",
             project.runtime,
+            _source(project, application),
         ),
+    )
+
+
+def _source(project: Project, application: Application) -> Source:
+    """Return where the project's applications come from, by its own links and the labels that were given."""
+    url = labels(project, application).get(SOURCE, "")
+    host, path, _ = purl.repository(url) if url else ("", "", "")
+    owner = f"{host}/{path.split('/')[0]}" if host and "/" in path else ""
+    return Source(
+        url=url if owner else "",
+        revision=project.revision,
+        supplier=parse_labels(project.labels).get(VENDOR, "") or owner,
+        folders={app.name: app.dir for app in application.apps},
     )
 
 

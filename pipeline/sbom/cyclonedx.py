@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
-from pipeline.sbom.document import NOT_SHIPPED, TOOL, kept, tool_version, written
+from pipeline.sbom.document import TOOL, kept, party, tool_version, written
 from pipeline.sbom.licence import expression
 from pipeline.sbom.sbom import Sbom
 
@@ -13,16 +13,24 @@ from pipeline.sbom.sbom import Sbom
 KIND = "pipeline:kind"
 #: The property that says from which repository a Hex package is, as rebar3 calls it; none for the public one.
 REPOSITORY = "pipeline:repository"
+#: The property of the document that names what is locked in rebar.lock and not in the image, by its purl.
+NOT_IN_IMAGE = "pipeline:locked-not-in-image"
 
 
 def cyclonedx(sbom: Sbom) -> str:
-    """Return the component set as CycloneDX 1.6 JSON; what is not in the image has the scope `excluded`."""
-    image, system = sbom.image, sbom.system
+    """Return the component set as CycloneDX 1.6 JSON; what is locked and not in the image is named in a property alone.
+
+    As components with the scope `excluded` they would be taken for parts of the image: Dependency-Track and GitHub do
+    not look at the scope.
+    """
+    image, system, lacking = sbom.image, sbom.system, sbom.lacking()
+    sbom = sbom.shipped()
     base = {"type": "container", "name": image.base, "purl": purl.of_image(image.base)} if image.base else None
     root = kept(
         type="container",
         **{"bom-ref": image.purl},
-        name=image.name,
+        supplier=kept(name=party(image.source.supplier)[1]),
+        name=image.title,
         version=image.version,
         purl=image.purl,
         hashes=[{"alg": "SHA-256", "content": image.digest.removeprefix("sha256:")}],
@@ -48,13 +56,12 @@ def cyclonedx(sbom: Sbom) -> str:
             "specVersion": "1.6",
             "serialNumber": f"urn:uuid:{sbom.uuid}",
             "version": 1,
-            "metadata": {
-                "timestamp": image.created,
-                "tools": {
-                    "components": [{"type": "application", "name": TOOL, "version": tool_version()}],
-                },
-                "component": root,
-            },
+            "metadata": kept(
+                timestamp=image.created,
+                tools={"components": [{"type": "application", "name": TOOL, "version": tool_version()}]},
+                component=root,
+                properties=[{"name": NOT_IN_IMAGE, "value": purl} for purl in lacking],
+            ),
             "components": [os, *map(_cyclonedx_component, sbom.components)],
             "dependencies": [kept(ref=ref, dependsOn=needs) for ref, needs in edges.items()],
         }
@@ -69,18 +76,17 @@ def _cyclonedx_component(part: Component) -> dict[str, Any]:
         # Advisories of a distribution are about source packages: Trivy reads them here, Grype in the purl.
         "aquasecurity:trivy:SrcName": source_name,
         "aquasecurity:trivy:SrcVersion": source_version,
-        "pipeline:state": "" if part.shipped else NOT_SHIPPED,
     }
     # The field holds one; Grype reads the others here.
     more = [("syft:cpe23", cpe) for cpe in part.cpes[1:]]
     return kept(
         type="library" if part.kind is not Kind.OWN else "application",
         **{"bom-ref": part.purl},
-        supplier=kept(name=part.supplier),
+        supplier=kept(name=party(part.supplier)[1]),
         name=part.name,
         version=part.version,
         description=part.description,
-        scope="required" if part.shipped else "excluded",
+        scope="required",
         hashes=[{"alg": "SHA-256", "content": part.sha256}] if part.sha256 else [],
         licenses=_cyclonedx_licenses(part),
         copyright="\n".join(part.copyright),

@@ -7,12 +7,20 @@ from typing import Any
 
 #: This program, as its documents name it.
 TOOL = "erlmcp-pipeline"
+#: Where its source is.
+HOME = "https://github.com/banyan-platform/erlmcp"
 NOT_SHIPPED = "locked in rebar.lock, not in the image"
+_PERSON = "Person: "
 
 
 def tool_version() -> str:
     """Return the version of this program."""
     return metadata.version(TOOL)
+
+
+def party(name: str) -> tuple[bool, str]:
+    """Return whether a supplier is known to be a person, and the name."""
+    return name.startswith(_PERSON), name.removeprefix(_PERSON)
 
 
 def written(document: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The files of an image that come from no package: its init, and certificates."""
+"""The files of an image that come from no package: its init, certificates, and scripts."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -7,9 +7,14 @@ from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import Images, default_images
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
+from pipeline.sbom.document import HOME, TOOL, tool_version
+from pipeline.sbom.licence import License
 
 #: By path, what the file is called.
 NAMES = {INIT: "tini", CERTIFICATES: "ca-certificates"}
+#: Of those that the module's own table has: licence and maker, as github.com/krallin/tini and
+#: curl.se/docs/caextract.html say.
+_KNOWN = {"tini": ("MIT", "github.com/krallin"), "ca-certificates": ("MPL-2.0", "Mozilla")}
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d|(?<=/v)\d+(\.\d+)+")
 
 
@@ -35,13 +40,47 @@ def files(found: Iterable[Mapping[str, str]], images: Images, packages: Iterable
     ]
 
 
+def scripts(relx: str | None) -> list[Component]:
+    """Return what the scripts of an image come from: relx, as rebar3 has it, and this program."""
+    own = Component(
+        kind=Kind.OTHER,
+        name=TOOL,
+        version=tool_version(),
+        purl=purl.make("generic", TOOL, version=tool_version()),
+        description="entrypoint and health check of the image",
+        licenses=(License("Apache-2.0", spdx=True),),
+        supplier="github.com/banyan-platform",
+        links=(HOME,),
+        notes=(("source", HOME), ("path", "/usr/local/bin, /usr/local/share/entrypoint")),
+    )
+    if not relx:
+        return [own]
+    home = "https://github.com/erlware/relx"
+    start = Component(
+        kind=Kind.OTHER,
+        name="relx",
+        version=relx,
+        # What is here of it are the scripts that it writes; the package of Hex has them.
+        purl=purl.of_hex("relx", relx),
+        description="start scripts of the release",
+        licenses=(License("Apache-2.0", spdx=True),),
+        supplier="github.com/erlware",
+        links=(home,),
+        notes=(("source", home), ("path", "bin and releases of the release")),
+    )
+    return [own, start]
+
+
 def _component(path: str, sha256: str, url: str) -> Component:
     version = _VERSION.search(url)
+    license_id, supplier = _KNOWN[NAMES[path]] if url else ("", "")
     return Component(
         kind=Kind.OTHER,
         name=NAMES[path],
         version=version[0] if version else "",
         purl=purl.of_file(NAMES[path], url, sha256),
+        licenses=(License(license_id, spdx=True),) if license_id else (),
+        supplier=supplier,
         sha256=sha256,
         download=url,
         notes=(("path", path),),

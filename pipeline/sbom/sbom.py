@@ -8,29 +8,36 @@ from typing import Any, Self
 from pipeline.errors import InputError
 from pipeline.project.images import Images
 from pipeline.sbom import purl
-from pipeline.sbom.beam import applications, folders
+from pipeline.sbom.beam import Source, applications, folders
 from pipeline.sbom.component import Component, Kind, System
-from pipeline.sbom.files import files
+from pipeline.sbom.files import files, scripts
 from pipeline.sbom.native import linked
 from pipeline.sbom.syft import owners, packages, system_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Image:
-    """The image that is described; `created` in RFC 3339, UTC."""
+    """The image that is described."""
 
     #: Without tag and digest, such as `ghcr.io/banyan-platform/erlmcp`.
     name: str
     version: str
     digest: str
+    #: RFC 3339, UTC; nothing if it was not given.
     created: str
     #: The reference of the base image.
     base: str = ""
+    source: Source = dataclasses.field(default_factory=Source)
+
+    @property
+    def title(self) -> str:
+        """Its name without a registry: where it will be pushed to, if ever, is not known to a document about it."""
+        return self.name.rpartition("/")[2]
 
     @property
     def purl(self) -> str:
         """The package URL of the image."""
-        return purl.of_image(f"{self.name}@{self.digest}")
+        return purl.of_image(f"{self.title}@{self.digest}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,9 +81,10 @@ class Sbom:
                 "a base image must keep its package database (/var/lib/dpkg or /lib/apk/db)"
             )
         components: dict[str, Component] = {}
-        own = files(release.get("files", ()), images, found_packages)
-        beam = applications(release, loads)
-        for component in linked([*found_packages, *own, *beam], loads, folders(release), owners(found)):
+        own = [*files(release.get("files", ()), images, found_packages), *scripts(release.get("relx"))]
+        beam = applications(release, image.source, loads)
+        where = folders(release, image.source)
+        for component in linked([*found_packages, *own, *beam], loads, where, owners(found)):
             components.setdefault(component.purl, component)
         order = list(Kind)
         return cls(
@@ -88,6 +96,10 @@ class Sbom:
     def shipped(self) -> Self:
         """Return the set without what is locked but not in the image: for scanners, which do not look at the mark."""
         return dataclasses.replace(self, components=tuple(part for part in self.components if part.shipped))
+
+    def lacking(self) -> tuple[str, ...]:
+        """Return the purls of what is locked and not in the image."""
+        return tuple(part.purl for part in self.components if not part.shipped)
 
     def tops(self) -> tuple[str, ...]:
         """Return the purls of what the image has of its own accord; packages of the system hang on the system."""

@@ -5,23 +5,26 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from pipeline.image.layout import parse_time
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
-from pipeline.sbom.document import NOT_SHIPPED, TOOL, kept, tool_version, written
+from pipeline.sbom.document import NOT_SHIPPED, TOOL, kept, party, tool_version, written
 from pipeline.sbom.licence import expression
 from pipeline.sbom.sbom import Sbom
 
 
 def spdx(sbom: Sbom) -> str:
-    """Return the component set as SPDX 2.3 JSON; what is not in the image says so and is contained in nothing."""
-    image, system = sbom.image, sbom.system
+    """Return the component set as SPDX 2.3 JSON; what is locked and not in the image is named in a comment alone."""
+    image, system, lacking = sbom.image, sbom.system, sbom.lacking()
+    sbom = sbom.shipped()
     root, os, base = "SPDXRef-Image", "SPDXRef-OperatingSystem", "SPDXRef-Base"
     packages = [
         _spdx_package(
             root,
-            image.name,
+            image.title,
             image.version,
             "CONTAINER",
+            supplier=_party(image.source.supplier),
             checksum=image.digest.removeprefix("sha256:"),
             refs=[("PACKAGE-MANAGER", "purl", image.purl)],
         ),
@@ -35,8 +38,7 @@ def spdx(sbom: Sbom) -> str:
         edges.append((root, "DESCENDANT_OF", base))
     ids = {part.purl: _spdx_id(part) for part in sbom.components}
     for part in sbom.components:
-        if part.shipped:
-            edges.append((os if part.kind is Kind.OS else root, "CONTAINS", ids[part.purl]))
+        edges.append((os if part.kind is Kind.OS else root, "CONTAINS", ids[part.purl]))
         edges += [(ids[part.purl], "DEPENDS_ON", ids[purl]) for purl in part.needs]
     texts: dict[str, set[str]] = {}
     for part in sbom.components:
@@ -48,9 +50,15 @@ def spdx(sbom: Sbom) -> str:
             spdxVersion="SPDX-2.3",
             dataLicense="CC0-1.0",
             SPDXID="SPDXRef-DOCUMENT",
-            name=image.name,
-            documentNamespace=f"https://spdx.org/spdxdocs/{image.name.rsplit('/', 1)[-1]}-{sbom.uuid}",
-            creationInfo={"created": image.created, "creators": [f"Tool: {TOOL}-{tool_version()}"]},
+            name=image.title,
+            documentNamespace=f"https://spdx.org/spdxdocs/{image.title}-{sbom.uuid}",
+            creationInfo=kept(
+                # It must have one.
+                created=image.created or parse_time(""),
+                creators=[f"Tool: {TOOL}-{tool_version()}"],
+                comment="" if image.created else "the time is not known: --created was not given",
+            ),
+            comment=f"{NOT_SHIPPED}: {', '.join(lacking)}" if lacking else "",
             packages=packages,
             hasExtractedLicensingInfos=[
                 {"licenseId": ref, "name": ", ".join(sorted(names)), "extractedText": "\n".join(sorted(names))}
@@ -72,7 +80,7 @@ def _spdx_id(part: Component) -> str:
 
 def _spdx_component(part: Component) -> dict[str, Any]:
     source_name, source_version = part.source
-    remarks = [f"{name}: {value}" for name, value in part.notes] + ([] if part.shipped else [NOT_SHIPPED])
+    remarks = [f"{name}: {value}" for name, value in part.notes]
     return _spdx_package(
         _spdx_id(part),
         part.name,
@@ -88,12 +96,17 @@ def _spdx_component(part: Component) -> dict[str, Any]:
         license_declared=expression(part.licenses),
         license_concluded=expression(part.concluded),
         copyright_text="\n".join(part.copyright),
-        supplier=f"Organization: {part.supplier}" if part.supplier else "",
+        supplier=_party(part.supplier),
         description=part.description,
         # Trivy's spelling.
         source=f"built package from: {source_name} {source_version}" if source_name else "",
         comment="; ".join(remarks),
     )
+
+
+def _party(supplier: str) -> str:
+    is_person, name = party(supplier)
+    return f"{'Person' if is_person else 'Organization'}: {name}" if name else ""
 
 
 def _spdx_package(

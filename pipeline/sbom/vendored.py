@@ -21,7 +21,7 @@ class Vendored:
     name: str
     #: As `vendor.info` and `system/COPYRIGHT` have it, an SPDX expression.
     license: str
-    #: The maker, as `vendor.info` has it, or the owner of the repository.
+    #: The maker, as `vendor.info` has it, a person with that word in front; or the owner of the repository.
     supplier: str
     #: Makes the package URL of a version.
     purl: Callable[[str], str]
@@ -51,7 +51,7 @@ _TABLE = (
     Vendored(
         "asmjit",
         "Zlib",
-        "Petr Kobalicek",
+        "Person: Petr Kobalicek",
         _github("asmjit", "asmjit"),
         "https://github.com/asmjit/asmjit",
         {
@@ -63,7 +63,7 @@ _TABLE = (
     Vendored(
         "ryu",
         "Apache-2.0 OR BSL-1.0",
-        "Ulf Adams",
+        "Person: Ulf Adams",
         _github("ulfjack", "ryu", subpath="ryu"),
         "https://github.com/ulfjack/ryu",
         {
@@ -104,7 +104,7 @@ _TABLE = (
     Vendored(
         "fp16",
         "MIT",
-        "Maratyszcza",
+        "github.com/maratyszcza",
         _github("maratyszcza", "fp16"),
         "https://github.com/Maratyszcza/FP16",
         {(15, 0): "0a92994d729ff76a58f692d3028ca1b64b145d91", (16, 0): "", (17, 0): None},
@@ -112,7 +112,7 @@ _TABLE = (
     Vendored(
         "zlib",
         "Zlib",
-        "Mark Adler",
+        "Person: Mark Adler",
         _github("madler", "zlib", "v{}"),
         "https://zlib.net/",
         {(15, 0): "1.2.13", (16, 0): "1.3.1", (16, 3): "1.3.2"},
@@ -184,7 +184,7 @@ def _pcre(told: str) -> Component:
     part = Vendored(
         "pcre2" if second else "pcre",
         "BSD-3-Clause",
-        "Nicholas Wilson" if second else "",
+        "Person: Nicholas Wilson" if second else "",
         _github("pcre2project", "pcre2", "pcre2-{}") if second else _generic("pcre"),
         home,
         {},

@@ -5,6 +5,7 @@
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
 %%   otp_package                       the distribution's package that this Erlang/OTP came from: its format, and name and
 %%                                     version of its source; null if it belongs to none
+%%   relx                              version of relx in rebar3, which writes the start scripts; null if it is not found
 %%   embedded                          what this emulator has in it of others: versions of PCRE and Unicode, whether it
 %%                                     compiles to machine code, and, if it knows that, names of what else was compiled in
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
@@ -44,6 +45,7 @@ inventory(Release, Options) ->
       erts => erts(Release),
       otp_release => bin(erlang:system_info(otp_release)),
       otp_version => otp_version(),
+      relx => relx(),
       embedded => #{pcre => bin(re:version()),
                     unicode => bin(lists:join($., [integer_to_list(N) || N <- tuple_to_list(unicode_util:spec_version())])),
                     jit => erlang:system_info(emu_flavor) =:= jit,
@@ -71,6 +73,23 @@ otp_version() ->
         %% "**" marks an installation patched by hand.
         {ok, Text} -> bin(string:trim(string:trim(binary_to_list(Text)), trailing, "*"));
         {error, _} -> bin(Major)
+    end.
+
+relx() ->
+    try
+        {ok, Sections} = escript:extract(os:find_executable("rebar3"), []),
+        {archive, Archive} = lists:keyfind(archive, 1, Sections),
+        IsRelx = fun(File) -> lists:suffix("relx/ebin/relx.app", element(2, File)) end,
+        {ok, [{_, Data} | _]} = zip:unzip(Archive, [memory, {file_filter, IsRelx}]),
+        {ok, Tokens, _} = erl_scan:string(binary_to_list(Data)),
+        {ok, {application, relx, Properties}} = erl_parse:parse_term(Tokens),
+        text(value(vsn, Properties, ""))
+    catch _:_ ->
+        %% Of a distribution it is an application of its Erlang.
+        case application:load(relx) of
+            {error, {"no such file or directory", _}} -> null;
+            _ -> {ok, Vsn} = application:get_key(relx, vsn), text(Vsn)
+        end
     end.
 
 %% The emulator tells it from 16.4 on.
@@ -142,6 +161,7 @@ application(File, Locks, Options) ->
               included_applications => atoms(value(included_applications, Properties, [])),
               optional_applications => atoms(value(optional_applications, Properties, [])),
               licenses => first([texts(value(<<"licenses">>, Hex, [])), texts(value(licenses, Properties, []))]),
+              maintainers => texts(value(maintainers, Properties, [])),
               texts => license_texts(Name, File, Options),
               links => links(first([value(<<"links">>, Hex, []), value(links, Properties, [])])),
               hex => case Hex of
