@@ -49,6 +49,8 @@ class Order:
     signing: Signing | None
     #: Texts by predicate type.
     predicates: Mapping[str, str]
+    #: Those of each image of an index, by its digest.
+    of_images: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,19 +115,23 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     provenance = await provenance_of(built, request.origin, source=labels(built, application).get(SOURCE, ""))
     documents = assessed.documents()
     predicates = {
-        SPDX: documents["sbom.spdx.json"],
-        CYCLONEDX: documents["sbom.cdx.json"],
+        **_sboms(documents),
         FINDINGS: documents["findings.json"],
         PROVENANCE: provenance.predicate(),
     }
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex
     layout = assessed.subject.published
-    actions = publish_actions(tools, Order(repository, layout, digest, tags, request.signing, predicates))
+    of_images = {name: _sboms(files) for name, files in (await assessed.sboms()).items()} if request.signing else {}
+    actions = publish_actions(tools, Order(repository, layout, digest, tags, request.signing, predicates, of_images))
     if request.dry_run:
         return render_dry_run(actions, await layout_content(layout, digest), standing)
     await carry_out(actions)
     return repository.at(digest)
+
+
+def _sboms(documents: Mapping[str, str]) -> dict[str, str]:
+    return {SPDX: documents["sbom.spdx.json"], CYCLONEDX: documents["sbom.cdx.json"]}
 
 
 def publish_actions(tools: Tools, order: Order) -> list[Action]:
@@ -162,11 +168,13 @@ def _sign_actions(tools: Tools, order: Order, pinned: str) -> list[Action]:
         Action(f"sign it {order.signing}", cosign, ["sign", *options, pinned]),
         *(
             Action(
-                f"attest {PREDICATES[kind]} ({kind}, {len(text.encode())} bytes)",
+                f"attest {PREDICATES[kind]}{'' if digest == order.digest else f' of {digest}'} "
+                f"({kind}, {len(text.encode())} bytes)",
                 cosign.with_mounted_file(_PREDICATE, handover.file("predicate.json", text)),
-                ["attest", *options, f"--type={kind}", f"--predicate={_PREDICATE}", pinned],
+                ["attest", *options, f"--type={kind}", f"--predicate={_PREDICATE}", order.repository.at(digest)],
             )
-            for kind, text in order.predicates.items()
+            for digest, predicates in {**order.of_images, order.digest: order.predicates}.items()
+            for kind, text in predicates.items()
         ),
     ]
 

@@ -13,7 +13,8 @@ from pipeline.report.documents import documents
 from pipeline.report.findings import findings_json
 from pipeline.report.places import Places
 from pipeline.report.report import Report, reported
-from pipeline.sbom.containers import Subject, describe, subject_of
+from pipeline.sbom.containers import Subject, describe, of_platforms, platform_documents, subject_of
+from pipeline.sbom.containers import documents as sbom_documents
 from pipeline.sbom.purl import architecture_of
 from pipeline.sbom.sbom import Image
 from pipeline.scan.baseline import Baseline
@@ -34,6 +35,11 @@ class Assessed:
         """Return every report of the scan as a file."""
         return documents(self.report, self.results)
 
+    async def sboms(self) -> dict[str, dict[str, str]]:
+        """Return by digest the SBOM of each image of an index, as files; none if one image alone is published."""
+        found = await of_platforms(self.subject)
+        return {self.subject.variants[name].digest: sbom_documents(sbom) for name, sbom in found.items()}
+
     async def unmet(self) -> list[str]:
         """Return what is required of the image and does not hold, a line each."""
         required = self.report.rules.require
@@ -49,8 +55,9 @@ class Assessed:
     async def reports(self) -> dict[str, str]:
         """Return every report as a file, with that of the image's own checks."""
         checks = await compliance.checks(self.subject, self.results)
+        sboms = await of_platforms(self.subject)
         text = compliance.compliance(self.report.image, self.report.digest, checks)
-        return {**self.documents(), "compliance.md": text}
+        return {**self.documents(), **platform_documents(sboms), "compliance.md": text}
 
 
 async def assess(

@@ -9,8 +9,7 @@ from pipeline.report.markdown import markdown
 from pipeline.report.openvex import openvex
 from pipeline.report.report import Report
 from pipeline.report.sarif import code_scanning, sarif
-from pipeline.sbom.cyclonedx import cyclonedx
-from pipeline.sbom.spdx import spdx
+from pipeline.sbom.containers import documents as sbom_documents
 from pipeline.scan.scanners import Results
 
 
@@ -35,11 +34,7 @@ def documents(report: Report, results: Results) -> dict[str, str]:
     if results.scout:
         files["scout.sarif"] = results.scout
     if results.sbom:
-        files |= {
-            "syft.json": results.syft,
-            "sbom.spdx.json": spdx(results.sbom),
-            "sbom.cdx.json": cyclonedx(results.sbom),
-        }
+        files |= {"syft.json": results.syft, **sbom_documents(results.sbom)}
     return files
 
 

@@ -1,6 +1,8 @@
 """Syft and the inventory of the release, as containers; the SBOM that they make."""
 
 import dataclasses
+import json
+from collections.abc import Mapping
 
 import dagger
 from dagger import dag
@@ -12,6 +14,7 @@ from pipeline.image import export
 from pipeline.image.labels import SOURCE, VENDOR, labels, parse_labels
 from pipeline.image.layout import parse_time
 from pipeline.image.libraries import loads
+from pipeline.image.platforms import Platform, parse_platforms
 from pipeline.image.runtime import runtime
 from pipeline.project.application import Application
 from pipeline.project.images import Images
@@ -33,6 +36,18 @@ IMAGE, OUT = "/scan/image", "/scan/out"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Variant:
+    """One of the images of an index."""
+
+    platform: Platform | None
+    container: dagger.Container
+    #: An OCI image layout in which it is alone.
+    layout: dagger.Directory
+    #: Of its manifest.
+    digest: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Subject:
     """An image that was just built, and what it was built of."""
 
@@ -47,32 +62,46 @@ class Subject:
     layout: dagger.Directory
     #: With the digest of what is published.
     image: Image
+    #: By platform, each image of an index; none if one image alone is published.
+    variants: Mapping[str, Variant] = dataclasses.field(default_factory=dict)
 
 
 async def subject_of(project: Project, application: Application) -> Subject:
     """Build the image of a project, and export it."""
     project = await equipped(project, application)
     release = await assembled(project, application)
-    variants, bases = await export.variants(project, application, release)
-    published, digest = await export.layout(variants, project.created, bases)
-    native = variants.get(await dag.default_platform()) or await runtime(project, application, release)
-    return Subject(
-        project,
-        application,
-        release,
-        native,
-        published,
-        # Scanners want one image; the others differ from it in machine code alone.
-        published if len(variants) == 1 else (await export.layout(native, project.created))[0],
-        Image(
-            project.repository_of(application.name),
-            application.version,
-            digest,
-            parse_time(project.created) if project.created else "",
-            project.runtime,
-            _source(project, application),
-        ),
+    images, bases = await export.variants(project, application, release)
+    published, digest = await export.layout(images, project.created, bases)
+    own = await dag.default_platform()
+    native = images.get(own) or await runtime(project, application, release)
+    variants = await _variants(published, digest, images, own) if len(images) > 1 else {}
+    # Scanners want one image; the others differ from it in machine code alone.
+    if own in variants:
+        scanned = variants[own].layout
+    else:
+        scanned = published if len(images) == 1 else (await export.layout(native, project.created))[0]
+    image = Image(
+        project.repository_of(application.name),
+        application.version,
+        digest,
+        parse_time(project.created) if project.created else "",
+        project.runtime,
+        _source(project, application),
     )
+    return Subject(project, application, release, native, published, scanned, image, variants)
+
+
+async def _variants(
+    published: dagger.Directory, digest: str, images: Mapping[str, dagger.Container], own: str
+) -> dict[str, Variant]:
+    """Return each image of an index, as its manifest names it."""
+    index = json.loads(await published.file(f"blobs/{digest.replace(':', '/')}").contents())
+    platforms = parse_platforms(images, own)
+    variants = {}
+    for name, entry in zip(images, index["manifests"], strict=True):
+        alone = published.with_new_file("index.json", json.dumps({**index, "manifests": [entry]}))
+        variants[name] = Variant(platforms[name], images[name], alone, entry["digest"])
+    return variants
 
 
 def _source(project: Project, application: Application) -> Source:
@@ -89,9 +118,32 @@ def _source(project: Project, application: Application) -> Source:
 
 
 async def documents_of(project: Project) -> dict[str, str]:
-    """Return the SBOM of a project's image, in both formats, by file name."""
-    _, sbom = await describe(await subject_of(project, await read(project)))
-    return {"sbom.spdx.json": spdx(sbom), "sbom.cdx.json": cyclonedx(sbom)}
+    """Return the SBOM of a project's image, in each format, by file name; of an index that of each platform besides."""
+    subject = await subject_of(project, await read(project))
+    _, sbom = await describe(subject)
+    return documents(sbom) | platform_documents(await of_platforms(subject))
+
+
+def documents(sbom: Sbom, platform: str = "") -> dict[str, str]:
+    """Return an SBOM in each format, by file name; `platform` stands in the name."""
+    name = f"sbom.{platform.replace('/', '-')}" if platform else "sbom"
+    return {f"{name}.spdx.json": spdx(sbom), f"{name}.cdx.json": cyclonedx(sbom)}
+
+
+def platform_documents(sboms: Mapping[str, Sbom]) -> dict[str, str]:
+    """Return the SBOM of each platform, by file name."""
+    return {name: text for platform, sbom in sboms.items() for name, text in documents(sbom, platform).items()}
+
+
+async def of_platforms(subject: Subject) -> dict[str, Sbom]:
+    """Return the SBOM of each image of an index, by its platform; none if one image alone is published."""
+    found = await gathered(
+        *(
+            _describe(subject, dataclasses.replace(subject.image, digest=each.digest), each)
+            for each in subject.variants.values()
+        )
+    )
+    return dict(zip(subject.variants, (sbom for _, sbom in found), strict=True))
 
 
 async def describe(subject: Subject) -> tuple[str, Sbom]:
@@ -104,13 +156,18 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
     BuildError
         If Syft or the inventory fails.
     """
-    loaded = loads(subject.project, subject.application, subject.container, None)
+    return await _describe(subject, subject.image, Variant(None, subject.container, subject.layout, ""))
+
+
+async def _describe(subject: Subject, image: Image, variant: Variant) -> tuple[str, Sbom]:
+    project, application = subject.project, subject.application
+    loaded = loads(project, application, variant.container, variant.platform)
     found, inventoried, libraries = await gathered(
-        guard(syft(subject.project.images, subject.layout).contents(), "syft"),
-        guard(inventory(subject), "the inventory of the release"),
+        guard(syft(project.images, variant.layout).contents(), "syft"),
+        guard(inventory(subject, variant.container), "the inventory of the release"),
         guard(loaded.contents(), "reading what native code loads"),
     )
-    return found, Sbom.parse(subject.image, found, inventoried, subject.project.images, libraries)
+    return found, Sbom.parse(image, found, inventoried, project.images, libraries)
 
 
 def syft(images: Images, layout: dagger.Directory) -> dagger.File:
@@ -124,8 +181,8 @@ def syft(images: Images, layout: dagger.Directory) -> dagger.File:
     )
 
 
-async def inventory(subject: Subject) -> str:
-    """Return what the release is made of: JSON of `inventory.escript`."""
+async def inventory(subject: Subject, image: dagger.Container) -> str:
+    """Return what the release in an image is made of: JSON of `inventory.escript`."""
     project, application = subject.project, subject.application
     options = {
         "--project": BUILD,
@@ -139,7 +196,7 @@ async def inventory(subject: Subject) -> str:
     container = (
         subject.release.with_new_file("/pipeline/inventory.escript", script("sbom/resources/inventory.escript"))
         .with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
-        .with_mounted_directory("/image", subject.container.rootfs())
+        .with_mounted_directory("/image", image.rootfs())
     )
     if application.locked:
         lock = "/pipeline/rebar.lock"

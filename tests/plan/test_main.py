@@ -526,6 +526,29 @@ async def test_what_is_not_shipped_is_kept_from_the_scanners(recorder: Recorder)
     assert [each for each in written["metadata"]["properties"] if "lib_combin" in each["value"]]
 
 
+async def test_an_index_has_an_sbom_for_each_platform(recorder: Recorder) -> None:
+    files = await passing(recorder, platforms=["linux/amd64", "linux/arm64"]).sbom()
+    names = [f"sbom{platform}.{form}.json" for platform in ("", ".linux-amd64", ".linux-arm64") for form in FORMATS]
+    assert sorted(await files.entries()) == sorted(names)
+    roots = {
+        name: json.loads(await files.file(name).contents())["metadata"]["component"]["purl"]
+        for name in names
+        if name.endswith(".cdx.json")
+    }
+    # Each is of its own image, the plain one of the index.
+    assert len(set(roots.values())) == 3
+    loaded = [words(chain)[3] for chain in recorder.execs() if words(chain)[1:3] == ["/pipeline/elf.escript", "check"]]
+    assert set(loaded) == {"native", "arm64"}
+    # Syft is shown one image each time.
+    layouts = [
+        json.loads(call.args["source"].tree["index.json"][0])["manifests"]
+        for chain in recorder.execs()
+        for call in chain.calls("withMountedDirectory")
+        if call.args["path"] == "/scan/image"
+    ]
+    assert all(len(manifests) == 1 for manifests in layouts)
+
+
 async def test_reports_are_written_whatever_the_verdict(recorder: Recorder) -> None:
     answers.of_checks(recorder)
     files = await erlmcp(recorder).assess(fail_on="LOW").reports()
@@ -743,6 +766,9 @@ def envelope(kind: str, predicate: object) -> str:
         "predicate": predicate,
     }
     return json.dumps({"payload": base64.b64encode(json.dumps(statement).encode()).decode()}) + "\n"
+
+
+FORMATS = ("spdx", "cdx")
 
 
 def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND, *more: dict[str, object]) -> None:

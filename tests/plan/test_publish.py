@@ -120,6 +120,20 @@ def trusting(recorder: Recorder, signed: str = claims(SIGNATURE, *PREDICATES), *
     recorder.answer("Container.stdout", said)
 
 
+async def test_an_image_of_an_index_is_attested_by_its_own_digest(recorder: Recorder) -> None:
+    knows_password(recorder)
+    child = "sha256:" + "c1" * 32
+    given = dataclasses.replace(
+        order(recorder, key_signing()), of_images={child: dict.fromkeys((SPDX, CYCLONEDX), "{}")}
+    )
+    actions = publish_actions(await tools(), given)
+    attested = [action.args[-1] for action in actions if action.args[0] == "attest"]
+    assert attested == [REPOSITORY.at(child)] * 2 + [REPOSITORY.at(DIGEST)] * len(PREDICATES)
+    assert [action.name for action in actions if child in action.name] == [
+        f"attest {PREDICATES[kind]} of {child} ({kind}, 2 bytes)" for kind in (SPDX, CYCLONEDX)
+    ]
+
+
 async def test_tags_move_last(recorder: Recorder) -> None:
     knows_password(recorder)
     steps = publish_actions(await tools(), order(recorder, key_signing()))
