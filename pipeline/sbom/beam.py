@@ -7,14 +7,17 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.sbom import purl
-from pipeline.sbom.component import Component, Kind
+from pipeline.sbom.component import Component, Content, Kind, content_of
 from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.texts import concluded, copyrights
-from pipeline.sbom.vendored import vendored
+from pipeline.sbom.vendored import content_in, vendored
 
 _OTP = "Erlang/OTP"
 #: As in the source SBOM that Erlang/OTP publishes.
-_OTP_SUPPLIER = "Ericsson AB"
+_OTP_SUPPLIER, _OTP_HOME = "Ericsson AB", "https://www.erlang.org"
+_OTP_SOURCES = "https://github.com/erlang/otp"
+#: What stands in a line of copyright besides a name.
+_NO_NAME = re.compile(r"copyright|\(c\)|©|all rights reserved|\bby\b|\b\d{4}(\s*-\s*(\d{4}|present))?", re.IGNORECASE)
 _FORGES = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
 #: What rebar3 writes where the version is to come from git, and git has none (its rebar_git_resource.erl).
 _NO_VERSION = "0.0.0"
@@ -28,6 +31,8 @@ class Source:
     url: str = ""
     revision: str = ""
     supplier: str = ""
+    #: The supplier's page.
+    contact: str = ""
     #: By application, its folder in the repository.
     folders: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -93,12 +98,15 @@ def _erts(release: Mapping[str, Any]) -> Component | None:
         description="Erlang runtime system",
         licenses=(License("Apache-2.0", spdx=True),),
         supplier=_OTP_SUPPLIER,
+        contact=_OTP_HOME,
+        vcs=_OTP_SOURCES,
+        content=content_in(release, "erts", f"the files of erts-{release['erts']}"),
     )
 
 
 def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
     """Return Erlang/OTP as a whole: most advisories speak of that."""
-    version = release["otp_version"]
+    version, parts = release["otp_version"], list(parts)
     # Where a distribution built it, its fixes are in that package's version.
     package = release.get("otp_package")
     notes = (("package", "{format} {name} {version}".format(**package)),) if package else ()
@@ -112,6 +120,11 @@ def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
         description=_OTP,
         licenses=(License("Apache-2.0", spdx=True),),
         supplier=_OTP_SUPPLIER,
+        contact=_OTP_HOME,
+        vcs=_OTP_SOURCES,
+        content=content_of(
+            ((part.name, part.content.sha512) for part in parts if part.content), "its applications' SHA-512, by name"
+        ),
         # Without a CPE no scanner knows that this is Erlang.
         cpes=(f"cpe:2.3:a:erlang:erlang\\/otp:{version}:*:*:*:*:*:*:*",),
         links=("https://github.com/erlang/otp",),
@@ -139,7 +152,9 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source:
         copyright=copyrights(app.get("texts", ())),
         links=tuple(link["url"] for link in app["links"] if re.fullmatch(r"https?://[^\s<>\"{}|\\^`]+", link["url"])),
     )
-    component = dataclasses.replace(component, supplier=_maker(component, app.get("maintainers", ())))
+    supplier, contact = _maker(component, app.get("maintainers", ()))
+    content = Content(app["content"], f"the files of {app['folder']}") if app.get("content") else None
+    component = dataclasses.replace(component, supplier=supplier, contact=contact, content=content)
     if app["kind"] == "own":
         return _own(component, source)
     if app["kind"] == "otp":
@@ -149,6 +164,8 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source:
             purl=purl.make("otp", name, version=vsn),
             licenses=component.licenses or (License("Apache-2.0", spdx=True),),
             supplier=_OTP_SUPPLIER,
+            contact=_OTP_HOME,
+            vcs=_OTP_SOURCES,
         )
     if app["checkout"]:
         return _checkout(component, lock, app, notes)
@@ -166,6 +183,7 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source:
 def _own(component: Component, source: Source) -> Component:
     """Return an application of the project: it is of the project's repository, where that is known."""
     supplier = source.supplier or component.supplier
+    component = dataclasses.replace(component, contact=source.contact if source.supplier else component.contact)
     # Without its folder two of them would have one package URL.
     if not source.url or component.name not in source.folders:
         return dataclasses.replace(component, kind=Kind.OWN, supplier=supplier)
@@ -180,24 +198,29 @@ def _own(component: Component, source: Source) -> Component:
     )
 
 
-def _maker(component: Component, maintainers: Iterable[str]) -> str:
-    """Return who makes an application, by what it says: a registry does not.
+def _maker(component: Component, maintainers: Iterable[str]) -> tuple[str, str]:
+    """Return who makes an application, and an address, by what it says itself: a registry makes nothing.
 
     The first maintainer that it names, or else the owner of a repository that it links to, or whose copyright it is.
     """
     for maintainer in maintainers:
-        return re.sub(r"\s*<.*", "", maintainer)
+        return _named(maintainer)
     for link in component.links:
         host, path, _ = purl.repository(link)
         if host in _FORGES and "/" in path:
-            return f"{host}/{path.split('/')[0]}"
+            owner = f"{host}/{path.split('/')[0]}"
+            return owner, f"https://{owner}"
     for line in component.copyright:
-        name = re.sub(
-            r"(?i)copyright|\(c\)|©|all rights reserved|<[^>]*>|\bby\b|\b\d{4}(\s*-\s*(\d{4}|present))?", "", line
-        )
-        if holder := name.strip(" ,.:;-"):
-            return holder
-    return ""
+        name = re.sub(_NO_NAME, "", line)
+        if name.strip(" ,.:;-"):
+            return _named(name)
+    return "", ""
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Return a name, and the address that stands behind it in angle brackets."""
+    address = re.search(r"<([^<>\s]+@[^<>\s]+)>", text)
+    return re.sub(r"<[^>]*>", "", text).strip(" ,.:;-"), address[1] if address else ""
 
 
 def _checkout(
@@ -256,6 +279,9 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
         copyright=component.copyright,
         links=component.links or locked.links,
         supplier=locked.supplier or component.supplier,
+        contact=locked.contact if locked.supplier else component.contact,
+        content=component.content,
+        vcs=_vcs(component.links) or _vcs(locked.links),
         shipped=True,
         notes=(*notes, *(note for note in locked.notes if note[0] != "application")),
     )
@@ -304,6 +330,7 @@ def _locked_git(lock: Mapping[str, Any]) -> Component:
         version=ref,
         purl=purl.of_git(lock["url"], ref, name, lock.get("subdir", "")),
         supplier=f"{host}/{path.split('/')[0]}" if host else "",
+        contact=f"https://{host}/{path.split('/')[0]}" if host in _FORGES else "",
         download=f"git+{clean}@{ref}",
         links=_page(host, path),
         shipped=False,
@@ -324,10 +351,20 @@ def _locked_other(lock: Mapping[str, Any]) -> Component:
         version=ref,
         purl=purl.make("generic", name, version=ref),
         supplier=f"{host}/{path.split('/')[0]}" if host else "",
+        contact=f"https://{host}/{path.split('/')[0]}" if host in _FORGES else "",
         links=_page(host, path),
         shipped=False,
         notes=tuple(note for note in known if note[1]),
     )
+
+
+def _vcs(links: Iterable[str]) -> str:
+    """Return the first link to a repository."""
+    for link in links:
+        host, path, _ = purl.repository(link)
+        if host in _FORGES and "/" in path:
+            return link
+    return ""
 
 
 def _page(host: str, path: str) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import enum
+import hashlib
+from collections.abc import Iterable
 
 from pipeline.sbom.licence import License
 
@@ -23,6 +25,28 @@ class Kind(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Content:
+    """A SHA-512, and of what it is: a file, or files by their SHA-256 (`content_of`)."""
+
+    sha512: str
+    of: str
+
+
+def content_of(files: Iterable[tuple[str, str]], what: str) -> Content | None:
+    """Return the SHA-512 of what `sha256sum` prints of some files, sorted by path; nothing without files.
+
+    Parameters
+    ----------
+    files
+        Path and SHA-256 of each.
+    what
+        Tells people which files these are.
+    """
+    lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(files))
+    return Content(hashlib.sha512(lines.encode()).hexdigest(), what) if lines else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Component:
     """A part of the image, or something locked that did not get into it."""
 
@@ -41,7 +65,13 @@ class Component:
     cpes: tuple[str, ...] = ()
     #: Of the archive that it was made of, in lower case.
     sha256: str = ""
+    #: Of its files as they are in the image, and which these are.
+    content: Content | None = None
     download: str = ""
+    #: Where its sources are.
+    vcs: str = ""
+    #: An address of the supplier: a URL or of mail.
+    contact: str = ""
     links: tuple[str, ...] = ()
     #: Purls of the components that it needs.
     needs: tuple[str, ...] = ()
@@ -71,3 +101,5 @@ class System:
     name: str
     version: str
     pretty: str
+    #: The distribution's page.
+    home: str = ""

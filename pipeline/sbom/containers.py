@@ -23,7 +23,7 @@ from pipeline.project.reader import read
 from pipeline.sbom import purl
 from pipeline.sbom.beam import Source
 from pipeline.sbom.cyclonedx import cyclonedx
-from pipeline.sbom.files import NAMES
+from pipeline.sbom.files import NAMES, SCRIPTS
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
 from pipeline.scripts import script
@@ -113,6 +113,7 @@ def _source(project: Project, application: Application) -> Source:
         url=url if owner else "",
         revision=project.revision,
         supplier=parse_labels(project.labels).get(VENDOR, "") or owner,
+        contact=f"https://{owner}" if owner else "",
         folders={app.name: app.dir for app in application.apps},
     )
 
@@ -191,7 +192,7 @@ async def inventory(subject: Subject, image: dagger.Container) -> str:
         "--own": ",".join(app.name for app in application.apps),
         "--checkouts": ",".join(application.checkouts),
         "--image": "/image",
-        "--files": ",".join(NAMES),
+        "--files": ",".join((*NAMES, *SCRIPTS)),
     }
     container = (
         subject.release.with_new_file("/pipeline/inventory.escript", script("sbom/resources/inventory.escript"))

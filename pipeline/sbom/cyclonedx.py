@@ -1,11 +1,10 @@
 """The component set as CycloneDX 1.6 (cyclonedx.org/docs/1.6/json)."""
 
-import urllib.parse
 from typing import Any
 
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
-from pipeline.sbom.document import TOOL, kept, party, tool_version, written
+from pipeline.sbom.document import DATA_LICENSE, TOOL, kept, party, tool_version, written
 from pipeline.sbom.licence import expression
 from pipeline.sbom.sbom import Sbom
 
@@ -25,11 +24,12 @@ def cyclonedx(sbom: Sbom) -> str:
     """
     image, system, lacking = sbom.image, sbom.system, sbom.lacking()
     sbom = sbom.shipped()
+    maker = _party(image.source.supplier, image.source.contact)
     base = {"type": "container", "name": image.base, "purl": purl.of_image(image.base)} if image.base else None
     root = kept(
         type="container",
         **{"bom-ref": image.purl},
-        supplier=kept(name=party(image.source.supplier)[1]),
+        supplier=maker,
         name=image.title,
         version=image.version,
         purl=image.purl,
@@ -58,14 +58,40 @@ def cyclonedx(sbom: Sbom) -> str:
             "version": 1,
             "metadata": kept(
                 timestamp=image.created,
+                lifecycles=[{"phase": "build"}],
+                authors=[kept(name=party(image.source.supplier)[1])] if maker else [],
+                manufacturer=maker,
+                supplier=maker,
+                licenses=[{"license": {"id": DATA_LICENSE}}],
                 tools={"components": [{"type": "application", "name": TOOL, "version": tool_version()}]},
                 component=root,
                 properties=[{"name": NOT_IN_IMAGE, "value": purl} for purl in lacking],
             ),
             "components": [os, *map(_cyclonedx_component, sbom.components)],
             "dependencies": [kept(ref=ref, dependsOn=needs) for ref, needs in edges.items()],
+            "compositions": _compositions(sbom, list(edges)),
         }
     )
+
+
+def _compositions(sbom: Sbom, refs: list[str]) -> list[dict[str, Any]]:
+    """Say where what a component has and needs is known to its end: but for what only Syft found."""
+    unknown = [part.purl for part in sbom.components if not part.has_origin]
+    known = [ref for ref in refs if ref not in set(unknown)]
+    return [
+        {"aggregate": "incomplete" if unknown else "complete", "assemblies": [sbom.image.purl]},
+        {"aggregate": "complete", "dependencies": known},
+        *([{"aggregate": "unknown", "dependencies": unknown}] if unknown else []),
+    ]
+
+
+def _party(name: str, contact: str) -> dict[str, Any]:
+    """Return an organisation, or whoever it is, with an address."""
+    _, name = party(name)
+    if not name:
+        return {}
+    mail = [{"name": name, "email": contact}] if "@" in contact else []
+    return kept(name=name, url=[contact] if contact and not mail else [], contact=mail)
 
 
 def _cyclonedx_component(part: Component) -> dict[str, Any]:
@@ -73,6 +99,7 @@ def _cyclonedx_component(part: Component) -> dict[str, Any]:
     properties = {
         KIND: part.kind.value,
         **{f"pipeline:{name}": value for name, value in part.notes},
+        "pipeline:hash-of": part.content.of if part.content else "",
         # Advisories of a distribution are about source packages: Trivy reads them here, Grype in the purl.
         "aquasecurity:trivy:SrcName": source_name,
         "aquasecurity:trivy:SrcVersion": source_version,
@@ -82,26 +109,39 @@ def _cyclonedx_component(part: Component) -> dict[str, Any]:
     return kept(
         type="library" if part.kind is not Kind.OWN else "application",
         **{"bom-ref": part.purl},
-        supplier=kept(name=party(part.supplier)[1]),
+        supplier=_party(part.supplier, part.contact),
         name=part.name,
         version=part.version,
         description=part.description,
         scope="required",
-        hashes=[{"alg": "SHA-256", "content": part.sha256}] if part.sha256 else [],
+        hashes=_hashes(part),
         licenses=_cyclonedx_licenses(part),
         copyright="\n".join(part.copyright),
         cpe=part.cpes[0] if part.cpes else "",
         purl=part.purl,
         externalReferences=[
-            *({"type": "distribution", "url": url} for url in [part.download] if url),
-            *({"type": "vcs" if _is_vcs(url) else "website", "url": url} for url in part.links),
+            *(kept(type="distribution", url=url, hashes=_sha256(part)) for url in [part.download] if url),
+            # A page with archives of sources is no repository.
+            *(
+                {"type": "source-distribution" if "snapshot." in url else "vcs", "url": url}
+                for url in [part.vcs]
+                if url
+            ),
+            *({"type": "website", "url": url} for url in part.links if url != part.vcs),
         ],
         properties=[{"name": name, "value": value} for name, value in [*properties.items(), *more] if value],
     )
 
 
-def _is_vcs(url: str) -> bool:
-    return urllib.parse.urlsplit(url).hostname in {"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"}
+def _sha256(part: Component) -> list[dict[str, str]]:
+    return [{"alg": "SHA-256", "content": part.sha256}] if part.sha256 else []
+
+
+def _hashes(part: Component) -> list[dict[str, str]]:
+    """Return what is known of the files themselves; the archive's checksum stands with its address."""
+    if part.content:
+        return [{"alg": "SHA-512", "content": part.content.sha512}]
+    return _sha256(part)
 
 
 def _cyclonedx_licenses(part: Component) -> list[dict[str, Any]]:

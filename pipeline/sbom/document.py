@@ -9,6 +9,8 @@ from typing import Any
 TOOL = "erlmcp-pipeline"
 #: Where its source is.
 HOME = "https://github.com/banyan-platform/erlmcp"
+#: Of the documents: SPDX knows no other.
+DATA_LICENSE = "CC0-1.0"
 NOT_SHIPPED = "locked in rebar.lock, not in the image"
 _PERSON = "Person: "
 

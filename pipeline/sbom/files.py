@@ -2,16 +2,20 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import Images, default_images
 from pipeline.sbom import purl
-from pipeline.sbom.component import Component, Kind
+from pipeline.sbom.component import Component, Kind, content_of
 from pipeline.sbom.document import HOME, TOOL, tool_version
 from pipeline.sbom.licence import License
+from pipeline.sbom.vendored import content_in
 
 #: By path, what the file is called.
 NAMES = {INIT: "tini", CERTIFICATES: "ca-certificates"}
+#: What this program adds besides.
+SCRIPTS = ("/usr/local/bin/entrypoint", "/usr/local/bin/healthcheck", "/usr/local/share/entrypoint/finish.awk")
 #: Of those that the module's own table has: licence and maker, as github.com/krallin/tini and
 #: curl.se/docs/caextract.html say.
 _KNOWN = {"tini": ("MIT", "github.com/krallin"), "ca-certificates": ("MPL-2.0", "Mozilla")}
@@ -36,12 +40,14 @@ def files(found: Iterable[Mapping[str, str]], images: Images, packages: Iterable
     return [
         _component(file["path"], file["sha256"], urls.get(file["sha256"], ""))
         for file in found
-        if file["path"] != CERTIFICATES or file["sha256"] in urls or not theirs
+        if file["path"] in NAMES and (file["path"] != CERTIFICATES or file["sha256"] in urls or not theirs)
     ]
 
 
-def scripts(relx: str | None) -> list[Component]:
+def scripts(release: Mapping[str, Any]) -> list[Component]:
     """Return what the scripts of an image come from: relx, as rebar3 has it, and this program."""
+    relx = release.get("relx")
+    ours = ((file["path"], file["sha256"]) for file in release.get("files", ()) if file["path"] in SCRIPTS)
     own = Component(
         kind=Kind.OTHER,
         name=TOOL,
@@ -50,7 +56,10 @@ def scripts(relx: str | None) -> list[Component]:
         description="entrypoint and health check of the image",
         licenses=(License("Apache-2.0", spdx=True),),
         supplier="github.com/banyan-platform",
+        contact="https://github.com/banyan-platform",
+        content=content_of(ours, "the scripts"),
         links=(HOME,),
+        vcs=HOME,
         notes=(("source", HOME), ("path", "/usr/local/bin, /usr/local/share/entrypoint")),
     )
     if not relx:
@@ -65,7 +74,10 @@ def scripts(relx: str | None) -> list[Component]:
         description="start scripts of the release",
         licenses=(License("Apache-2.0", spdx=True),),
         supplier="github.com/erlware",
+        contact="https://github.com/erlware",
+        content=content_in(release, "bin", f"the files of {release.get('root', '')}/bin"),
         links=(home,),
+        vcs=home,
         notes=(("source", home), ("path", "bin and releases of the release")),
     )
     return [own, start]

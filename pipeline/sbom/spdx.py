@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.image.layout import parse_time
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
-from pipeline.sbom.document import NOT_SHIPPED, TOOL, kept, party, tool_version, written
+from pipeline.sbom.document import DATA_LICENSE, NOT_SHIPPED, TOOL, kept, party, tool_version, written
 from pipeline.sbom.licence import expression
 from pipeline.sbom.sbom import Sbom
 
@@ -25,7 +25,7 @@ def spdx(sbom: Sbom) -> str:
             image.version,
             "CONTAINER",
             supplier=_party(image.source.supplier),
-            checksum=image.digest.removeprefix("sha256:"),
+            checksums={"SHA256": image.digest.removeprefix("sha256:")},
             refs=[("PACKAGE-MANAGER", "purl", image.purl)],
         ),
         _spdx_package(os, system.name, system.version, "OPERATING_SYSTEM"),
@@ -34,9 +34,11 @@ def spdx(sbom: Sbom) -> str:
     edges = [("SPDXRef-DOCUMENT", "DESCRIBES", root), (root, "CONTAINS", os)]
     if image.base:
         refs = [("PACKAGE-MANAGER", "purl", purl.of_image(image.base))]
-        packages.append(_spdx_package(base, image.base, "", "CONTAINER", refs=refs))
+        name, _, digest = image.base.partition("@")
+        packages.append(_spdx_package(base, name, digest or name.rpartition(":")[2], "CONTAINER", refs=refs))
         edges.append((root, "DESCENDANT_OF", base))
     ids = {part.purl: _spdx_id(part) for part in sbom.components}
+    edges += [(root, "DEPENDS_ON", element) for element in (os, *(ids[purl] for purl in sbom.tops()))]
     for part in sbom.components:
         edges.append((os if part.kind is Kind.OS else root, "CONTAINS", ids[part.purl]))
         edges += [(ids[part.purl], "DEPENDS_ON", ids[purl]) for purl in part.needs]
@@ -48,14 +50,14 @@ def spdx(sbom: Sbom) -> str:
     return written(
         kept(
             spdxVersion="SPDX-2.3",
-            dataLicense="CC0-1.0",
+            dataLicense=DATA_LICENSE,
             SPDXID="SPDXRef-DOCUMENT",
             name=image.title,
             documentNamespace=f"https://spdx.org/spdxdocs/{image.title}-{sbom.uuid}",
             creationInfo=kept(
                 # It must have one.
                 created=image.created or parse_time(""),
-                creators=[f"Tool: {TOOL}-{tool_version()}"],
+                creators=[*filter(None, [_party(image.source.supplier)]), f"Tool: {TOOL}-{tool_version()}"],
                 comment="" if image.created else "the time is not known: --created was not given",
             ),
             comment=f"{NOT_SHIPPED}: {', '.join(lacking)}" if lacking else "",
@@ -81,6 +83,10 @@ def _spdx_id(part: Component) -> str:
 def _spdx_component(part: Component) -> dict[str, Any]:
     source_name, source_version = part.source
     remarks = [f"{name}: {value}" for name, value in part.notes]
+    if part.content:
+        remarks.append(f"SHA512: of {part.content.of}")
+    if part.vcs:
+        remarks.append(f"sources: {part.vcs}")
     return _spdx_package(
         _spdx_id(part),
         part.name,
@@ -90,7 +96,7 @@ def _spdx_component(part: Component) -> dict[str, Any]:
             ("PACKAGE-MANAGER", "purl", part.purl),
             *(("SECURITY", "cpe23Type", cpe) for cpe in part.cpes),
         ],
-        checksum=part.sha256,
+        checksums={"SHA256": part.sha256, "SHA512": part.content.sha512 if part.content else ""},
         download=part.download,
         homepage=part.links[0] if part.links else "",
         license_declared=expression(part.licenses),
@@ -116,7 +122,7 @@ def _spdx_package(
     purpose: str,
     *,
     refs: Iterable[tuple[str, str, str]] = (),
-    checksum: str = "",
+    checksums: Mapping[str, str] | None = None,
     download: str = "",
     homepage: str = "",
     license_declared: str = "",
@@ -135,7 +141,7 @@ def _spdx_package(
         downloadLocation=download or "NOASSERTION",
         # Nobody looked into the files; without this a reader expects a verification code.
         filesAnalyzed=False,
-        checksums=[{"algorithm": "SHA256", "checksumValue": checksum}] if checksum else [],
+        checksums=[{"algorithm": name, "checksumValue": value} for name, value in (checksums or {}).items() if value],
         homepage=homepage,
         sourceInfo=source,
         licenseConcluded=license_concluded or "NOASSERTION",

@@ -1,11 +1,12 @@
 """The packages of the operating system, out of Syft's JSON of an image."""
 
+import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.sbom import purl
-from pipeline.sbom.component import Component, Kind, System
+from pipeline.sbom.component import Component, Kind, System, content_of
 from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.native import merged
 
@@ -21,7 +22,9 @@ def system_of(found: Mapping[str, Any]) -> System:
     if not distro.get("id"):
         # Scanners would find no advisory for its packages, and call that clean.
         raise InputError("sbom: Syft does not know the image's distribution; the base image must keep /etc/os-release")
-    return System(distro["id"], distro.get("versionID", ""), distro.get("prettyName") or distro["id"])
+    return System(
+        distro["id"], distro.get("versionID", ""), distro.get("prettyName") or distro["id"], distro.get("homeURL", "")
+    )
 
 
 def packages(found: Mapping[str, Any], system: System) -> list[Component]:
@@ -32,9 +35,21 @@ def packages(found: Mapping[str, Any], system: System) -> list[Component]:
     for edge in found.get("artifactRelationships", []):
         if edge["type"] == "dependency-of" and edge["parent"] in purls and edge["child"] in purls:
             needs.setdefault(edge["child"], set()).add(purls[edge["parent"]])
+    sums = _sums(found)
     return [
-        _package(artifact, purls[artifact["id"]], needs.get(artifact["id"], set()), system) for artifact in artifacts
+        _package(artifact, purls[artifact["id"]], needs.get(artifact["id"], set()), system, sums)
+        for artifact in artifacts
     ]
+
+
+def _sums(found: Mapping[str, Any]) -> dict[str, str]:
+    """Return by path, as it is in /usr, the SHA-256 of each file of a package that is in the image."""
+    return {
+        merged(file["location"]["path"]): digest["value"]
+        for file in found.get("files") or ()
+        for digest in file.get("digests") or ()
+        if digest["algorithm"] == "sha256"
+    }
 
 
 def owners(found: Mapping[str, Any]) -> dict[str, str]:
@@ -55,8 +70,11 @@ def _generic(artifact: Mapping[str, Any]) -> str:
     return purl.make("generic", artifact["name"], version=artifact["version"])
 
 
-def _package(artifact: Mapping[str, Any], purl: str, needs: set[str], system: System) -> Component:
+def _package(
+    artifact: Mapping[str, Any], purl: str, needs: set[str], system: System, sums: Mapping[str, str]
+) -> Component:
     details = artifact.get("metadata") or {}
+    files = {merged(file["path"]) for file in details.get("files") or ()}
     licenses = {
         License(entry["spdxExpression"], spdx=True) if entry["spdxExpression"] else license_of(entry["value"])
         for entry in artifact.get("licenses", [])
@@ -72,10 +90,24 @@ def _package(artifact: Mapping[str, Any], purl: str, needs: set[str], system: Sy
         description=(details.get("description") or "").split("\n")[0],
         licenses=tuple(sorted(licenses, key=lambda entry: entry.text)),
         supplier=system.pretty if is_os else "",
+        contact=system.home if is_os else "",
+        vcs=_sources(artifact, details),
+        content=content_of(((path, sums[path]) for path in files & sums.keys()), "the package's files in the image"),
         cpes=tuple(entry["cpe"] for entry in artifact.get("cpes", [])),
         needs=tuple(sorted(needs - {purl})),
         source=_source(artifact, details) if is_os else ("", ""),
     )
+
+
+def _sources(artifact: Mapping[str, Any], details: Mapping[str, Any]) -> str:
+    """Return where the sources of a package lie for ever: at snapshot.debian.org, or the commit of Alpine's aports."""
+    if artifact["type"] == "deb" and "/debian/" in artifact.get("purl", ""):
+        name, version = _source(artifact, details)
+        return f"https://snapshot.debian.org/package/{name}/{urllib.parse.quote(version, safe='')}/"
+    commit = details.get("gitCommitOfApkPort")
+    if artifact["type"] == "apk" and "/alpine/" in artifact.get("purl", "") and commit:
+        return f"https://gitlab.alpinelinux.org/alpine/aports/-/commit/{commit}"
+    return ""
 
 
 def _source(artifact: Mapping[str, Any], details: Mapping[str, Any]) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pipeline.sbom import purl
-from pipeline.sbom.component import Component, Kind
+from pipeline.sbom.component import Component, Content, Kind
 from pipeline.sbom.licence import License
 
 
@@ -144,12 +144,21 @@ def vendored(release: Mapping[str, Any], loads: str) -> tuple[list[Component], l
     if not release.get("erts") or not told:
         return [], []
     erts = tuple(map(int, re.findall(r"\d+", release["erts"])))
+    emulator = content_in(release, "emulator", "the emulator, beam.smp, that it is compiled into")
     found = [_pcre(told["pcre"])]
     for part in _TABLE:
         version = part.version(erts)
         if version is not None and _is_in(part, told, loads):
             found.append(_component(part, version))
-    return found, [_unicode(told["unicode"])] if told["unicode"] else []
+    found = [dataclasses.replace(part, content=emulator) for part in found]
+    data = content_in(release, "unicode", "unicode_util.beam of stdlib, that it is compiled into")
+    return found, [dataclasses.replace(_unicode(told["unicode"]), content=data)] if told["unicode"] else []
+
+
+def content_in(release: Mapping[str, Any], key: str, what: str) -> Content | None:
+    """Return the SHA-512 of a part of the release, if the inventory has it."""
+    sha512 = release.get("contents", {}).get(key)
+    return Content(sha512, what) if sha512 else None
 
 
 def _is_in(part: Vendored, told: Mapping[str, Any], loads: str) -> bool:
@@ -170,7 +179,9 @@ def _component(part: Vendored, version: str) -> Component:
         description="compiled into ERTS",
         licenses=(License(part.license, spdx=True),),
         supplier=part.supplier,
+        contact=part.home,
         links=(part.home,),
+        vcs=part.home if part.home.startswith("https://github.com/") else "",
         notes=(("embedded-in", "erts"), ("source", "https://github.com/erlang/otp")),
     )
 

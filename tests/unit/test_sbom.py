@@ -6,6 +6,7 @@ release of erlmcp, by Syft 1.57.0 and `inventory.escript` on Erlang/OTP 27.3.4.1
 
 import copy
 import dataclasses
+import hashlib
 import json
 import re
 import shutil
@@ -26,7 +27,7 @@ from pipeline.errors import InputError
 from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import default_images
 from pipeline.sbom.beam import Source
-from pipeline.sbom.component import Component, Kind
+from pipeline.sbom.component import Component, Content, Kind
 from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.purl import of_git, of_hex, of_image, plain_url
@@ -37,6 +38,7 @@ from pipeline.scan.backports import tracked
 from pipeline.scripts import script
 
 HERE = Path(__file__).parent
+needs_erlang = pytest.mark.skipif(not shutil.which("escript"), reason="needs Erlang")
 IMAGE = Image(
     name="ghcr.io/banyan-platform/erlmcp",
     version="3.0.0",
@@ -234,6 +236,67 @@ def test_the_emulator_knows_what_it_was_built_with() -> None:
 )
 def test_the_version_of_what_is_in_erts_follows_its_release_notes(erts: str, name: str, version: str | None) -> None:
     assert inside(embedded(erts)).get(name) == version
+
+
+def test_every_hash_says_of_what_it_is() -> None:
+    syft = copy.deepcopy(SYFT)
+    [zlib] = [artifact for artifact in syft["artifacts"] if artifact["name"] == "zlib1g"]
+    zlib["metadata"]["files"] = [
+        {"path": "/lib/z/libz.so.1.3"},
+        {"path": "/usr/share/doc/zlib1g/copyright"},
+        {"path": "/gone"},
+    ]
+    syft["files"] = [
+        {
+            "location": {"path": path},
+            "digests": [{"algorithm": "sha1", "value": "x"}, {"algorithm": "sha256", "value": sha}],
+        }
+        for path, sha in (("/usr/lib/z/libz.so.1.3", "aa"), ("/usr/share/doc/zlib1g/copyright", "bb"), ("/other", "cc"))
+    ]
+    part = component(parse(syft=syft), "zlib1g")
+    printed = b"aa  /usr/lib/z/libz.so.1.3\nbb  /usr/share/doc/zlib1g/copyright\n"
+    assert part.content == Content(hashlib.sha512(printed).hexdigest(), "the package's files in the image")
+    sbom = with_app("cowboy", content="0c" * 64)
+    [part] = [part for part in json.loads(cyclonedx(sbom))["components"] if part["name"] == "cowboy"]
+    assert part["hashes"] == [{"alg": "SHA-512", "content": "0c" * 64}]
+    assert {"name": "pipeline:hash-of", "value": "the files of /opt/erlmcp/lib/cowboy-2.10.0"} in part["properties"]
+    # That of the archive stands with the address of the archive.
+    [archive] = [each for each in part["externalReferences"] if each["type"] == "distribution"]
+    assert archive["hashes"][0]["alg"] == "SHA-256"
+    [package] = [package for package in json.loads(spdx(sbom))["packages"] if package["name"] == "cowboy"]
+    assert [each["algorithm"] for each in package["checksums"]] == ["SHA256", "SHA512"]
+    assert "SHA512: of the files of /opt/erlmcp/lib/cowboy-2.10.0" in package["comment"]
+
+
+@needs_erlang
+def test_the_hash_of_a_folder_is_what_everybody_can_compute(tmp_path: Path) -> None:
+    image = tmp_path / "image"
+    release = image / "opt" / "demo"
+    add_app(release, "own", "1.0", '{application, own, [{vsn, "1.0"}]}.')
+    (release / "lib/own-1.0/priv/B").mkdir(parents=True)
+    (release / "lib/own-1.0/priv/B/ä").write_text("1")
+    (release / "lib/own-1.0/priv/a").write_text("2")
+    (release / "lib/own-1.0/priv/link").symlink_to("a")
+    (release / "erts-15.2/bin").mkdir(parents=True)
+    (release / "erts-15.2/bin/beam.smp").write_text("emulator")
+    # The script is shown a path of the image; here that path is on this machine too.
+    twice = tmp_path / "twice"
+    shutil.copytree(image, twice / str(image).lstrip("/"), symlinks=True)
+    read = inventory_of(release, "--image", str(twice))
+    command = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha512sum"
+    folder = release / "lib/own-1.0"
+    said = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True)
+    assert read["applications"][0]["content"] == said.stdout.split()[0]
+    assert read["contents"]["emulator"] == hashlib.sha512(b"emulator").hexdigest()
+    assert read["contents"]["bin"] is None
+
+
+def test_sources_of_a_package_of_the_system_are_where_they_stay() -> None:
+    assert component(parse(), "libssl3t64").vcs == "https://snapshot.debian.org/package/openssl/3.5.9-1~deb13u1/"
+    commit = {"metadata": {**APK["metadata"], "gitCommitOfApkPort": "c0ffee"}}  # type: ignore[dict-item]
+    syft = {"artifacts": [APK | commit], "distro": {"id": "alpine", "versionID": "3.22.6"}}
+    aports = "https://gitlab.alpinelinux.org/alpine/aports/-/commit/c0ffee"
+    assert component(parse(syft=syft), "libcrypto3").vcs == aports
 
 
 def test_what_is_locked_and_not_shipped_is_marked_and_can_be_left_out() -> None:
@@ -634,7 +697,7 @@ def test_spdx_contains_every_package() -> None:
         for edge in document["relationships"]
         if edge["relationshipType"] == "CONTAINS"
     }
-    assert set(names.values()) - contained == {"erlmcp", IMAGE.base}
+    assert set(names.values()) - contained == {"erlmcp", IMAGE.base.partition("@")[0]}
 
 
 def test_a_document_says_of_no_registry_that_it_has_the_image() -> None:
@@ -697,14 +760,19 @@ def test_the_supplier_of_erlang_is_the_one_that_it_names_itself() -> None:
     ],
 )
 def test_an_own_application_is_of_the_projects_repository(url: str, revision: str, purl: str) -> None:
-    source = Source(url, revision, "Acme", {"erlmcp_core": "apps/erlmcp_core", "erlmcp_transports": "."})
+    folders = {"erlmcp_core": "apps/erlmcp_core", "erlmcp_transports": "."}
+    source = Source(url, revision, "Acme", "https://acme.example", folders)
     image = dataclasses.replace(IMAGE, source=source)
     sbom = Sbom.parse(image, json.dumps(SYFT), json.dumps(INVENTORY), default_images())
     part = component(sbom, "erlmcp_core")
     assert (part.purl, part.version, part.supplier) == (purl, "2.1.0", "Acme")
     if url.endswith(".git"):
         assert component(sbom, "erlmcp_transports").purl == "pkg:github/o/r@abc"
-    assert json.loads(cyclonedx(sbom))["metadata"]["component"]["supplier"] == {"name": "Acme"}
+    acme = {"name": "Acme", "url": ["https://acme.example"]}
+    metadata = json.loads(cyclonedx(sbom))["metadata"]
+    assert metadata["component"]["supplier"] == metadata["supplier"] == metadata["manufacturer"] == acme
+    assert metadata["authors"] == [{"name": "Acme"}]
+    assert "Organization: Acme" in json.loads(spdx(sbom))["creationInfo"]["creators"]
 
 
 def test_licenses_in_the_documents() -> None:
@@ -779,7 +847,6 @@ def test_trivy_finds_the_source_package() -> None:
 
 # The script -----------------------------------------------------------------------------------------------------------
 
-needs_erlang = pytest.mark.skipif(not shutil.which("escript"), reason="needs Erlang")
 LOCK = """{"1.2.0",
 [{<<"hpack">>,{pkg,<<"hpack_erl">>,<<"0.3.0">>},0},
  {<<"pnet">>,{git,"https://github.com/o/pnet.git",{ref,"f7f9"}},0},

@@ -1,7 +1,10 @@
 #!/usr/bin/env escript
 %% -*- erlang -*-
+%%! +fnu
 %% Reads what a release is made of, lets Erlang parse Erlang, and writes it to OUT as JSON, or {"error": "..."}:
 %%   root                              RELEASE
+%%   contents, content                 SHA-512 of parts of the release as they are in the image: of a file, or of what
+%%                                     `find . -type f | LC_ALL=C sort | xargs sha256sum` prints in a folder
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
 %%   otp_package                       the distribution's package that this Erlang/OTP came from: its format, and name and
 %%                                     version of its source; null if it belongs to none
@@ -43,6 +46,9 @@ inventory(Release, Options) ->
     Files =:= [] andalso bad("~ts: no application in it (lib/*/ebin/*.app); is it a release?", [Release]),
     #{root => bin(Release),
       erts => erts(Release),
+      contents => maps:from_list([{bin(Key), content(filename:join(Release, Wildcard), Options)}
+                                  || {Key, Wildcard} <- [{"erts", "erts-*"}, {"emulator", "erts-*/bin/beam.smp"}, {"bin", "bin"},
+                                                         {"unicode", "lib/stdlib-*/ebin/unicode_util.beam"}]]),
       otp_release => bin(erlang:system_info(otp_release)),
       otp_version => otp_version(),
       relx => relx(),
@@ -58,7 +64,30 @@ inventory(Release, Options) ->
 
 sha256(File) ->
     {ok, Data} = file:read_file(File),
-    bin(lists:flatten([io_lib:format("~2.16.0b", [Byte]) || <<Byte>> <= crypto:hash(sha256, Data)])).
+    hex(crypto:hash(sha256, Data)).
+
+content(Wildcard, #{"image" := Image}) ->
+    case filelib:wildcard(Image ++ Wildcard) of
+        [Path | _] ->
+            case filelib:is_dir(Path) of
+                true -> hex(crypto:hash(sha512, [[sha256(filename:join(Path, F)), "  ./", bin(F), $\n]
+                                                 || F <- lists:sort(regular(Path, ""))]));
+                false -> {ok, Data} = file:read_file(Path), hex(crypto:hash(sha512, Data))
+            end;
+        [] -> null
+    end;
+content(_, _) -> null.
+
+%% Files below a folder, links left alone; paths begin as `find .` would have them, without the dot and its slash.
+regular(Folder, Below) ->
+    {ok, Names} = file:list_dir(filename:join(Folder, Below)),
+    lists:append([case file:read_link_info(filename:join(Folder, Below ++ Name)) of
+                      {ok, Info} when element(3, Info) =:= regular -> [Below ++ Name];
+                      {ok, Info} when element(3, Info) =:= directory -> regular(Folder, Below ++ Name ++ "/");
+                      {ok, _} -> []
+                  end || Name <- Names]).
+
+hex(Binary) -> bin([io_lib:format("~2.16.0b", [Byte]) || <<Byte>> <= Binary]).
 
 erts(Release) ->
     case filelib:wildcard("erts-*", Release) of
@@ -153,6 +182,7 @@ application(File, Locks, Options) ->
             Hex = hex_metadata(Name, Options),
             #{name => Name,
               folder => bin(filename:dirname(filename:dirname(File))),
+              content => content(filename:dirname(filename:dirname(File)), Options),
               vsn => text(value(vsn, Properties, "")),
               kind => kind(Name, File, Locks, Options),
               checkout => is_checkout(atom_to_list(Name), Options),
