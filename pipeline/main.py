@@ -239,7 +239,7 @@ class Erlmcp:
 
     @function
     async def sbom(self) -> dagger.Directory:
-        """Write the SBOM of the image, as sbom.spdx.json (SPDX 2.3) and sbom.cdx.json (CycloneDX 1.6)."""
+        """Write the SBOM of the image as SPDX 2.3 (sbom.spdx.json), SPDX 3.0.1 and CycloneDX 1.6 (sbom.cdx.json)."""
         return handover.directory(await containers.documents_of(await self.project()))
 
     @fresh

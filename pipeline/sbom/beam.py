@@ -101,6 +101,8 @@ def _erts(release: Mapping[str, Any]) -> Component | None:
         contact=_OTP_HOME,
         vcs=_OTP_SOURCES,
         content=content_in(release, "erts", f"the files of erts-{release['erts']}"),
+        filename=f"erts-{release['erts']}",
+        executable=True,
     )
 
 
@@ -154,7 +156,14 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source:
     )
     supplier, contact = _maker(component, app.get("maintainers", ()))
     content = Content(app["content"], f"the files of {app['folder']}") if app.get("content") else None
-    component = dataclasses.replace(component, supplier=supplier, contact=contact, content=content)
+    component = dataclasses.replace(
+        component,
+        supplier=supplier,
+        contact=contact,
+        content=content,
+        filename=app["folder"].rpartition("/")[2],
+        executable=True,
+    )
     if app["kind"] == "own":
         return _own(component, source)
     if app["kind"] == "otp":
@@ -281,6 +290,8 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
         supplier=locked.supplier or component.supplier,
         contact=locked.contact if locked.supplier else component.contact,
         content=component.content,
+        filename=component.filename,
+        executable=component.executable,
         vcs=_vcs(component.links) or _vcs(locked.links),
         shipped=True,
         notes=(*notes, *(note for note in locked.notes if note[0] != "application")),

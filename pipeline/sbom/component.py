@@ -67,6 +67,9 @@ class Component:
     sha256: str = ""
     #: Of its files as they are in the image, and which these are.
     content: Content | None = None
+    #: Of the file or folder that it is or comes as, without a path; whether something of it is a program.
+    filename: str = ""
+    executable: bool = False
     download: str = ""
     #: Where its sources are.
     vcs: str = ""

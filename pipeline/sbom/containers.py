@@ -26,6 +26,7 @@ from pipeline.sbom.cyclonedx import cyclonedx
 from pipeline.sbom.files import NAMES, SCRIPTS
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
+from pipeline.sbom.spdx3 import spdx3
 from pipeline.scripts import script
 
 #: A scanner that tried the network in spite of its flags would fail at once, and say so.
@@ -128,7 +129,11 @@ async def documents_of(project: Project) -> dict[str, str]:
 def documents(sbom: Sbom, platform: str = "") -> dict[str, str]:
     """Return an SBOM in each format, by file name; `platform` stands in the name."""
     name = f"sbom.{platform.replace('/', '-')}" if platform else "sbom"
-    return {f"{name}.spdx.json": spdx(sbom), f"{name}.cdx.json": cyclonedx(sbom)}
+    return {
+        f"{name}.spdx.json": spdx(sbom),
+        f"{name}.spdx3.json": spdx3(sbom),
+        f"{name}.cdx.json": cyclonedx(sbom),
+    }
 
 
 def platform_documents(sboms: Mapping[str, Sbom]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.document import DATA_LICENSE, TOOL, kept, party, tool_version, written
-from pipeline.sbom.licence import expression
+from pipeline.sbom.licence import COMMON, expression
 from pipeline.sbom.sbom import Sbom
 
 #: The property that says of what kind a component is.
@@ -32,6 +32,8 @@ def cyclonedx(sbom: Sbom) -> str:
         supplier=maker,
         name=image.title,
         version=image.version,
+        licenses=_cyclonedx_licenses(sbom.own),
+        copyright="\n".join(sbom.own.copyright),
         purl=image.purl,
         hashes=[{"alg": "SHA-256", "content": image.digest.removeprefix("sha256:")}],
         pedigree=kept(ancestors=[base] if base else []),
@@ -40,6 +42,7 @@ def cyclonedx(sbom: Sbom) -> str:
     os = kept(
         type="operating-system",
         **{"bom-ref": "operating-system"},
+        supplier=_party(system.pretty, system.home),
         name=system.name,
         version=system.version,
         description=system.pretty,
@@ -79,7 +82,8 @@ def _compositions(sbom: Sbom, refs: list[str]) -> list[dict[str, Any]]:
     unknown = [part.purl for part in sbom.components if not part.has_origin]
     known = [ref for ref in refs if ref not in set(unknown)]
     return [
-        {"aggregate": "incomplete" if unknown else "complete", "assemblies": [sbom.image.purl]},
+        # Of the whole document.
+        {"aggregate": "incomplete" if unknown else "complete"},
         {"aggregate": "complete", "dependencies": known},
         *([{"aggregate": "unknown", "dependencies": unknown}] if unknown else []),
     ]
@@ -104,6 +108,14 @@ def _cyclonedx_component(part: Component) -> dict[str, Any]:
         "aquasecurity:trivy:SrcName": source_name,
         "aquasecurity:trivy:SrcVersion": source_version,
     }
+    # github.com/BSI-Bund/tr-03183-cyclonedx-property-taxonomy
+    if part.filename:
+        properties |= {
+            "bsi:component:filename": part.filename,
+            "bsi:component:executable": "executable" if part.executable else "non-executable",
+            "bsi:component:archive": "no archive",
+            "bsi:component:structured": "structured",
+        }
     # The field holds one; Grype reads the others here.
     more = [("syft:cpe23", cpe) for cpe in part.cpes[1:]]
     return kept(
@@ -145,12 +157,16 @@ def _hashes(part: Component) -> list[dict[str, str]]:
 
 
 def _cyclonedx_licenses(part: Component) -> list[dict[str, Any]]:
-    """Return the licences: one expression, or several single ones, which alone may be declared and concluded."""
+    """Return the licences: one expression, or several single ones, which alone may be declared and concluded.
+
+    As `id` stand common ones alone: the schema of CycloneDX 1.6 lists what SPDX had in its year, and readers that hold
+    to it refuse a document for a later one.
+    """
     told = [("declared", part.licenses), ("concluded", part.concluded)]
     single = [(how, entry) for how, entries in told for entry in entries]
-    if all(" " not in entry.text or not entry.spdx for _, entry in single):
+    if part.concluded and all(entry.text in COMMON or not entry.spdx for _, entry in single):
         return [
             {"license": {"acknowledgement": how, "id" if entry.spdx else "name": entry.text}} for how, entry in single
         ]
-    how, entries = next((how, entries) for how, entries in told if entries)
-    return [{"expression": expression(entries), "acknowledgement": how}]
+    how, entries = next(((how, entries) for how, entries in told if entries), ("", ()))
+    return [{"expression": expression(entries), "acknowledgement": how}] if entries else []

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 
 #: Licences as packages spell them, beside the identifiers of SPDX.
-_LICENSES = (
+COMMON = (
     "0BSD",
     "AGPL-3.0-only",
     "AGPL-3.0-or-later",
@@ -30,7 +30,7 @@ _LICENSES = (
     "WTFPL",
     "Zlib",
 )
-_SPELLINGS = {re.sub(r"[^a-z0-9.]", "", name.lower()): name for name in _LICENSES} | {
+_SPELLINGS = {re.sub(r"[^a-z0-9.]", "", name.lower()): name for name in COMMON} | {
     "2clausebsd": "BSD-2-Clause",
     "3clausebsd": "BSD-3-Clause",
     "apache2": "Apache-2.0",

@@ -97,6 +97,20 @@ class Sbom:
         """Return the set without what is locked but not in the image: for scanners, which do not look at the mark."""
         return dataclasses.replace(self, components=tuple(part for part in self.components if part.shipped))
 
+    @property
+    def own(self) -> Component:
+        """What the project itself says of its licence and copyright: what all of its applications say."""
+        parts = [part for part in self.components if part.kind is Kind.OWN]
+        return Component(
+            Kind.OWN,
+            self.image.title,
+            self.image.version,
+            self.image.purl,
+            licenses=tuple(dict.fromkeys(entry for part in parts for entry in part.licenses)),
+            concluded=tuple(dict.fromkeys(entry for part in parts for entry in part.concluded)),
+            copyright=tuple(dict.fromkeys(line for part in parts for line in part.copyright)),
+        )
+
     def lacking(self) -> tuple[str, ...]:
         """Return the purls of what is locked and not in the image."""
         return tuple(part.purl for part in self.components if not part.shipped)

@@ -25,10 +25,13 @@ def spdx(sbom: Sbom) -> str:
             image.version,
             "CONTAINER",
             supplier=_party(image.source.supplier),
+            license_declared=expression(sbom.own.licenses),
+            license_concluded=expression(sbom.own.concluded),
+            copyright_text="\n".join(sbom.own.copyright),
             checksums={"SHA256": image.digest.removeprefix("sha256:")},
             refs=[("PACKAGE-MANAGER", "purl", image.purl)],
         ),
-        _spdx_package(os, system.name, system.version, "OPERATING_SYSTEM"),
+        _spdx_package(os, system.name, system.version, "OPERATING_SYSTEM", supplier=_party(system.pretty)),
         *map(_spdx_component, sbom.components),
     ]
     edges = [("SPDXRef-DOCUMENT", "DESCRIBES", root), (root, "CONTAINS", os)]
@@ -80,13 +83,18 @@ def _spdx_id(part: Component) -> str:
     return f"SPDXRef-{part.kind}-{re.sub(r'[^A-Za-z0-9.]+', '-', part.name)}-{short}"
 
 
-def _spdx_component(part: Component) -> dict[str, Any]:
-    source_name, source_version = part.source
+def comment_of(part: Component) -> str:
+    """Return what has no field of its own."""
     remarks = [f"{name}: {value}" for name, value in part.notes]
     if part.content:
         remarks.append(f"SHA512: of {part.content.of}")
     if part.vcs:
         remarks.append(f"sources: {part.vcs}")
+    return "; ".join(remarks)
+
+
+def _spdx_component(part: Component) -> dict[str, Any]:
+    source_name, source_version = part.source
     return _spdx_package(
         _spdx_id(part),
         part.name,
@@ -106,7 +114,7 @@ def _spdx_component(part: Component) -> dict[str, Any]:
         description=part.description,
         # Trivy's spelling.
         source=f"built package from: {source_name} {source_version}" if source_name else "",
-        comment="; ".join(remarks),
+        comment=comment_of(part),
     )
 
 

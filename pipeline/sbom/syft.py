@@ -36,8 +36,11 @@ def packages(found: Mapping[str, Any], system: System) -> list[Component]:
         if edge["type"] == "dependency-of" and edge["parent"] in purls and edge["child"] in purls:
             needs.setdefault(edge["child"], set()).add(purls[edge["parent"]])
     sums = _sums(found)
+    programs = {merged(file["location"]["path"]) for file in found.get("files") or () if file.get("executable")}
     return [
-        _package(artifact, purls[artifact["id"]], needs.get(artifact["id"], set()), system, sums)
+        _package(
+            artifact, purls[artifact["id"]], needs.get(artifact["id"], set()), system, sums=sums, programs=programs
+        )
         for artifact in artifacts
     ]
 
@@ -71,7 +74,13 @@ def _generic(artifact: Mapping[str, Any]) -> str:
 
 
 def _package(
-    artifact: Mapping[str, Any], purl: str, needs: set[str], system: System, sums: Mapping[str, str]
+    artifact: Mapping[str, Any],
+    purl: str,
+    needs: set[str],
+    system: System,
+    *,
+    sums: Mapping[str, str],
+    programs: set[str],
 ) -> Component:
     details = artifact.get("metadata") or {}
     files = {merged(file["path"]) for file in details.get("files") or ()}
@@ -91,12 +100,25 @@ def _package(
         licenses=tuple(sorted(licenses, key=lambda entry: entry.text)),
         supplier=system.pretty if is_os else "",
         contact=system.home if is_os else "",
+        filename=_filename(artifact, details),
+        executable=bool(files & programs),
         vcs=_sources(artifact, details),
         content=content_of(((path, sums[path]) for path in files & sums.keys()), "the package's files in the image"),
         cpes=tuple(entry["cpe"] for entry in artifact.get("cpes", [])),
         needs=tuple(sorted(needs - {purl})),
         source=_source(artifact, details) if is_os else ("", ""),
     )
+
+
+def _filename(artifact: Mapping[str, Any], details: Mapping[str, Any]) -> str:
+    """Return the name of the archive that a package comes as."""
+    name, version = artifact["name"], artifact["version"]
+    # An epoch is in no file's name (deb-version(7)).
+    names = {
+        "deb": f"{name}_{version.partition(':')[2] or version}_{details.get('architecture', '')}.deb",
+        "apk": f"{name}-{version}.apk",
+    }
+    return names.get(artifact["type"], "")
 
 
 def _sources(artifact: Mapping[str, Any], details: Mapping[str, Any]) -> str:

@@ -20,6 +20,8 @@ KNOWN = {
 }
 #: Before the words of a licence: its name, whose copyright it is, and marks of Markdown.
 _COPYRIGHT = r"copyright:? ((\(c\)|©)|[<\[]?(\d{4}|by\b|year\b)).*|(\(c\)|©) ?\d{4}.*"
+#: What is to be filled in.
+_FORM = r"[<\[{](year|yyyy|name|owner|copyright)"
 _HEADING = re.compile(
     r"\W*((the )?(mit|isc|apache|bsd|new bsd|simplified bsd|[23]-clause bsd|mozilla public|bsd[ -][23][ -]clause)\b"
     r".{0,40}licen[cs]e.{0,40}|unlicense|all rights reserved\.?"
@@ -60,6 +62,8 @@ def copyrights(texts: Iterable[str]) -> tuple[str, ...]:
     """Return whose copyright some texts say it is, each line once; of a licence's own form none."""
     lines = [re.sub(r"^[\s%#*/-]+", "", line).strip() for text in texts for line in text.splitlines()]
     found = [
-        line for line in lines if re.fullmatch(_COPYRIGHT, line, re.IGNORECASE) and not re.search(r"[<\[{]", line[:25])
+        line
+        for line in lines
+        if re.fullmatch(_COPYRIGHT, line, re.IGNORECASE) and not re.search(_FORM, line, re.IGNORECASE)
     ]
     return tuple(dict.fromkeys(found))

