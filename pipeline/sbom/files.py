@@ -18,7 +18,10 @@ NAMES = {INIT: "tini", CERTIFICATES: "ca-certificates"}
 SCRIPTS = ("/usr/local/bin/entrypoint", "/usr/local/bin/healthcheck", "/usr/local/share/entrypoint/finish.awk")
 #: Of those that the module's own table has: licence and maker, as github.com/krallin/tini and
 #: curl.se/docs/caextract.html say.
-_KNOWN = {"tini": ("MIT", "github.com/krallin"), "ca-certificates": ("MPL-2.0", "Mozilla")}
+_KNOWN = {
+    "tini": ("MIT", "github.com/krallin", "https://github.com/krallin/tini"),
+    "ca-certificates": ("MPL-2.0", "Mozilla", "https://www.mozilla.org"),
+}
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d|(?<=/v)\d+(\.\d+)+")
 
 
@@ -38,7 +41,7 @@ def files(found: Iterable[Mapping[str, str]], images: Images, packages: Iterable
     urls = {table.file(key).sha256: table.file(key).url for table in tables for key in table.files}
     theirs = any(package.name.startswith("ca-certificates") for package in packages)
     return [
-        _component(file["path"], file["sha256"], urls.get(file["sha256"], ""))
+        _component(file["path"], file["sha256"], urls.get(file["sha256"], ""), file.get("tini", ""))
         for file in found
         if file["path"] in NAMES and (file["path"] != CERTIFICATES or file["sha256"] in urls or not theirs)
     ]
@@ -87,16 +90,19 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
     return [own, start]
 
 
-def _component(path: str, sha256: str, url: str) -> Component:
+def _component(path: str, sha256: str, url: str, tini: str) -> Component:
+    """Return a file of the table, or one that was given: of such a one it is known what it says of itself."""
     version = _VERSION.search(url)
-    license_id, supplier = _KNOWN[NAMES[path]] if url else ("", "")
+    license_id, supplier, contact = _KNOWN[NAMES[path]] if url or tini else ("", "", "")
     return Component(
         kind=Kind.OTHER,
         name=NAMES[path],
-        version=version[0] if version else "",
+        version=version[0] if version else tini,
         purl=purl.of_file(NAMES[path], url, sha256),
         licenses=(License(license_id, spdx=True),) if license_id else (),
         supplier=supplier,
+        contact=contact,
+        vcs=contact if "github.com" in contact else "",
         sha256=sha256,
         filename=path.rpartition("/")[2],
         executable=path == INIT,

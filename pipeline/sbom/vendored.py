@@ -96,7 +96,8 @@ _TABLE = (
     Vendored(
         "tcl",
         "TCL",
-        "",
+        # As `system/COPYRIGHT` says whose copyright it is.
+        "The Regents of the University of California",
         _generic("tcl"),
         "https://www.tcl.tk/",
         {(15, 0): "7.6", (17, 0): None},
@@ -198,7 +199,8 @@ def _pcre(told: str) -> Component:
     part = Vendored(
         "pcre2" if second else "pcre",
         "BSD-3-Clause",
-        "Person: Nicholas Wilson" if second else "",
+        # Of the first `system/COPYRIGHT` says whose copyright it is.
+        "Person: Nicholas Wilson" if second else "University of Cambridge",
         _github("pcre2project", "pcre2", "pcre2-{}") if second else _generic("pcre"),
         home,
         {},

@@ -13,7 +13,7 @@
 %%                                     compiles to machine code, and, if it knows that, names of what else was compiled in
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
 %%   locks                             one entry for each dependency of rebar.lock, shipped or not
-%%   files                             path and SHA-256 of each file of --files
+%%   files                             path and SHA-256 of each file of --files, and the version of tini, if it is one
 %% Usage: inventory.escript RELEASE OUT [--project DIR] [--libs DIR] [--lock FILE] [--own A,B] [--checkouts A,B]
 %%                          [--repositories FILE] [--image DIR --files A,B] [--root DIR]
 %%   --project DIR     the project's own folder, with _checkouts
@@ -59,8 +59,16 @@ inventory(Release, Options) ->
       otp_package => otp_package(maps:get("root", Options, "/")),
       applications => [application(File, Locks, Options) || File <- lists:sort(Files)],
       locks => Locks,
-      files => [#{path => bin(File), sha256 => sha256(maps:get("image", Options) ++ File)}
-                || File <- names("files", Options)]}.
+      files => [#{path => bin(File), sha256 => sha256(maps:get("image", Options) ++ File),
+                  tini => tini(maps:get("image", Options) ++ File)} || File <- names("files", Options)]}.
+
+%% The version that a tini says of itself; empty for any other file.
+tini(File) ->
+    {ok, Data} = file:read_file(File),
+    case re:run(Data, "\\0tini version ([0-9]+(?:\\.[0-9]+)+)", [{capture, all_but_first, binary}]) of
+        {match, [Version]} -> Version;
+        nomatch -> <<>>
+    end.
 
 sha256(File) ->
     {ok, Data} = file:read_file(File),
