@@ -41,6 +41,7 @@ ALWAYS = {
     "report.md",
     "sbom.cdx.json",
     "sbom.spdx.json",
+    "sbom.spdx3.json",
     "syft.json",
     "trivy.sarif",
 }
@@ -118,7 +119,7 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
 
     again = module(source, "sbom", "export", f"--path={tmp_path / 'sbom'}")
     assert again.code == 0, again.message
-    for name in ("sbom.spdx.json", "sbom.cdx.json"):
+    for name in ("sbom.spdx.json", "sbom.spdx3.json", "sbom.cdx.json"):
         assert (tmp_path / "sbom" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     # What is of no package is in it with its checksum.
     components = json.loads((tmp_path / "sbom" / "sbom.cdx.json").read_text())["components"]

@@ -274,7 +274,7 @@ async def test_size_is_that_of_the_exported_image(recorder: Recorder) -> None:
 
 async def test_sbom_asks_syft_and_no_scanner_of_vulnerabilities(recorder: Recorder) -> None:
     directory = await erlmcp(recorder).sbom()
-    assert await directory.entries() == ["sbom.cdx.json", "sbom.spdx.json"]
+    assert await directory.entries() == ["sbom.cdx.json", "sbom.spdx.json", "sbom.spdx3.json"]
     assert scans(recorder) == ["syft"]
     assert execs(recorder, "/pipeline/inventory.escript")
 

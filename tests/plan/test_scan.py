@@ -104,6 +104,7 @@ async def test_each_runs_once_and_every_format_is_a_conversion(recorder: Recorde
             "gl-container-scanning-report.json",
             "vex.openvex.json",
             "sbom.spdx.json",
+            "sbom.spdx3.json",
             "sbom.cdx.json",
         ),
     }
