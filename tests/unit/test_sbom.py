@@ -288,6 +288,26 @@ def test_spdx_3_is_valid_and_has_what_bsi_asks_of_a_document(tmp_path: Path) -> 
     assert spdx3(whole()) == text
 
 
+@pytest.mark.skipif(not shutil.which("sbomqs"), reason="needs sbomqs (github.com/interlynk-io/sbomqs)")
+@pytest.mark.parametrize(
+    ("form", "profile", "least"),
+    [
+        ("cdx", "ntia", 9.9),
+        ("cdx", "ntia-2025", 9.0),
+        ("cdx", "bsi-v2.1", 7.0),
+        ("spdx", "ntia", 9.9),
+        ("spdx", "ntia-2025", 9.0),
+    ],
+)
+def test_sbomqs_scores_no_lower(tmp_path: Path, form: str, profile: str, least: float) -> None:
+    path = tmp_path / f"sbom.{form}.json"
+    path.write_text({"cdx": cyclonedx, "spdx": spdx}[form](whole()))
+    said = subprocess.run(
+        ["sbomqs", "score", "--basic", "--profile", profile, path], capture_output=True, text=True, check=True
+    )
+    assert float(said.stdout.split("\t")[0]) >= least
+
+
 def test_every_hash_says_of_what_it_is() -> None:
     syft = copy.deepcopy(SYFT)
     [zlib] = [artifact for artifact in syft["artifacts"] if artifact["name"] == "zlib1g"]
