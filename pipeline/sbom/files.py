@@ -1,5 +1,6 @@
 """The files of an image that come from no package: its init, certificates, and scripts."""
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -25,7 +26,9 @@ _KNOWN = {
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d|(?<=/v)\d+(\.\d+)+")
 
 
-def files(found: Iterable[Mapping[str, str]], images: Images, packages: Iterable[Component]) -> list[Component]:
+def files(
+    found: Iterable[Mapping[str, str]], images: Images, packages: Iterable[Component], project: tuple[str, str]
+) -> list[Component]:
     """Return the files as components, by what lies in the image.
 
     Parameters
@@ -36,14 +39,19 @@ def files(found: Iterable[Mapping[str, str]], images: Images, packages: Iterable
         The table: a file that it has is known by its URL. One that comes with the module is known wherever it was had.
     packages
         Of the operating system: certificates that one of these brings are no component of their own.
+    project
+        The project's supplier and an address: a file that is of no table comes from there.
     """
     tables = (images, default_images())
     urls = {table.file(key).sha256: table.file(key).url for table in tables for key in table.files}
     theirs = any(package.name.startswith("ca-certificates") for package in packages)
-    return [
+    made = [
         _component(file["path"], file["sha256"], urls.get(file["sha256"], ""), file.get("tini", ""))
         for file in found
         if file["path"] in NAMES and (file["path"] != CERTIFICATES or file["sha256"] in urls or not theirs)
+    ]
+    return [
+        part if part.supplier else dataclasses.replace(part, supplier=project[0], contact=project[1]) for part in made
     ]
 
 
@@ -97,7 +105,8 @@ def _component(path: str, sha256: str, url: str, tini: str) -> Component:
     return Component(
         kind=Kind.OTHER,
         name=NAMES[path],
-        version=version[0] if version else tini,
+        # What has no number changes with its content.
+        version=version[0] if version else tini or f"sha256:{sha256}",
         purl=purl.of_file(NAMES[path], url, sha256),
         licenses=(License(license_id, spdx=True),) if license_id else (),
         supplier=supplier,

@@ -81,7 +81,8 @@ class Sbom:
                 "a base image must keep its package database (/var/lib/dpkg or /lib/apk/db)"
             )
         components: dict[str, Component] = {}
-        own = [*files(release.get("files", ()), images, found_packages), *scripts(release)]
+        project = (image.source.supplier, image.source.contact)
+        own = [*files(release.get("files", ()), images, found_packages, project), *scripts(release)]
         beam = applications(release, image.source, loads)
         where = folders(release, image.source)
         for component in linked([*found_packages, *own, *beam], loads, where, owners(found)):

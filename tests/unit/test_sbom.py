@@ -691,14 +691,20 @@ def test_a_file_is_known_by_its_checksum_wherever_it_was_had() -> None:
     assert not [purl for purl in purls if "mirror.example.org" in purl]
 
 
-def test_files_of_the_user_have_a_hash_and_no_source() -> None:
+def test_files_of_the_user_have_a_hash_and_the_project_as_their_source() -> None:
     found = [{"path": INIT, "sha256": "1" * 64}, {"path": CERTIFICATES, "sha256": "2" * 64}]
     parts = {part.name: part for part in parse(inventory={**INVENTORY, "files": found}).components}
     assert (parts["tini"].purl, parts["tini"].version, parts["tini"].download) == (
         f"pkg:generic/tini?checksum=sha256:{'1' * 64}",
-        "",
+        # What has no number changes with its content.
+        f"sha256:{'1' * 64}",
         "",
     )
+    # Who hands it over stands for it.
+    image = dataclasses.replace(IMAGE, source=Source(supplier="Acme"))
+    inventory = json.dumps({**INVENTORY, "files": found})
+    given = Sbom.parse(image, json.dumps(SYFT), inventory, default_images()).components
+    assert {part.supplier for part in given if part.sha256 in {"1" * 64, "2" * 64}} == {"Acme"}
     # Those of the base image are its package's.
     syft = {**SYFT, "artifacts": [*SYFT["artifacts"], {**APK, "name": "ca-certificates-bundle"}]}
     own = parse(syft=syft, inventory={**INVENTORY, "files": found}).components
