@@ -196,14 +196,16 @@ def _own(component: Component, source: Source) -> Component:
     # Without its folder two of them would have one package URL.
     if not source.url or component.name not in source.folders:
         return dataclasses.replace(component, kind=Kind.OWN, supplier=supplier)
-    name, folder = component.name, source.folders[component.name].removeprefix(".")
+    name, folder = component.name, source.folders[component.name]
+    folder = "" if folder == "." else folder
+    page = purl.plain_url(source.url)
     if source.revision:
         named = purl.of_git(source.url, source.revision, name, folder)
     else:
         where = {"vcs_url": f"git+{purl.repository(source.url)[2]}"}
         named = purl.make("generic", name, version=component.version, qualifiers=where, subpath=folder)
     return dataclasses.replace(
-        component, kind=Kind.OWN, purl=named, supplier=supplier, links=component.links or (purl.plain_url(source.url),)
+        component, kind=Kind.OWN, purl=named, supplier=supplier, links=component.links or (page,), vcs=page
     )
 
 

@@ -90,7 +90,7 @@ _TABLE = (
         "Apache-2.0",
         "OpenSSL Mission",
         lambda version: purl.make("generic", "openssl", version=version, subpath="crypto/md5"),
-        "https://www.openssl.org/",
+        "https://github.com/openssl/openssl",
         {(15, 0): "3.1.4", (16, 0): "3.5.0", (16, 2): "3.6.0", (17, 0): None},
     ),
     Vendored(

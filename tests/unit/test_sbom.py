@@ -844,7 +844,7 @@ def test_an_own_application_is_of_the_projects_repository(url: str, revision: st
     image = dataclasses.replace(IMAGE, source=source)
     sbom = Sbom.parse(image, json.dumps(SYFT), json.dumps(INVENTORY), default_images())
     part = component(sbom, "erlmcp_core")
-    assert (part.purl, part.version, part.supplier) == (purl, "2.1.0", "Acme")
+    assert (part.purl, part.version, part.supplier, part.vcs) == (purl, "2.1.0", "Acme", url)
     if url.endswith(".git"):
         assert component(sbom, "erlmcp_transports").purl == "pkg:github/o/r@abc"
     acme = {"name": "Acme", "url": ["https://acme.example"]}
