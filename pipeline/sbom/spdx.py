@@ -88,8 +88,6 @@ def comment_of(part: Component) -> str:
     remarks = [f"{name}: {value}" for name, value in part.notes]
     if part.content:
         remarks.append(f"SHA512: of {part.content.of}")
-    if part.vcs:
-        remarks.append(f"sources: {part.vcs}")
     return "; ".join(remarks)
 
 
@@ -113,8 +111,9 @@ def _spdx_component(part: Component) -> dict[str, Any]:
         supplier=_party(part.supplier),
         description=part.description,
         # Trivy's spelling.
-        source=f"built package from: {source_name} {source_version}" if source_name else "",
-        comment=comment_of(part),
+        source=f"built package from: {source_name} {source_version}" if source_name else part.vcs,
+        filename=part.filename,
+        comment="; ".join(filter(None, (comment_of(part), f"sources: {part.vcs}" if source_name and part.vcs else ""))),
     )
 
 
@@ -139,12 +138,14 @@ def _spdx_package(
     supplier: str = "",
     description: str = "",
     source: str = "",
+    filename: str = "",
     comment: str = "",
 ) -> dict[str, Any]:
     return kept(
         SPDXID=spdx_id,
         name=name,
         versionInfo=version,
+        packageFileName=filename,
         supplier=supplier or "NOASSERTION",
         downloadLocation=download or "NOASSERTION",
         # Nobody looked into the files; without this a reader expects a verification code.

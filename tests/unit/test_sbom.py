@@ -366,6 +366,9 @@ def test_the_hash_of_a_folder_is_what_everybody_can_compute(tmp_path: Path) -> N
 
 def test_sources_of_a_package_of_the_system_are_where_they_stay() -> None:
     assert component(parse(), "libssl3t64").vcs == "https://snapshot.debian.org/package/openssl/3.5.9-1~deb13u1/"
+    packages = {package["name"]: package for package in json.loads(spdx(parse()))["packages"]}
+    assert "sources: https://snapshot.debian.org/package/openssl/" in packages["libssl3t64"]["comment"]
+    assert packages["kernel"]["sourceInfo"] == "https://github.com/erlang/otp"
     commit = {"metadata": {**APK["metadata"], "gitCommitOfApkPort": "c0ffee"}}  # type: ignore[dict-item]
     syft = {"artifacts": [APK | commit], "distro": {"id": "alpine", "versionID": "3.22.6"}}
     aports = "https://gitlab.alpinelinux.org/alpine/aports/-/commit/c0ffee"
