@@ -82,8 +82,8 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
         kind=Kind.OTHER,
         name="relx",
         version=relx,
-        # What is here of it are the scripts that it writes; the package of Hex has them.
-        purl=purl.of_hex("relx", relx),
+        # Rebar3 brings it: it is no package that was had from a registry, and none is asked about it.
+        purl=purl.make("generic", "relx", version=relx, qualifiers={"vcs_url": f"git+{home}.git"}),
         description="start scripts of the release",
         licenses=(License("Apache-2.0", spdx=True),),
         supplier="github.com/erlware",

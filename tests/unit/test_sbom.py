@@ -800,7 +800,7 @@ def test_a_time_that_was_not_given_is_not_made_up() -> None:
 
 def test_the_scripts_of_the_image_are_of_relx_and_of_this_program() -> None:
     sbom = parse(inventory={**INVENTORY, "relx": "4.9.0"})
-    assert component(sbom, "relx").purl == "pkg:hex/relx@4.9.0"
+    assert component(sbom, "relx").purl == "pkg:generic/relx@4.9.0?vcs_url=git%2Bhttps://github.com/erlware/relx.git"
     assert component(sbom, "erlmcp-pipeline").has_origin
 
 
