@@ -149,7 +149,7 @@ def test_what_native_code_loads_is_what_its_component_needs(image: Image, tmp_pa
 
 
 def test_a_hash_is_of_the_files_that_it_names(image: Image) -> None:
-    for name in ("stdlib", "crypto", "greeter"):
+    for name in ("stdlib", "crypto", "greeter_web"):
         part = image.components[name]
         [folder] = [
             each["value"].removeprefix("the files of ")
