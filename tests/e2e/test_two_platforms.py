@@ -288,3 +288,23 @@ def elf(needed: str, version: str = "", architecture: str = OWN) -> bytes:
     load = struct.pack("<IIQQQQQQ", 1, 4, 0, 0, 0, size, size, 4096)
     dynamic_header = struct.pack("<IIQQQQQQ", 2, 4, *[dynamic_at] * 3, len(dynamic), len(dynamic), 8)
     return header + load + dynamic_header + dynamic + verneed + strings
+
+
+def test_each_platform_has_an_sbom_of_its_own_image(module: Module, source: Path, index: Index, tmp_path: Path) -> None:
+    result = module(source, BOTH, "sbom", "export", f"--path={tmp_path}")
+    assert result.code == 0, result.err
+    documents = {
+        name: json.loads((tmp_path / f"sbom.linux-{name}.cdx.json").read_text()) for name in ("amd64", "arm64")
+    }
+    for name, document in documents.items():
+        system = {part["purl"] for part in document["components"] if part.get("purl", "").startswith("pkg:deb/")}
+        architectures = {purl.partition("arch=")[2].partition("&")[0] for purl in system}
+        assert architectures & {"amd64", "arm64"} == {name}
+        # Native code of a platform loads that platform's libraries. Of the other platform's base the stand-in has no
+        # lists of files; what comes from the builder has.
+        [erts] = [edge for edge in document["dependencies"] if edge["ref"].startswith("pkg:otp/erts@")]
+        [sctp] = [need for need in erts["dependsOn"] if need.startswith("pkg:deb/debian/libsctp1@")]
+        assert f"arch={name}" in sctp
+    roots = {document["metadata"]["component"]["hashes"][0]["content"] for document in documents.values()}
+    assert len(roots) == 2
+    assert index.digest.removeprefix("sha256:") not in roots
