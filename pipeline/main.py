@@ -425,6 +425,7 @@ class Assessment:
         )
         request = Request(
             choose,
+            bool(version and not tags),
             Login(user, password),
             None if unsigned else Signing(*key, transparency_log=transparency_log),
             Origin(builder_id, invocation),

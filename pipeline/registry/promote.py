@@ -7,8 +7,8 @@ import re
 import dagger
 
 from pipeline.errors import InputError, PolicyError, RegistryError
-from pipeline.registry.content import digests_of, existing_tags
-from pipeline.registry.publish import Action, carry_out, tag_actions
+from pipeline.registry.content import look
+from pipeline.registry.publish import Action, carry_out, check_arrived, tag_actions
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import SbomScan, shipped_sbom, told
 from pipeline.registry.tags import check_moves
@@ -71,7 +71,10 @@ async def promote(
     """
     if not source.digest:
         raise InputError(f"{source}: promote takes an image by its digest (…@sha256:…); a tag can move meanwhile")
-    found = await digests_of(tools, target, tags, await existing_tags(tools, target))
+    try:
+        found = (await look(tools, target, tags, create=True)).digests
+    except RegistryError as error:
+        raise RegistryError(f"nothing was copied: {error}") from None
     check_moves(found, source.digest, move=move)
     proof = await verify(tools, source, signer)
     lines = ["not scanned anew"]
@@ -83,5 +86,6 @@ async def promote(
             raise PolicyError("\n".join(["nothing was promoted: it would not pass today", *lines]))
     await carry_out(await copy_actions(tools, source, target))
     arrived = await verify(tools, dataclasses.replace(target, digest=source.digest), signer)
-    await carry_out(tag_actions(tools, target, source.digest, tags))
+    await carry_out(await tag_actions(tools, target, source.digest, tags, found))
+    await check_arrived(tools, target, source.digest, tags)
     return arrived.render(("today", " ".join(lines)), *(("tagged", f"{target.repository}:{tag}") for tag in tags))

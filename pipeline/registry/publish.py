@@ -11,12 +11,12 @@ from pipeline.image.labels import SOURCE, labels
 from pipeline.project.application import Application
 from pipeline.project.project import Project
 from pipeline.project.reader import read
-from pipeline.registry.content import Content, digests_of, existing_tags, layout_content
+from pipeline.registry.content import Content, Standing, layout_content, look
 from pipeline.registry.provenance import Origin, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
-from pipeline.registry.tags import check_moves
-from pipeline.registry.tools import Login, Tools, ask, check_host, refusal, tools_for
+from pipeline.registry.tags import check_moves, is_version
+from pipeline.registry.tools import LONG, TAGS, Login, Tools, ask, check_host, refusal, tools_for
 from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
 from pipeline.table import table
@@ -26,6 +26,8 @@ Assess = Callable[[Application], Awaitable[Assessed]]
 
 _IMAGE, _PREDICATE = "/image", "/predicate.json"
 _MEGA = 1e6
+#: Within how many seconds a version's tag must be put, so that of two who put it at the same time one wins.
+_WITHIN = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class Request:
 
     #: Makes the tags; its argument `existing` takes those that the repository has.
     choose: Callable[..., tuple[str, ...]]
+    #: Whether those that the repository has matter: to which version `latest` belongs.
+    floating: bool
     #: At the repository's registry.
     login: Login
     #: With what to sign; nothing to do without.
@@ -99,15 +103,19 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     application = await read(project)
     repository = parse_repository(project.repository_of(application.name), "--repository")
     tools = await tools_for(project.images, {repository.host: request.login}, project.registry_service)
-    existing = await existing_tags(tools, repository)
+    before = await standing_of(tools, repository, request)
     assessed = await assess(application)
     conclude(assessed.report)
     unmet = await assessed.unmet()
     if unmet:
         head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
         raise PolicyError("\n".join([head, *unmet]))
-    tags, digest = request.choose(existing=existing), assessed.subject.image.digest
-    standing = await digests_of(tools, repository, tags, existing)
+    digest = assessed.subject.image.digest
+    if not request.dry_run:
+        # A build takes its time.
+        before = await standing_of(tools, repository, request)
+    tags = versions_first(request.choose(existing=before.listed))
+    standing = {tag: before.digests[tag] for tag in tags if tag in before.digests}
     check_moves(standing, digest, move=request.move)
     built = assessed.subject.project
     provenance = await provenance_of(built, request.origin, source=labels(built, application).get(SOURCE, ""))
@@ -121,15 +129,67 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex
     layout = assessed.subject.published
-    actions = publish_actions(tools, Order(repository, layout, digest, tags, request.signing, predicates))
+    order = Order(repository, layout, digest, tags, request.signing, predicates)
+    steps = publish_actions(tools, order)
+    pushed = len(steps)
+    steps += await tag_actions(tools, repository, digest, tags, standing)
     if request.dry_run:
-        return render_dry_run(actions, await layout_content(layout, digest), standing)
-    await carry_out(actions)
+        return render_dry_run(steps, await layout_content(layout, digest), standing)
+    if request.floating:
+        # Once it has its version, another one may have come meanwhile, to which `latest` belongs.
+        own = pushed + sum(map(is_version, tags))
+        await carry_out(steps, stop=own)
+        after = await look(tools, repository, command="list")
+        tags = versions_first(request.choose(existing={*before.listed, *after.listed}))
+        steps[pushed:] = await tag_actions(tools, repository, digest, tags, standing)
+        await carry_out(steps, start=own)
+    else:
+        await carry_out(steps)
+    await check_arrived(tools, repository, digest, tags)
     return repository.at(digest)
 
 
+def versions_first(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags in the order in which an image gets them."""
+    return tuple(sorted(tags, key=lambda tag: not is_version(tag)))
+
+
+async def standing_of(tools: Tools, repository: Reference, request: Request) -> Standing:
+    """Return what the repository has of the tags that the image may get.
+
+    Raises
+    ------
+    RegistryError
+        If that cannot be known.
+    """
+    candidates = request.choose()
+    command = "list" if request.floating else "look"
+    try:
+        found = await look(tools, repository, candidates, command=command, create=not request.dry_run)
+    except RegistryError as error:
+        raise RegistryError(f"nothing was pushed: {error}") from None
+    if request.floating and found.unlisted:
+        raise RegistryError(
+            f"nothing was pushed: {repository.repository} has {', '.join(found.unlisted)}, and its list of tags does "
+            "not, so it is not known which version is the highest; call it again when the list is whole, or say "
+            "--tags instead of --version"
+        )
+    return found
+
+
+async def check_arrived(tools: Tools, repository: Reference, digest: str, tags: Iterable[str]) -> None:
+    """Raise `RegistryError` if a tag does not name the image after all."""
+    arrived = (await look(tools, repository, tags)).digests
+    lost = [f"{tag} is {arrived.get(tag, 'gone')}" for tag in tags if arrived.get(tag) != digest]
+    if lost:
+        raise RegistryError(
+            f"{repository.at(digest)} was pushed and tagged, and somebody else moved tags at the same time: "
+            + ", ".join(lost)
+        )
+
+
 def publish_actions(tools: Tools, order: Order) -> list[Action]:
-    """Return how an image is published: a key that cannot be read pushes nothing, and tags move last of all."""
+    """Return how an image comes into the registry without any tag; a key that cannot be read pushes nothing."""
     pinned = order.repository.at(order.digest)
     push = Action(
         f"push {pinned}",
@@ -140,7 +200,6 @@ def publish_actions(tools: Tools, order: Order) -> list[Action]:
         *_key_actions(tools, order.signing),
         push,
         *_sign_actions(tools, order, pinned),
-        *tag_actions(tools, order.repository, order.digest, order.tags),
     ]
 
 
@@ -171,25 +230,37 @@ def _sign_actions(tools: Tools, order: Order, pinned: str) -> list[Action]:
     ]
 
 
-def tag_actions(tools: Tools, repository: Reference, digest: str, tags: Iterable[str]) -> list[Action]:
-    """Return how an image gets its tags."""
-    return [Action(f"tag {tag}", tools.crane(), ["tag", repository.at(digest), tag]) for tag in tags]
+async def tag_actions(
+    tools: Tools, repository: Reference, digest: str, tags: Iterable[str], standing: Mapping[str, str]
+) -> list[Action]:
+    """Return how an image gets its tags: each only if it still names what it did."""
+    crane = await tools.tags()
+    return [
+        Action(
+            f"tag {tag}",
+            crane,
+            ["sh", TAGS, "put", repository.repository, digest, tag, standing.get(tag, ""), within],
+        )
+        for tag in tags
+        for within in [f"{_WITHIN}" if is_version(tag) else ""]
+    ]
 
 
-async def carry_out(steps: Sequence[Action]) -> None:
-    """Do one step after the other.
+async def carry_out(steps: Sequence[Action], start: int = 0, stop: int | None = None) -> None:
+    """Do some of the steps, one after the other: by default all.
 
     Raises
     ------
     RegistryError
         If one fails: which, why, what was done before it, and what was not.
     """
-    for number, step in enumerate(steps):
+    for number, step in list(enumerate(steps))[start:stop]:
         try:
-            await ask(step.container, step.args)
-        except dagger.QueryError as error:
+            await ask(step.container, step.args, LONG)
+        except (dagger.QueryError, RegistryError) as error:
+            said = refusal(error) if isinstance(error, dagger.QueryError) else error
             lines = [
-                f"could not {step.name}: {refusal(error)}",
+                f"could not {step.name}: {said}",
                 *(f"done:     {done.name}" for done in steps[:number]),
                 *(f"not done: {left.name}" for left in steps[number:]),
                 "The same command, when that is mended, completes it with the same digest.",

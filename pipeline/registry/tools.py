@@ -7,18 +7,30 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 
+import anyio
 import dagger
 from dagger import dag
 
-from pipeline.errors import InputError, last_words
+from pipeline.errors import InputError, RegistryError, last_words
 from pipeline.project.images import Images
+from pipeline.scripts import script
 
 #: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that
 #: end so, and with no other of the engine's network: a registry with a real name is never spoken to without TLS.
 SERVICE_HOST = "registry.localhost"
 
 _LOGIN = "/login"
-_REFUSED = re.compile(r"UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden", re.IGNORECASE)
+#: What asks for tags and moves them.
+TAGS = "/pipeline/tags.sh"
+#: How registries refuse a login; extended regular expressions, for `tags.sh` too. The codes are those of the
+#: distribution specification, and Harbor's FORBIDDEN; "permission denied" is about a file.
+REFUSED = r"(^|[^A-Z_])(UNAUTHORIZED|DENIED|FORBIDDEN): |401 Unauthorized|403 Forbidden"
+#: How they say that a tag, or its repository, is not there. Quay says TAG_EXPIRED of one that was. Harbor has NOT_FOUND
+#: also for a project: that one nobody makes by pushing. A bare 404 may be anybody's between here and the registry.
+ABSENT = r"(^|[^A-Z_])((NAME_UNKNOWN|MANIFEST_UNKNOWN|TAG_EXPIRED): |NOT_FOUND: (artifact|repository) )"
+#: How long a registry may take for one question, and for an image, in seconds.
+_PATIENCE = 300
+LONG = 3600
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,6 +63,18 @@ class Tools:
         """Return cosign, with the login alone; what signs is given to it where it signs."""
         # It keeps what it knows of Sigstore's keys in its user's home, which its image may not have.
         return self._container("cosign").with_env_variable("TUF_ROOT", "/tmp/sigstore").with_mounted_temp("/tmp")  # noqa: S108 # in a container
+
+    async def tags(self) -> dagger.Container:
+        """Return what runs `tags.sh`: crane, in an image that has a shell."""
+        image = dag.container().from_(self.images["crane"])
+        program = (await image.entrypoint() or ["crane"])[0]
+        return (
+            self._container("git")
+            .with_mounted_file("/usr/local/bin/crane", image.file(program))
+            .with_new_file(TAGS, script("registry/resources/tags.sh"))
+            .with_env_variable("ABSENT", ABSENT)
+            .with_env_variable("REFUSED", REFUSED)
+        )
 
     def _container(self, key: str) -> dagger.Container:
         container = dag.container().from_(self.images[key])
@@ -103,15 +127,30 @@ def check_host(host: str, service: dagger.Service | None) -> None:
         )
 
 
-async def ask(container: dagger.Container, args: Sequence[str]) -> str:
-    """Run a tool, really: what a registry says now is never answered by the cache."""
+async def ask(container: dagger.Container, args: Sequence[str], patience: float = _PATIENCE) -> str:
+    """Run a tool, really: what a registry says now is never answered by the cache.
+
+    Raises
+    ------
+    RegistryError
+        If it takes too long: a connection that broke behind a service would hang for ever.
+    """
     now = container.with_env_variable("ASKED_AT", str(time.time_ns()))
-    return await now.with_exec([*args], use_entrypoint=True).stdout()
+    is_script = args[0] == "sh"
+    try:
+        with anyio.fail_after(patience):
+            return await now.with_exec([*args], use_entrypoint=not is_script).stdout()
+    except TimeoutError:
+        raise RegistryError(f"no answer within {patience:.0f} seconds: {' '.join(args[:2])}") from None
 
 
 def refusal(error: dagger.QueryError) -> str:
     """Return what a registry's tool said when it failed, and whether that is about the login."""
-    text = last_words(error)
-    if _REFUSED.search(text):
+    return told(last_words(error))
+
+
+def told(text: str) -> str:
+    """Return what a registry said, and whether that is about the login."""
+    if re.search(REFUSED, text):
         return f"the registry refused the login, or this user may not do that (see --user, --password): {text}"
     return text

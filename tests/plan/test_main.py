@@ -19,6 +19,7 @@ from pipeline.errors import BuildError, InputError, PolicyError, ScannerError, V
 from pipeline.main import Assessment, Erlmcp, Published, Verified
 from pipeline.project.images import default_images, images_in_use
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE
+from pipeline.registry.tools import TAGS
 
 pytestmark = pytest.mark.anyio
 
@@ -101,7 +102,7 @@ def scans(recorder: Recorder) -> list[str]:
 def tool_runs(recorder: Recorder) -> list[str]:
     """Return what crane and cosign were asked to do, in order, without the pull of the base image."""
     leaves = [chain.parent for chain in recorder.plan if chain.call.field == "stdout" and chain.parent]
-    return [words(chain)[0] for chain in leaves if chain.call.args.get("useEntrypoint")]
+    return [run for chain in leaves if (run := answers.tool_run(chain))]
 
 
 # Building -------------------------------------------------------------------------------------------------------------
@@ -553,7 +554,9 @@ async def test_publish_judges_then_pushes_signs_attests_and_tags(recorder: Recor
     said = await assessment(recorder).publish(version="1.2.0", user="robot", password=secret(PASSWORD), **signing())
     assert said.startswith(f"{REPOSITORY}@sha256:")
     runs = tool_runs(recorder)
-    assert runs == ["ls", "public-key", "push", "sign", *["attest"] * len(PREDICATES), *["tag"] * 4]
+    attests = ["attest"] * len(PREDICATES)
+    # Asked before the build, and again after it; the version first, then what else is to be its own now.
+    assert runs == ["list", "list", "public-key", "push", "sign", *attests, "put", "list", *["put"] * 3, "look"]
     # Every scanner's report is read before the first thing is pushed.
     pushed = next(
         n for n, chain in enumerate(recorder.plan) if chain.parent and "push" in chain.parent.call.args.get("args", ())
@@ -584,7 +587,7 @@ async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder)
     answers.of_a_registry(recorder, PASSWORD)
     await assessment(recorder).publish(version="1.2.0", user="robot", password=secret(PASSWORD), **signing())
     with_secret = {chain.images()[0] for chain in recorder.execs() if chain.calls("withMountedSecret")}
-    assert with_secret == {IMAGES["crane"], IMAGES["cosign"]}
+    assert with_secret == {IMAGES["crane"], IMAGES["git"], IMAGES["cosign"]}
     text = recorder.text()
     login = base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
     assert not [plain for plain in (PASSWORD, KEY, login) if plain in text]
@@ -689,7 +692,7 @@ async def test_what_breaks_the_policy_is_not_pushed(recorder: Recorder) -> None:
     answers.of_a_registry(recorder, PASSWORD)
     with pytest.raises(PolicyError, match=r"^POLICY FAILED"):
         await erlmcp(recorder).assess(fail_on="LOW").publish(version="1.2.0", unsigned=True)
-    assert tool_runs(recorder) == ["ls"]
+    assert tool_runs(recorder) == ["list"]
 
 
 async def test_a_crashed_scanner_pushes_nothing(recorder: Recorder) -> None:
@@ -701,7 +704,7 @@ async def test_a_crashed_scanner_pushes_nothing(recorder: Recorder) -> None:
     )
     with pytest.raises(ScannerError, match=r"^SCANNER FAILED: grype"):
         await assessment(recorder).publish(version="1.2.0", unsigned=True)
-    assert tool_runs(recorder) == ["ls"]
+    assert tool_runs(recorder) == ["list"]
 
 
 async def test_a_version_that_is_another_image_is_not_moved_unless_one_says_so(recorder: Recorder) -> None:
@@ -713,11 +716,13 @@ async def test_a_version_that_is_another_image_is_not_moved_unless_one_says_so(r
     assert "push" in tool_runs(recorder)
 
 
-async def test_every_tag_of_the_repository_is_looked_at(recorder: Recorder) -> None:
+async def test_each_tag_is_asked_about_by_itself_and_the_list_only_where_it_matters(recorder: Recorder) -> None:
     answers.of_a_registry(recorder, PASSWORD)
     await assessment(recorder).publish(version="1.2.0", unsigned=True)
-    [listed] = [words(chain) for chain in recorder.execs() if words(chain)[0] == "ls"]
-    assert listed == ["ls", "--omit-digest-tags", REPOSITORY]
+    await assessment(recorder).publish(tags=["1.2.0", "latest"], unsigned=True)
+    first, *_, last = [words(chain)[2:] for chain in recorder.execs() if answers.tool_run(chain) in {"list", "look"}]
+    assert first == ["list", REPOSITORY, "1.2.0", "1.2", "1", "latest"]
+    assert last == ["look", REPOSITORY, "1.2.0", "latest"]
 
 
 async def test_a_dry_run_pushes_nothing(recorder: Recorder) -> None:
@@ -725,7 +730,7 @@ async def test_a_dry_run_pushes_nothing(recorder: Recorder) -> None:
     recorder.answer("Directory.file", _blob, when=lambda chain: chain.call.args["path"].startswith("blobs/"))
     said = await assessment(recorder).publish(branch="main", dry_run=True, **signing())
     assert said.startswith("dry run: nothing was pushed\nwould read --cosign-key\nwould push ")
-    assert tool_runs(recorder) == ["ls"]
+    assert tool_runs(recorder) == ["look"]
 
 
 def _blob(chain: Chain) -> dict[str, str]:
@@ -758,24 +763,27 @@ def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND, *
         ]
     }
     said_of = {
-        "ls": "1.2.0\nlatest\nold",
         "manifest": json.dumps(manifest),
         "blob": json.dumps({"os": "linux", "architecture": "amd64"}),
         "verify": json.dumps(claims),
-        **dict.fromkeys(("tree", "copy", "tag"), ""),
+        **dict.fromkeys(("tree", "copy"), ""),
     }
+    there = {"1.2.0": DIGEST, "latest": DIGEST, "old": OTHER}
 
     def said(chain: Chain) -> str:
         run = words(chain.parent)
+        if run[:2] == ["sh", TAGS]:
+            return answers.asked(there, run[2], *run[4:])
         if run[0] == "digest":
-            return OTHER if run[1].endswith(":old") else DIGEST
+            return DIGEST
         if run[0] == "verify-attestation":
             kind = next(word for word in run if word.startswith("--type=")).removeprefix("--type=")
             return envelope(kind, predicates[kind])
         return said_of[run[0]]
 
     recorder.answer("Secret.plaintext", PASSWORD)
-    recorder.answer("Container.stdout", said, when=lambda chain: bool(chain.parent.call.args.get("useEntrypoint")))
+    recorder.answer("Container.entrypoint", ["/ko-app/crane"])
+    recorder.answer("Container.stdout", said, when=lambda chain: bool(answers.tool_run(chain.parent)))
 
 
 def published(recorder: Recorder, reference: str = f"{REPOSITORY}@{DIGEST}", **arguments: object) -> Published:
@@ -798,7 +806,7 @@ async def test_published_builds_nothing(recorder: Recorder) -> None:
     image = published(recorder)
     for ask in (image.digest, image.refs, image.sizes):
         await ask()
-    assert {chain.images()[0] for chain in recorder.execs()} == {IMAGES["crane"]}
+    assert {chain.images()[0] for chain in recorder.execs()} == {IMAGES["crane"], IMAGES["git"]}
 
 
 @pytest.mark.parametrize(
@@ -856,7 +864,7 @@ async def test_promote_proves_scans_copies_proves_again_and_tags(recorder: Recor
     said = await verified(recorder).promote(["production"], to="ghcr.io/banyan-platform/production")
     assert "ghcr.io/banyan-platform/production:production" in said
     proof = ["verify", *["verify-attestation"] * len(PREDICATES)]
-    assert tool_runs(recorder) == ["ls", *proof, "tree", "copy", *proof, "tag"]
+    assert tool_runs(recorder) == ["look", *proof, "tree", "copy", *proof, "put", "look"]
     # The SBOM alone is scanned: nothing is built.
     assert scans(recorder) == ["grype", "trivy"]
     assert not execs(recorder, "--deps_only")
@@ -889,7 +897,7 @@ async def test_promote_takes_no_tag_for_an_image(recorder: Recorder) -> None:
 async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> None:
     with pytest.raises(PolicyError, match="nothing was promoted: it would not pass today"):
         await verified(recorder).promote(["production"], fail_on="LOW")
-    assert "tag" not in tool_runs(recorder)
+    assert "put" not in tool_runs(recorder)
 
 
 async def test_rescan_judges_the_attested_sbom_by_the_attested_policy(recorder: Recorder) -> None:

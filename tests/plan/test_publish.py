@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -16,15 +17,25 @@ from recorder import Chain, Recorder, exec_error
 from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
 from pipeline.project.images import default_images
 from pipeline.project.project import Project
-from pipeline.registry.content import Content, digests_of, existing_tags, read_content
+from pipeline.registry.content import Content, look, read_content
 from pipeline.registry.promote import promote
 from pipeline.registry.provenance import Origin, provenance_of
-from pipeline.registry.publish import Order, carry_out, publish_actions, render_dry_run
+from pipeline.registry.publish import (
+    Action,
+    Order,
+    Request,
+    carry_out,
+    check_arrived,
+    publish_actions,
+    render_dry_run,
+    standing_of,
+    tag_actions,
+)
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import compare, rescan
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
-from pipeline.registry.tags import check_moves
-from pipeline.registry.tools import Login, Tools, tools_for
+from pipeline.registry.tags import check_moves, choose_tags
+from pipeline.registry.tools import Login, Tools, ask, told, tools_for
 from pipeline.registry.verify import Signer, verify
 
 pytestmark = pytest.mark.anyio
@@ -78,9 +89,9 @@ def commands(recorder: Recorder) -> list[str]:
     found = []
     for chain in recorder.plan:
         if chain.call.field == "stdout":
-            run = words(chain.parent)
+            run, tool = words(chain.parent), answers.tool_run(chain.parent)
             kind = next((word for word in run if word.startswith("--type=")), "")
-            found.append(" ".join(filter(None, [run[0], kind.removeprefix("--type="), *run[2:] * (run[0] == "tag")])))
+            found.append(" ".join(filter(None, [tool, kind.removeprefix("--type="), *run[5:6] * (tool == "put")])))
     return found
 
 
@@ -115,39 +126,49 @@ def trusting(recorder: Recorder, signed: str = claims(SIGNATURE, *PREDICATES), *
             return envelopes.get(PREDICATES[kind], envelope(kind))
         if run[0] == "tree":
             return f"└── 🔗 {SIGNATURE} artifacts via OCI referrer: {REPOSITORY}@{OTHER}\n   └── 🍒 {DIGEST}\n"
+        if answers.tool_run(chain.parent) in {"look", "put"}:
+            return answers.asked(there, *run[2:3], *run[4:])
         return ""
 
+    there: dict[str, str] = {}
     recorder.answer("Container.stdout", said)
+
+
+async def all_steps(ready: Tools, wanted: Order) -> list[Action]:
+    """Return how an image is published where nothing is yet."""
+    moves = await tag_actions(ready, wanted.repository, wanted.digest, wanted.tags, {})
+    return [*publish_actions(ready, wanted), *moves]
 
 
 async def test_tags_move_last(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_actions(await tools(), order(recorder, key_signing()))
-    await carry_out(steps)
+    await carry_out(await all_steps(await tools(), order(recorder, key_signing())))
     assert commands(recorder) == [
         "public-key",
         "push",
         "sign",
         *(f"attest {kind}" for kind in PREDICATES),
-        "tag 3.0.0",
-        "tag latest",
+        "put 3.0.0",
+        "put latest",
     ]
     assert recorder.max_in_flight == 1
 
 
 async def test_everything_but_tags_goes_by_digest(recorder: Recorder) -> None:
     knows_password(recorder)
-    await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
+    await carry_out(await all_steps(await tools(), order(recorder, key_signing())))
     execs = recorder.execs()
     assert {words(chain)[-1] for chain in execs if words(chain)[0] in ("push", "sign", "attest")} == {PINNED}
-    assert {words(chain)[1] for chain in execs if words(chain)[0] == "tag"} == {PINNED}
+    assert {tuple(words(chain)[3:5]) for chain in execs if answers.tool_run(chain) == "put"} == {
+        (REPOSITORY.repository, DIGEST)
+    }
 
 
 async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
     ready = await tools()
-    await carry_out(publish_actions(ready, order(recorder, key_signing())))
+    await carry_out(await all_steps(ready, order(recorder, key_signing())))
     await verify(ready, IMAGE, signer())
     images = default_images()
     signing = {"sign", "attest", "public-key"}
@@ -155,13 +176,13 @@ async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
         has_key = "/signing/cosign.key" in mounts(chain, "withMountedSecret")
         assert has_key == (words(chain)[0] in signing)
         assert has_key == ("COSIGN_PASSWORD" in mounts(chain, "withSecretVariable"))
-        assert chain.images() == [images["cosign" if has_key or "verify" in words(chain)[0] else "crane"]]
+        tool = "cosign" if has_key or "verify" in words(chain)[0] else "crane" if words(chain)[0] == "push" else "git"
+        assert chain.images()[0] == images[tool]
 
 
 async def test_an_identity_token_is_a_file_of_the_container_that_signs(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_actions(await tools(), order(recorder, Signing(identity_token=secret(TOKEN))))
-    await carry_out(steps)
+    await carry_out(await all_steps(await tools(), order(recorder, Signing(identity_token=secret(TOKEN)))))
     for chain in recorder.execs():
         has_token = "/signing/token" in mounts(chain, "withMountedSecret")
         assert has_token == (words(chain)[0] in {"sign", "attest"})
@@ -172,7 +193,7 @@ async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
     ready = await tools()
-    await carry_out(publish_actions(ready, order(recorder, key_signing())))
+    await carry_out(await all_steps(ready, order(recorder, key_signing())))
     await promote(ready, IMAGE, PRODUCTION, ("1",), signer(), move=False, scan=None)
     text = recorder.text()
     login = base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
@@ -184,8 +205,8 @@ async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
 async def test_what_a_registry_says_is_never_an_old_answer(recorder: Recorder) -> None:
     knows_password(recorder)
     ready = await tools()
-    await existing_tags(ready, REPOSITORY)
-    await existing_tags(ready, REPOSITORY)
+    await look(ready, REPOSITORY)
+    await look(ready, REPOSITORY)
     first, second = recorder.execs()
     assert words(first) == words(second)
     assert first.content_key != second.content_key
@@ -194,7 +215,7 @@ async def test_what_a_registry_says_is_never_an_old_answer(recorder: Recorder) -
 async def test_a_service_is_bound_by_the_one_name_that_means_plain_http(recorder: Recorder) -> None:
     knows_password(recorder)
     service = dag.host().service([dagger.PortForward(backend=5000)])
-    await existing_tags(await tools(service), Reference("registry.localhost:5000", "erlmcp"))
+    await look(await tools(service), Reference("registry.localhost:5000", "erlmcp"))
     (chain,) = recorder.execs()
     assert [call.args["alias"] for call in chain.calls("withServiceBinding")] == ["registry.localhost"]
     assert not any("insecure" in word or "http" in word for word in words(chain))
@@ -219,7 +240,7 @@ async def test_a_host_that_leads_nowhere_is_refused(host: str, bound: bool, mess
 
 async def test_without_a_login_there_is_no_secret(recorder: Recorder) -> None:
     knows_password(recorder)
-    await existing_tags(await tools_for(default_images(), {"ghcr.io": Login()}), REPOSITORY)
+    await look(await tools_for(default_images(), {"ghcr.io": Login()}), REPOSITORY)
     assert not recorder.secrets()
 
 
@@ -251,7 +272,7 @@ async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: R
         recorder, "sign", "WARNING: x\nError: the log does not answer\nerror during command execution: again"
     )
     with pytest.raises(RegistryError) as raised:
-        await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
+        await carry_out(await all_steps(await tools(), order(recorder, key_signing())))
     lines = str(raised.value).splitlines()
     assert lines[0] == "could not sign it with the key given, logged nowhere: the log does not answer"
     assert [line for line in lines if line.startswith("done:")] == [
@@ -259,55 +280,154 @@ async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: R
         f"done:     push {PINNED}",
     ]
     assert lines[-2] == "not done: tag latest"
-    assert not any(words(chain)[0] == "tag" for chain in recorder.execs())
+    assert not any(answers.tool_run(chain) == "put" for chain in recorder.execs())
 
 
 async def test_a_key_that_cannot_be_read_pushes_nothing(recorder: Recorder) -> None:
     knows_password(recorder)
     answers.failing(recorder, "public-key", "Error: reading key: decryption failed")
     with pytest.raises(RegistryError, match="could not read --cosign-key: reading key: decryption failed"):
-        await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
+        await carry_out(await all_steps(await tools(), order(recorder, key_signing())))
     assert commands(recorder) == ["public-key"]
 
 
-async def test_a_refused_login_is_named(recorder: Recorder) -> None:
+def failing_asked(recorder: Recorder, **failures: str) -> None:
+    """Let a registry say these words of tags, and of its list under the name `list`."""
+
+    def said(chain: Chain) -> str:
+        _, _, command, _, *tags = words(chain.parent)
+        asked = [*(["list"] if command != "look" else []), *tags]
+        unknown = "GET https://r/v2/p/manifests/x: MANIFEST_UNKNOWN: manifest unknown"
+        return "\n".join(f"failed\t{tag if tag != 'list' else ''}\t{failures.get(tag, unknown)}" for tag in asked)
+
     knows_password(recorder)
-    answers.failing(recorder, "ls", "Error: GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required")
-    with pytest.raises(RegistryError, match=r"nothing was pushed: .* refused the login"):
-        await existing_tags(await tools(), REPOSITORY)
+    recorder.answer("Container.stdout", said, when=lambda chain: answers.tool_run(chain.parent) in {"look", "list"})
+
+
+async def test_a_refused_login_is_named(recorder: Recorder) -> None:
+    failing_asked(recorder, latest="GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required")
+    with pytest.raises(RegistryError, match=r"^ghcr.io/\S+:latest cannot be read: the registry refused the login"):
+        await look(await tools(), REPOSITORY, ["latest"])
 
 
 @pytest.mark.parametrize(
     "said",
     [
-        "NAME_UNKNOWN: repository name not known to registry",
-        # Harbor, with crane's words before it.
+        # distribution/distribution registry/handlers/tags.go and manifests.go, and so GHCR and zot.
+        "GET https://h/v2/p/tags/list?n=1000: NAME_UNKNOWN: repository name not known to registry; map[name:p]",
+        "GET https://h/v2/p/manifests/1.2.0: MANIFEST_UNKNOWN: manifest unknown; map[Tag:1.2.0]",
+        # goharbor/harbor src/controller/artifact/controller.go; as crane tells it: plexsystems/sinker issue 35.
+        "GET https://h/v2/p/demo/manifests/1.2.0: NOT_FOUND: artifact p/demo:1.2.0 not found",
         "reading tags for h/p/demo: GET https://h/v2/p/demo/tags/list?n=1000: NOT_FOUND: repository p/demo not found",
-        "GET https://h/v2/p/demo/tags/list: unexpected status code 404 Not Found: <html>",
+        # quay/quay endpoints/v2/errors.py: of a tag that was deleted.
+        "GET https://quay.io/v2/p/demo/manifests/1.2.0: TAG_EXPIRED: Tag has expired; map[]",
+        # Artifactory: jetstack/version-checker issue 318.
+        "GET https://h/v2/p/manifests/1.2.0: MANIFEST_UNKNOWN: The named manifest is not known to the registry.",
     ],
 )
-async def test_a_repository_that_is_not_there_yet_has_no_tags(recorder: Recorder, said: str) -> None:
-    knows_password(recorder)
-    answers.failing(recorder, "ls", f"Error: {said}")
-    assert await existing_tags(await tools(), REPOSITORY) == ()
+async def test_what_a_registry_says_is_not_there_is_not_there(recorder: Recorder, said: str) -> None:
+    failing_asked(recorder, **{"list": said, "1.2.0": said})
+    found = await look(await tools(), REPOSITORY, ["1.2.0"], command="list")
+    assert (found.listed, found.digests) == ((), {})
 
 
-async def test_a_project_that_is_not_there_is_told_before_anything_is_built(recorder: Recorder) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        # Of something between here and the registry, or of a registry without lists.
+        "GET https://h/v2/p/tags/list?n=1000: unexpected status code 404 Not Found: <html>",
+        "GET https://h/v2/p/manifests/1.2.0: unexpected status code 404 Not Found: 404 page not found",
+        "GET https://h/v2/p/tags/list?n=1000: UNSUPPORTED: The operation is unsupported.",
+        # Harbor: a project is not made by pushing to it (src/pkg/project/dao/dao.go).
+        "GET https://h/v2/p/demo/tags/list: NOT_FOUND: project p not found",
+        # quay/quay endpoints/v2/errors.py (Unauthorized): of a repository that is not there, too.
+        "GET https://quay.io/v2/p/demo/manifests/1: UNAUTHORIZED: access to the requested resource is not authorized",
+        # Docker Hub: distribution/distribution issue 1737.
+        "GET https://index.docker.io/v2/p/x/tags/list: UNAUTHORIZED: authentication required; [map[Action:pull]]",
+        # GHCR's token service: oras-project/oras issue 1128 has the status, getwud/wud issue 478 the word.
+        "GET https://ghcr.io/token?scope=repository%3Ap%2Fx%3Apull&service=ghcr.io: DENIED: denied",
+        "GET https://h/v2/p/manifests/1.2.0: TOOMANYREQUESTS: rate exceeded",
+        "GET https://h/v2/p/manifests/1.2.0: unexpected status code 503 Service Unavailable",
+        'Get "https://h/v2/": dial tcp: lookup h: no such host',
+    ],
+)
+async def test_any_other_answer_says_nothing_of_what_is_there(recorder: Recorder, said: str) -> None:
+    failing_asked(recorder, **{"1.2.0": said})
+    with pytest.raises(RegistryError, match=r":1\.2\.0 cannot be read: "):
+        await look(await tools(), REPOSITORY, ["1.2.0"])
+    failing_asked(recorder, list=said)
+    with pytest.raises(RegistryError, match=r"^the list of tags of ghcr\.io/\S+ cannot be read: "):
+        await look(await tools(), REPOSITORY, command="list")
+
+
+@pytest.mark.parametrize(
+    ("said", "login"),
+    [
+        ("GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required", True),
+        ("GET https://ghcr.io/token?scope=x: DENIED: denied", True),
+        ("GET https://h/service/token: unexpected status code 401 Unauthorized", True),
+        ("PUT https://h/v2/x: FORBIDDEN: forbidden", True),
+        ("open /signing/cosign.key: permission denied", False),
+        ("reading key: access denied by the keyring", False),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_no_refused_login(said: str, login: bool) -> None:  # noqa: FBT001 # a table
+    assert ("refused the login" in told(said)) is login
+
+
+def request(*, floating: bool, dry_run: bool = False, **chosen: object) -> Request:
+    choose = functools.partial(choose_tags, **chosen)
+    return Request(choose, floating, Login(), None, Origin(), dry_run=dry_run)
+
+
+async def test_a_list_that_lacks_a_tag_that_is_there_does_not_tell_the_highest_version(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD, {"latest": OTHER})
+    late = f"there\tlatest\t{OTHER}"
+    recorder.answer("Container.stdout", late, when=lambda chain: answers.tool_run(chain.parent) == "list")
+    with pytest.raises(RegistryError, match=r"^nothing was pushed: \S+ has latest, and its list of tags does not"):
+        await standing_of(await tools(), REPOSITORY, request(floating=True, version="3.0.0"))
+    # Who names the tags needs no list.
+    found = await standing_of(await tools(), REPOSITORY, request(floating=False, given=["3.0.0", "latest"]))
+    assert found.digests == {"latest": OTHER}
+
+
+async def test_a_dry_run_lets_no_registry_make_a_repository(recorder: Recorder) -> None:
     knows_password(recorder)
-    answers.failing(recorder, "ls", "Error: GET https://h/v2/p/demo/tags/list: NOT_FOUND: project p not found")
-    with pytest.raises(RegistryError, match=r"nothing was pushed: .* cannot be read: .* project p not found"):
-        await existing_tags(await tools(), REPOSITORY)
+    for dry_run in (True, False):
+        await standing_of(await tools(), REPOSITORY, request(floating=False, dry_run=dry_run, given=["1"]))
+    made = ["CREATE" in mounts(chain, "withEnvVariable") for chain in recorder.execs()]
+    assert made == [False, True]
+
+
+async def test_a_tag_moves_only_from_what_it_was(recorder: Recorder) -> None:
+    knows_password(recorder)
+    steps = await tag_actions(await tools(), REPOSITORY, DIGEST, ("3.0.0", "latest"), {"latest": OTHER})
+    assert [step.args[5:] for step in steps] == [["3.0.0", "", "5"], ["latest", OTHER, ""]]
+
+
+async def test_what_somebody_else_moved_meanwhile_is_told(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD, {"3.0.0": DIGEST, "latest": OTHER})
+    await check_arrived(await tools(), REPOSITORY, DIGEST, ("3.0.0",))
+    with pytest.raises(RegistryError, match=f"somebody else moved tags at the same time: latest is {OTHER}$"):
+        await check_arrived(await tools(), REPOSITORY, DIGEST, ("3.0.0", "latest"))
+
+
+async def test_a_tool_that_does_not_answer_is_given_up(recorder: Recorder) -> None:
+    knows_password(recorder)
+    recorder.answer("Container.stdout", "late", latency=5)
+    with pytest.raises(RegistryError, match=r"^no answer within 0 seconds: push /image$"):
+        await ask((await tools()).crane(), ["push", "/image", PINNED], patience=0.2)
 
 
 async def test_unsigned_is_pushed_and_tagged_alone(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_actions(await tools(), order(recorder, None))
-    assert [step.args[0] for step in steps] == ["push", "tag", "tag"]
+    steps = await all_steps(await tools(), order(recorder, None))
+    assert [step.name for step in steps] == [f"push {PINNED}", "tag 3.0.0", "tag latest"]
 
 
 async def test_a_dry_run_says_the_steps_and_does_none(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_actions(await tools(), order(recorder, key_signing()))
+    steps = await all_steps(await tools(), order(recorder, key_signing()))
     content = Content(DIGEST, {"linux/amd64": 41_800_000}, {OTHER: 123})
     text = render_dry_run(steps, content, {"latest": OTHER, "3.0.0": DIGEST})
     assert text.startswith("dry run: nothing was pushed")
@@ -340,9 +460,9 @@ def test_a_version_keeps_its_image(standing: dict[str, str], move: bool, refused
 
 
 async def test_a_tag_is_looked_up_whatever_the_reference_named(recorder: Recorder) -> None:
-    knows_password(recorder)
-    recorder.answer("Container.stdout", OTHER, when=lambda chain: words(chain.parent)[0] == "digest")
-    assert await digests_of(await tools(), IMAGE, ["3.0.0", "new"], ["3.0.0"]) == {"3.0.0": OTHER}
+    answers.of_a_registry(recorder, PASSWORD, {"3.0.0": OTHER})
+    assert (await look(await tools(), IMAGE, ["3.0.0", "new"])).digests == {"3.0.0": OTHER}
+    assert words(recorder.execs()[0])[3] == REPOSITORY.repository
 
 
 async def test_an_index_has_the_sizes_of_its_platforms() -> None:
@@ -465,7 +585,7 @@ async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorde
 
     await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
     verified = ["verify", *(f"verify-attestation {kind}" for kind in PREDICATES)]
-    assert commands(recorder) == ["ls", *verified, "tree", "copy", "copy", *verified, "tag 3.0.0"]
+    assert commands(recorder) == ["look", *verified, "tree", "copy", "copy", *verified, "put 3.0.0", "look"]
     assert len(scanned) == 1
     copied = [words(chain)[1:] for chain in recorder.execs() if words(chain)[0] == "copy"]
     assert copied == [[REPOSITORY.at(digest), PRODUCTION.at(digest)] for digest in (DIGEST, OTHER)]
@@ -476,7 +596,7 @@ async def test_promotion_within_a_repository_copies_nothing(recorder: Recorder) 
     trusting(recorder)
     await promote(await tools(), IMAGE, REPOSITORY, ("stable",), signer(), move=False, scan=None)
     assert "copy" not in commands(recorder)
-    assert commands(recorder)[-1] == "tag stable"
+    assert commands(recorder)[-2:] == ["put stable", "look"]
 
 
 async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> None:
@@ -488,7 +608,7 @@ async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> 
 
     with pytest.raises(PolicyError, match=r"nothing was promoted(?s:.*)POLICY FAILED: 1 finding"):
         await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
-    assert not {"copy", "tag 3.0.0"} & set(commands(recorder))
+    assert not {"copy", "put 3.0.0"} & set(commands(recorder))
 
 
 async def test_what_is_not_proved_is_not_promoted(recorder: Recorder) -> None:
@@ -496,7 +616,7 @@ async def test_what_is_not_proved_is_not_promoted(recorder: Recorder) -> None:
     trusting(recorder, claims(*PREDICATES))
     with pytest.raises(VerificationError):
         await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=None)
-    assert not {"copy", "tag 3.0.0"} & set(commands(recorder))
+    assert not {"copy", "put 3.0.0"} & set(commands(recorder))
 
 
 async def test_promotion_wants_a_digest(recorder: Recorder) -> None:
