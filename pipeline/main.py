@@ -36,6 +36,7 @@ from pipeline.image import export, health, runtime, size
 from pipeline.project import images, reader, source
 from pipeline.project.application import Application
 from pipeline.project.images import Images
+from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.registry import content, outdated, promote, publish, refresh, rescan, verify
 from pipeline.registry.lines import Access
@@ -45,7 +46,7 @@ from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.rescan import SbomScan
 from pipeline.registry.signing import Signing
 from pipeline.registry.tags import choose_tags
-from pipeline.registry.tools import Login, Tools, tools_for
+from pipeline.registry.tools import Tools, tools_for
 from pipeline.registry.verify import Signer
 from pipeline.report import assessment, terminal
 from pipeline.report.assessment import Assessed
@@ -155,6 +156,10 @@ class Erlmcp:
             "which references call registry.localhost:PORT."
         ),
     ] = None
+    docker_config: Annotated[
+        dagger.Secret | None,
+        Doc("Docker's config.json (file:PATH) with the logins of registries, for crane and cosign."),
+    ] = None
     platforms: Annotated[
         list[str], Doc("Platforms of the image archive: linux/amd64, linux/arm64 or both (default: the engine's own).")
     ] = ()  # type: ignore[assignment] # as above
@@ -190,14 +195,14 @@ class Erlmcp:
     @fresh
     async def outdated(self, *, user: User = "", password: Password = None) -> str:
         """Show for each image in use whether there is a newer one, and what is published on its Erlang/OTP."""
-        access = Access(user, password, self.registry_service)
+        access = Access(user, password, self.registry_service, self.docker_config)
         return await outdated.outdated(await self.table(), access, self.databases(dt.datetime.now(dt.UTC)))
 
     @fresh
     @generate
     async def refresh_images(self, *, user: User = "", password: Password = None) -> dagger.Changeset:
         """Move the images of the table (--images, or the module's own) to the newest of their lines, pairs together."""
-        access = Access(user, password, self.registry_service)
+        access = Access(user, password, self.registry_service, self.docker_config)
         return await refresh.changes(await self.table(), access, self.source, self.image_table)
 
     @function
@@ -338,6 +343,7 @@ class Erlmcp:
             platforms=tuple(self.platforms),
             repository=self.repository,
             registry_service=self.registry_service,
+            docker_config=self.docker_config,
         )
         return await checked(given)
 
@@ -516,10 +522,16 @@ class Published:
         """The reference, parsed."""
         return Reference.parse(self.reference, "--reference")
 
-    async def tools(self, others: dict[str, Login] | None = None) -> Tools:
-        """Return crane and cosign, with the login of the image's registry, and of others."""
-        logins = {**(others or {}), self.image.host: Login(self.user, self.password)}
-        return await tools_for(await self.erlmcp.table(), logins, self.erlmcp.registry_service)
+    async def tools(self, logins: dict[str, Login] | None = None) -> Tools:
+        """Return crane and cosign, with the login of the image's registry, or those given."""
+        erlmcp = self.erlmcp
+        logins = logins or {self.image.host: self.login}
+        return await tools_for(await erlmcp.table(), logins, erlmcp.registry_service, erlmcp.docker_config)
+
+    @property
+    def login(self) -> Login:
+        """Who asks its registry."""
+        return Login(self.user, self.password)
 
 
 @object_type
@@ -549,7 +561,9 @@ class Verified:
         tags: Annotated[list[str], Doc("Tags that it gets.")],
         *,
         to: Annotated[str, Doc("Another repository; by default it gets the tags where it is.")] = "",
-        to_user: Annotated[str, Doc("Who logs in to the other registry; the same user, if it is the same one.")] = "",
+        to_user: Annotated[
+            str, Doc("Who logs in to the other one; by default the same user, if it is in the same registry.")
+        ] = "",
         to_password: Annotated[dagger.Secret | None, Doc("Password or token of that user.")] = None,
         move: Move = False,
         fresh_scan: Annotated[bool, Doc("Scan it against today's databases first.")] = True,
@@ -571,7 +585,9 @@ class Verified:
             fail_on, only_fixed, unknown_as, exploited, grace_days, tuple(vex), otp_vex, accept, accept_old_db
         )
         return await promote.promote(
-            await self.published.tools({target.host: Login(to_user, to_password)}),
+            await self.published.tools(
+                promote.logins(image, self.published.login, target, Login(to_user, to_password))
+            ),
             image,
             target,
             choose_tags(given=tags),

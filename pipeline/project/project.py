@@ -55,6 +55,8 @@ class Project:
     repository: str = ""
     #: A registry on the engine's own machine.
     registry_service: dagger.Service | None = None
+    #: Docker's config.json with the logins of registries.
+    docker_config: dagger.Secret | None = None
 
     @property
     def builder(self) -> str:

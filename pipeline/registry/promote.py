@@ -7,6 +7,7 @@ import re
 import dagger
 
 from pipeline.errors import InputError, PolicyError, RegistryError
+from pipeline.project.logins import Login
 from pipeline.registry.content import look
 from pipeline.registry.publish import Action, carry_out, check_arrived, tag_actions
 from pipeline.registry.reference import Reference
@@ -16,6 +17,15 @@ from pipeline.registry.tools import Tools, ask, refusal
 from pipeline.registry.verify import Signer, verify
 
 _REFERRER = re.compile(r"via OCI referrer: \S+@(sha256:[0-9a-f]{64})")
+
+
+def logins(source: Reference, own: Login, target: Reference, other: Login) -> dict[str, Login]:
+    """Return who asks for the source and who writes the target; one registry may know two users."""
+    if source.host != target.host:
+        return {source.host: own, target.host: other}
+    if not other.password:
+        return {source.host: own}
+    return {**({source.repository: own} if own.password else {}), target.repository: other}
 
 
 async def copy_actions(tools: Tools, source: Reference, target: Reference) -> list[Action]:

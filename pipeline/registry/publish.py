@@ -9,6 +9,7 @@ from pipeline import handover
 from pipeline.errors import PolicyError, RegistryError
 from pipeline.image.labels import SOURCE, labels
 from pipeline.project.application import Application
+from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.project.reader import read
 from pipeline.registry.content import Content, Standing, layout_content, look
@@ -16,7 +17,7 @@ from pipeline.registry.provenance import Origin, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
 from pipeline.registry.tags import check_moves, is_version
-from pipeline.registry.tools import LONG, TAGS, Login, Tools, ask, check_host, refusal, tools_for
+from pipeline.registry.tools import LONG, TAGS, Tools, ask, check_host, refusal, tools_for
 from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
 from pipeline.table import table
@@ -102,7 +103,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         check_host(parse_repository(project.repository, "--repository").host, project.registry_service)
     application = await read(project)
     repository = parse_repository(project.repository_of(application.name), "--repository")
-    tools = await tools_for(project.images, {repository.host: request.login}, project.registry_service)
+    logins = {repository.host: request.login}
+    tools = await tools_for(project.images, logins, project.registry_service, project.docker_config)
     before = await standing_of(tools, repository, request)
     assessed = await assess(application)
     conclude(assessed.report)

@@ -1,8 +1,6 @@
 """Crane and cosign, with the login of one run."""
 
-import base64
 import dataclasses
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -13,13 +11,13 @@ from dagger import dag
 
 from pipeline.errors import InputError, RegistryError, last_words
 from pipeline.project.images import Images
+from pipeline.project.logins import Login, docker_config, logged_in
 from pipeline.scripts import script
 
 #: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that
 #: end so, and with no other of the engine's network: a registry with a real name is never spoken to without TLS.
 SERVICE_HOST = "registry.localhost"
 
-_LOGIN = "/login"
 #: What asks for tags and moves them.
 TAGS = "/pipeline/tags.sh"
 #: How registries refuse a login; extended regular expressions, for `tags.sh` too. The codes are those of the
@@ -31,19 +29,6 @@ ABSENT = r"(^|[^A-Z_])((NAME_UNKNOWN|MANIFEST_UNKNOWN|TAG_EXPIRED): |NOT_FOUND: 
 #: How long a registry may take for one question, and for an image, in seconds.
 _PATIENCE = 300
 LONG = 3600
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Login:
-    """Who asks a registry."""
-
-    user: str = ""
-    password: dagger.Secret | None = None
-
-    def __post_init__(self) -> None:
-        """Raise `InputError` if half of it is missing."""
-        if bool(self.user) != bool(self.password):
-            raise InputError("a login is --user and --password: give both, or none for a registry that asks for none")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,14 +65,15 @@ class Tools:
         container = dag.container().from_(self.images[key])
         if self.service:
             container = container.with_service_binding(SERVICE_HOST, self.service)
-        if self.config:
-            # Readable for any user: which one runs is the image's choice, and it is alone there.
-            container = container.with_mounted_secret(f"{_LOGIN}/config.json", self.config, mode=0o444)
-            container = container.with_env_variable("DOCKER_CONFIG", _LOGIN)
-        return container
+        return logged_in(container, self.config)
 
 
-async def tools_for(images: Images, logins: Mapping[str, Login], service: dagger.Service | None = None) -> Tools:
+async def tools_for(
+    images: Images,
+    logins: Mapping[str, Login],
+    service: dagger.Service | None = None,
+    config: dagger.Secret | None = None,
+) -> Tools:
     """Return the tools for some registries.
 
     Parameters
@@ -95,24 +81,20 @@ async def tools_for(images: Images, logins: Mapping[str, Login], service: dagger
     images
         The table of image references.
     logins
-        By host, as in the references.
+        By host, as in the references, or by repository.
     service
         A registry without a name of its own, reached as `registry.localhost:PORT`.
+    config
+        The user's own Docker configuration.
 
     Raises
     ------
     InputError
         If a host is this machine's own name but no service is given: a container has no such neighbour.
     """
-    for host in logins:
-        check_host(host, service)
-    entries = {
-        host: {"auth": base64.b64encode(f"{login.user}:{await login.password.plaintext()}".encode()).decode()}
-        for host, login in logins.items()
-        if login.password
-    }
-    config = dag.set_secret(f"login {' '.join(sorted(entries))}", json.dumps({"auths": entries})) if entries else None
-    return Tools(images, config, service)
+    for place in logins:
+        check_host(place.partition("/")[0], service)
+    return Tools(images, await docker_config(logins, config), service)
 
 
 def check_host(host: str, service: dagger.Service | None) -> None:

@@ -16,6 +16,7 @@ from recorder import Chain, Recorder, exec_error
 
 from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
 from pipeline.project.images import default_images
+from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.registry.content import Content, look, read_content
 from pipeline.registry.promote import promote
@@ -35,7 +36,7 @@ from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import compare, rescan
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
 from pipeline.registry.tags import check_moves, choose_tags
-from pipeline.registry.tools import Login, Tools, ask, told, tools_for
+from pipeline.registry.tools import Tools, ask, told, tools_for
 from pipeline.registry.verify import Signer, verify
 
 pytestmark = pytest.mark.anyio
