@@ -131,7 +131,7 @@ class Erlmcp:
     created: Annotated[str, Doc("Time of that revision (RFC 3339), for labels and image configuration.")] = ""
     labels: Annotated[list[str], Doc("Further labels as KEY=VALUE; they win over what the pipeline sets.")] = ()  # type: ignore[assignment] # as above
     repository: Annotated[
-        str, Doc("Where the image is published and what reports call it; default ghcr.io/banyan-platform/RELEASE.")
+        str, Doc("Where the image is published, and what reports call it, such as ghcr.io/OWNER/NAME.")
     ] = ""
     trivy_db: Annotated[
         dagger.Directory | None, Doc("Cache directory of Trivy with its database: nothing is fetched then.")

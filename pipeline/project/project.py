@@ -51,7 +51,7 @@ class Project:
     labels: tuple[str, ...] = ()
     #: Of the image archive; the engine's own, if none is given.
     platforms: tuple[str, ...] = ()
-    #: Where the image is published; empty for the default.
+    #: Where the image is published; empty if nobody said it.
     repository: str = ""
     #: A registry on the engine's own machine.
     registry_service: dagger.Service | None = None
@@ -69,8 +69,8 @@ class Project:
         return self.images[f"runtime-{self.flavor}"]
 
     def repository_of(self, release: str) -> str:
-        """Return the repository of a release's image."""
-        return self.repository or f"ghcr.io/banyan-platform/{release}"
+        """Return what reports call a release's image: its repository, or the release's name while it has none."""
+        return self.repository or release
 
 
 def with_git(container: dagger.Container, project: Project) -> dagger.Container:

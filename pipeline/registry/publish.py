@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 import dagger
 
 from pipeline import handover
-from pipeline.errors import PolicyError, RegistryError
+from pipeline.errors import InputError, PolicyError, RegistryError
 from pipeline.image.labels import SOURCE, labels
 from pipeline.project.application import Application
 from pipeline.project.logins import Login
@@ -99,10 +99,11 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     """
     # Before anything is asked, for their errors.
     request.choose()
-    if project.repository:
-        check_host(parse_repository(project.repository, "--repository").host, project.registry_service)
+    if not project.repository:
+        raise InputError("--repository: where to? Name it before assess, such as --repository=ghcr.io/OWNER/NAME")
+    repository = parse_repository(project.repository, "--repository")
+    check_host(repository.host, project.registry_service)
     application = await read(project)
-    repository = parse_repository(project.repository_of(application.name), "--repository")
     logins = {repository.host: request.login}
     tools = await tools_for(project.images, logins, project.registry_service, project.docker_config)
     before = await standing_of(tools, repository, request)

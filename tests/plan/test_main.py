@@ -415,7 +415,8 @@ async def test_a_secret_breaks_scan_and_publish_and_stands_in_every_report(recor
     answers.of_a_registry(recorder, PASSWORD)
     answers.of_checks(recorder)
     with_a_secret(recorder)
-    for call in (passing(recorder).scan(), passing(recorder).assess().publish(version="1.2.0", unsigned=True)):
+    module = passing(recorder, repository=REPOSITORY)
+    for call in (module.scan(), module.assess().publish(version="1.2.0", unsigned=True)):
         with pytest.raises(PolicyError, match=r"^POLICY FAILED: 1 secret in the image\n"):
             await call
     assert "push" not in tool_runs(recorder)
@@ -501,7 +502,7 @@ async def test_a_vex_document_can_name_the_image(
         "statements": [statement],
     }
     vex = dag.directory().with_new_file("vex.json", json.dumps(document)).file("vex.json")
-    image = erlmcp(recorder, platforms=platforms).assess(fail_on="CRITICAL", vex=[vex])
+    image = erlmcp(recorder, platforms=platforms, repository=REPOSITORY).assess(fail_on="CRITICAL", vex=[vex])
     if suppressed:
         assert "not affected or fixed by VEX: 1" in await image.verdict()
     else:
@@ -542,7 +543,7 @@ async def test_reports_are_written_whatever_the_verdict(recorder: Recorder) -> N
 
 def assessment(recorder: Recorder, **arguments: object) -> Assessment:
     answers.of_checks(recorder)
-    return passing(recorder, **arguments).assess()
+    return passing(recorder, **{"repository": REPOSITORY} | arguments).assess()
 
 
 def signing() -> dict[str, object]:
@@ -682,6 +683,20 @@ async def test_what_is_wrong_with_a_policy_is_told_before_anything_is_run(
     assert recorder.execs() == []
 
 
+async def test_nothing_is_published_to_a_place_that_nobody_named(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match=r"^--repository: where to\? Name it before assess"):
+        await assessment(recorder, repository="").publish(version="1.2.0", unsigned=True, dry_run=True)
+    assert recorder.execs() == []
+
+
+async def test_reports_of_an_image_without_a_place_have_its_name_alone(recorder: Recorder) -> None:
+    document = await (await passing(recorder).sbom()).file("sbom.cdx.json").contents()
+    component = json.loads(document)["metadata"]["component"]
+    assert component["name"] == "greeter"
+    assert component["purl"].startswith("pkg:oci/greeter@sha256")
+    assert "repository_url" not in component["purl"]
+
+
 async def test_a_registry_that_no_container_sees_is_told_before_anything_is_run(recorder: Recorder) -> None:
     with pytest.raises(InputError, match=r"^localhost:5000: the engine's containers do not see this machine"):
         await assessment(recorder, repository="localhost:5000/a").publish(version="1.2.0", unsigned=True)
@@ -691,7 +706,7 @@ async def test_a_registry_that_no_container_sees_is_told_before_anything_is_run(
 async def test_what_breaks_the_policy_is_not_pushed(recorder: Recorder) -> None:
     answers.of_a_registry(recorder, PASSWORD)
     with pytest.raises(PolicyError, match=r"^POLICY FAILED"):
-        await erlmcp(recorder).assess(fail_on="LOW").publish(version="1.2.0", unsigned=True)
+        await erlmcp(recorder, repository=REPOSITORY).assess(fail_on="LOW").publish(version="1.2.0", unsigned=True)
     assert tool_runs(recorder) == ["list"]
 
 
