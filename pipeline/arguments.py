@@ -66,7 +66,10 @@ Baseline = Annotated[
 User = Annotated[str, Doc("Who logs in to the registry.")]
 Password = Annotated[dagger.Secret | None, Doc("Password or token of that user.")]
 Move = Annotated[bool, Doc("Let version tags that exist name another image from now on.")]
-PublicKey = Annotated[dagger.File | None, Name("key"), Doc("Public key (PEM) of who must have signed it.")]
+# A secret, so that a private key that is given by mistake stays where it is: a file would lie in the engine's cache.
+PublicKey = Annotated[
+    dagger.Secret | None, Name("key"), Doc("Public key (PEM, such as file:cosign.pub) of who must have signed it.")
+]
 TransparencyLog = Annotated[bool, Doc("Use Sigstore's transparency log; private sites say --transparency-log=false.")]
 
 

@@ -539,7 +539,7 @@ class Verified:
     """A published image, and who must have signed it."""
 
     published: Published
-    key: dagger.File | None
+    key: dagger.Secret | None
     identity: str
     issuer: str
     transparency_log: bool

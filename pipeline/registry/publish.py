@@ -1,12 +1,14 @@
 """Push an image if its scan passes, sign and attest it, then move its tags."""
 
 import dataclasses
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import dagger
+from dagger import dag
 
 from pipeline import handover
-from pipeline.errors import InputError, PolicyError, RegistryError
+from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
 from pipeline.image.labels import SOURCE, labels
 from pipeline.project.application import Application
 from pipeline.project.logins import Login
@@ -18,6 +20,7 @@ from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
 from pipeline.registry.tags import check_moves, is_version
 from pipeline.registry.tools import LONG, TAGS, Tools, ask, check_host, refusal, tools_for
+from pipeline.registry.verify import Signer, attested, check_signed
 from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
 from pipeline.table import table
@@ -52,6 +55,8 @@ class Order:
     signing: Signing | None
     #: Texts by predicate type.
     predicates: Mapping[str, str]
+    #: Whether it is signed already.
+    signed: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -132,7 +137,7 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex
     layout = assessed.subject.published
-    order = Order(repository, layout, digest, tags, request.signing, predicates)
+    order = await lacking(tools, Order(repository, layout, digest, tags, request.signing, predicates))
     steps = publish_actions(tools, order)
     pushed = len(steps)
     steps += await tag_actions(tools, repository, digest, tags, standing)
@@ -150,6 +155,37 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         await carry_out(steps)
     await check_arrived(tools, repository, digest, tags)
     return repository.at(digest)
+
+
+async def lacking(tools: Tools, order: Order) -> Order:
+    """Return what is left to do of a publication that was done before, in whole or in part: nothing is stated twice.
+
+    Only what the same key has signed is known to be there. An identity is known once there is a certificate for it.
+    """
+    if not order.signing or not order.signing.key:
+        return order
+    pinned = order.repository.at(order.digest)
+    try:
+        await ask(tools.crane(), ["digest", pinned])
+        public = await ask(order.signing.given_to(tools.cosign()), ["public-key", f"--key={SIGNING}/cosign.key"])
+    except dagger.QueryError:
+        # It is not there, or publishing itself will say what is wrong.
+        return order
+    signer = Signer(dag.set_secret("public key", public), transparency_log=order.signing.transparency_log)
+    cosign = await signer.known_to(tools.cosign())
+    signed, left = True, dict(order.predicates)
+    try:
+        await check_signed(cosign, signer, pinned, order.digest)
+    except VerificationError:
+        signed = False
+    for kind, text in order.predicates.items():
+        try:
+            found = await attested(cosign, signer, pinned, order.digest, kind)
+        except VerificationError:
+            continue
+        if json.loads(text) in found:
+            del left[kind]
+    return dataclasses.replace(order, predicates=left, signed=signed)
 
 
 def versions_first(tags: Iterable[str]) -> tuple[str, ...]:
@@ -220,8 +256,9 @@ def _sign_actions(tools: Tools, order: Order, pinned: str) -> list[Action]:
         return []
     cosign = order.signing.given_to(tools.cosign())
     options = order.signing.options
+    sign = Action(f"sign it {order.signing}", cosign, ["sign", *options, pinned])
     return [
-        Action(f"sign it {order.signing}", cosign, ["sign", *options, pinned]),
+        *([] if order.signed else [sign]),
         *(
             Action(
                 f"attest {PREDICATES[kind]} ({kind}, {len(text.encode())} bytes)",

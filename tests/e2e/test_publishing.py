@@ -94,7 +94,7 @@ class Shop:
 
     def verified(self, reference: str, *words: str, key: str = "right", **options: object) -> Result:
         """Call a function of a published image that must be signed with a key."""
-        proving = [f"--key={self.folder}/{key}.pub", "--transparency-log=false"]
+        proving = [f"--key=file:{self.folder}/{key}.pub", "--transparency-log=false"]
         return self.call("published", f"--reference={reference}", "verified", *proving, *words, **options)
 
     def name(self, rest: str = "", repository: str = "greeter") -> str:

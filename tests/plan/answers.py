@@ -25,6 +25,8 @@ DATA = Path(__file__).parents[1] / "unit" / "data"
 NOW = dt.datetime.now(dt.UTC)
 #: The digest that an image without one is found to have.
 FOUND_DIGEST = "sha256:" + "d" * 64
+#: As `cosign generate-key-pair` writes it.
+PUBLIC = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
 #: What the reader says of the fixture of these tests.
 READ = {
     "name": "greeter",
@@ -322,13 +324,23 @@ def of_a_registry(recorder: Recorder, password: str, tags: dict[str, str] | None
         assert run[0] in {"push", "sign", "attest", "public-key", "copy"}, run
         return ""
 
-    recorder.answer("Secret.plaintext", password)
+    of_secrets(recorder, password)
     recorder.answer("Container.entrypoint", ["/ko-app/crane"])
     recorder.answer(
         "Container.stdout",
         said,
         when=lambda chain: bool(chain.find("from") and tool_run(chain.parent)),
     )
+
+
+def of_secrets(recorder: Recorder, password: str) -> None:
+    """Let every secret be this password, but for a public key."""
+
+    def plain(chain: Chain) -> str:
+        [made] = chain.calls("setSecret")
+        return PUBLIC if made.args["name"] in {"made-up ---", "public key"} else password
+
+    recorder.answer("Secret.plaintext", plain)
 
 
 def tool_run(chain: Chain) -> str:

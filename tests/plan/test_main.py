@@ -84,8 +84,8 @@ def secret(text: str) -> dagger.Secret:
     return dag.set_secret(f"made-up {text[:3]}", text)
 
 
-def public_key() -> dagger.File:
-    return dag.directory().with_new_file("cosign.pub", "public").file("cosign.pub")
+def public_key() -> dagger.Secret:
+    return secret(answers.PUBLIC)
 
 
 def scans(recorder: Recorder) -> list[str]:
@@ -543,6 +543,7 @@ async def test_reports_are_written_whatever_the_verdict(recorder: Recorder) -> N
 
 def assessment(recorder: Recorder, **arguments: object) -> Assessment:
     answers.of_checks(recorder)
+    answers.failing(recorder, "digest", "Error: MANIFEST_UNKNOWN: manifest unknown")
     return passing(recorder, **{"repository": REPOSITORY} | arguments).assess()
 
 
@@ -555,9 +556,9 @@ async def test_publish_judges_then_pushes_signs_attests_and_tags(recorder: Recor
     said = await assessment(recorder).publish(version="1.2.0", user="robot", password=secret(PASSWORD), **signing())
     assert said.startswith(f"{REPOSITORY}@sha256:")
     runs = tool_runs(recorder)
-    attests = ["attest"] * len(PREDICATES)
     # Asked before the build, and again after it; the version first, then what else is to be its own now.
-    assert runs == ["list", "list", "public-key", "push", "sign", *attests, "put", "list", *["put"] * 3, "look"]
+    asked = ["list", "list", "digest", "public-key"]
+    assert runs == [*asked, "push", "sign", *["attest"] * len(PREDICATES), "put", "list", *["put"] * 3, "look"]
     # Every scanner's report is read before the first thing is pushed.
     pushed = next(
         n for n, chain in enumerate(recorder.plan) if chain.parent and "push" in chain.parent.call.args.get("args", ())
@@ -745,7 +746,7 @@ async def test_a_dry_run_pushes_nothing(recorder: Recorder) -> None:
     recorder.answer("Directory.file", _blob, when=lambda chain: chain.call.args["path"].startswith("blobs/"))
     said = await assessment(recorder).publish(branch="main", dry_run=True, **signing())
     assert said.startswith("dry run: nothing was pushed\nwould read --cosign-key\nwould push ")
-    assert tool_runs(recorder) == ["look"]
+    assert tool_runs(recorder) == ["look", "digest"]
 
 
 def _blob(chain: Chain) -> dict[str, str]:
@@ -796,7 +797,7 @@ def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND, *
             return envelope(kind, predicates[kind])
         return said_of[run[0]]
 
-    recorder.answer("Secret.plaintext", PASSWORD)
+    answers.of_secrets(recorder, PASSWORD)
     recorder.answer("Container.entrypoint", ["/ko-app/crane"])
     recorder.answer("Container.stdout", said, when=lambda chain: bool(answers.tool_run(chain.parent)))
 

@@ -27,6 +27,7 @@ from pipeline.registry.publish import (
     Request,
     carry_out,
     check_arrived,
+    lacking,
     publish_actions,
     render_dry_run,
     standing_of,
@@ -73,7 +74,7 @@ def key_signing() -> Signing:
 
 
 def signer() -> Signer:
-    return Signer(dag.directory().with_new_file("cosign.pub", "public").file("cosign.pub"), transparency_log=False)
+    return Signer(secret(answers.PUBLIC), transparency_log=False)
 
 
 def order(recorder: Recorder, signing: Signing | None, tags: tuple[str, ...] = ("3.0.0", "latest")) -> Order:
@@ -120,6 +121,8 @@ def trusting(recorder: Recorder, signed: str = claims(SIGNATURE, *PREDICATES), *
 
     def said(chain: Chain) -> str:
         run = words(chain.parent)
+        if run[0] in {"digest", "public-key"}:
+            return answers.PUBLIC if run[0] == "public-key" else DIGEST
         if run[0] == "verify":
             return signed
         if run[0] == "verify-attestation":
@@ -746,3 +749,65 @@ async def test_a_rescan_reads_the_attested_sbom_without_what_is_not_shipped(reco
     text = await rescan(await tools(), IMAGE, signer(), scan)
     assert [part["name"] for part in read[0]["components"]] == ["shipped"]
     assert "0 new" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nx", "--key: this is a private key"),
+        ("ssh-ed25519 AAAA", "--key: no public key"),
+        ("", "--key: no public key"),
+    ],
+)
+async def test_what_is_no_public_key_verifies_nothing(recorder: Recorder, text: str, message: str) -> None:
+    ready = await tools_for(default_images(), {})
+    recorder.answer("Secret.plaintext", text)
+    with pytest.raises(InputError, match=message) as raised:
+        await verify(ready, IMAGE, Signer(secret("key"), transparency_log=False))
+    assert "AAAA" not in str(raised.value)
+    assert not recorder.execs()
+
+
+async def test_what_is_stated_already_is_not_stated_twice(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder, verdict=envelope(FINDINGS, predicate={"time": "yesterday"}))
+    ready, wanted = await tools(), order(recorder, key_signing())
+    left = await lacking(ready, wanted)
+    assert left.signed
+    # The same is stated of everything else.
+    assert list(left.predicates) == [FINDINGS]
+    assert [step.args[0] for step in publish_actions(ready, left)] == ["public-key", "push", "attest"]
+
+
+async def test_of_a_new_image_everything_is_stated(recorder: Recorder) -> None:
+    knows_password(recorder)
+    answers.failing(recorder, "digest", "Error: MANIFEST_UNKNOWN: manifest unknown")
+    ready, wanted = await tools(), order(recorder, key_signing())
+    assert await lacking(ready, wanted) is wanted
+
+
+async def test_what_another_key_has_signed_counts_for_nothing(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    for word in ("verify", "verify-attestation"):
+        answers.failing(recorder, word, "Error: no matching signatures: invalid signature")
+    ready, wanted = await tools(), order(recorder, key_signing())
+    left = await lacking(ready, wanted)
+    assert (left.signed, left.predicates) == (False, wanted.predicates)
+
+
+async def test_of_several_statements_the_newest_counts_in_whatever_order_they_come(recorder: Recorder) -> None:
+    knows_password(recorder)
+    boms = [{"metadata": {"timestamp": f"2026-0{month}-01T00:00:00Z"}, "n": n} for month, n in ((2, 1), (3, 2), (3, 3))]
+    verdicts = [{**FOUND, "time": f"2026-0{month}-01T00:00:00Z"} for month in (1, 4, 2)]
+    proofs = []
+    for turn in (1, -1):
+        trusting(
+            recorder,
+            CycloneDX="".join(envelope(CYCLONEDX, predicate=bom) for bom in boms[::turn]),
+            verdict="".join(envelope(FINDINGS, predicate=each) for each in verdicts[::turn]),
+        )
+        proofs.append(await verify(await tools(), IMAGE, signer()))
+    for proof in proofs:
+        assert proof.newest(CYCLONEDX)["n"] == 3
+        assert proof.verdict["time"].startswith("2026-04")
