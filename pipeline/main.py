@@ -414,13 +414,20 @@ class Assessment:
         identity_token: Annotated[
             dagger.Secret | None, Doc("OpenID Connect token of a CI to sign with instead.")
         ] = None,
+        identity_url: Annotated[
+            dagger.Secret | None,
+            Doc("Or where cosign fetches one when it signs, as in GitHub: env:ACTIONS_ID_TOKEN_REQUEST_URL."),
+        ] = None,
+        identity_url_token: Annotated[
+            dagger.Secret | None, Doc("With what: env:ACTIONS_ID_TOKEN_REQUEST_TOKEN.")
+        ] = None,
         transparency_log: TransparencyLog = True,
         unsigned: Annotated[bool, Doc("Neither sign nor attest; verify will refuse the image.")] = False,
         builder_id: Annotated[str, Doc("URI of who runs this, for the provenance, such as the workflow's.")] = "",
         invocation: Annotated[str, Doc("Which run of it, such as its address.")] = "",
     ) -> str:
         """Push the image if the policy holds, sign and attest it, then move the tags; print repository@digest alone."""
-        key = (cosign_key, cosign_password, identity_token)
+        key = (cosign_key, cosign_password, identity_token, identity_url, identity_url_token)
         choose = functools.partial(
             choose_tags,
             version=version,

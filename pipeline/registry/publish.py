@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import dagger
@@ -143,6 +144,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     steps += await tag_actions(tools, repository, digest, tags, standing)
     if request.dry_run:
         return render_dry_run(steps, await layout_content(layout, digest), standing)
+    if request.signing:
+        await request.signing.check_alive(time.time())
     if request.floating:
         # Once it has its version, another one may have come meanwhile, to which `latest` belongs.
         own = pushed + sum(map(is_version, tags))

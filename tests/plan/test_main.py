@@ -601,7 +601,7 @@ async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder)
         ({"version": "1.2", "unsigned": True}, "--version 1.2: expected MAJOR.MINOR.PATCH"),
         ({"unsigned": True}, "no tag: give --tags, or one of --version"),
         ({"tags": ["-x"], "unsigned": True}, "--tags '-x': no tag"),
-        ({"version": "1.2.0"}, "give one of --cosign-key and --identity-token, or say --unsigned"),
+        ({"version": "1.2.0"}, "give one of --cosign-key, --identity-token and --identity-url, or say --unsigned"),
         ({"version": "1.2.0", "unsigned": True, "user": "robot"}, "a login is --user and --password"),
         ({"version": "1.2.0", "unsigned": True, "builder_id": "jenkins"}, "--builder-id jenkins: expected a URI"),
         ({"version": "1.2.0", "unsigned": True, "builder_id": "ci: me"}, "--builder-id ci: me: expected a URI"),

@@ -193,6 +193,46 @@ async def test_an_identity_token_is_a_file_of_the_container_that_signs(recorder:
         assert has_token == ("--identity-token=/signing/token" in words(chain))
 
 
+async def test_cosign_fetches_an_identity_itself_where_it_signs_and_asks_no_terminal(recorder: Recorder) -> None:
+    knows_password(recorder)
+    signing = Signing(identity_url=secret("https://url"), identity_url_token=secret(TOKEN))
+    await carry_out(await all_steps(await tools(), order(recorder, signing)))
+    names = {"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}
+    for chain in recorder.execs():
+        signs = words(chain)[0] in {"sign", "attest"}
+        assert names <= mounts(chain, "withSecretVariable") if signs else not mounts(chain, "withSecretVariable")
+        assert signs == ({"--oidc-provider=github-actions", "--fulcio-auth-flow=token"} <= set(words(chain)))
+
+
+def token(payload: object) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip("=")
+    return f"e30.{body}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("text", "alive"),
+    [
+        (token({"exp": 1_000_000 + 600}), True),
+        (token({"exp": 1_000_000 + 60}), False),
+        (token({"exp": 1_000_000 - 60}), False),
+        # What that is, cosign says.
+        (token({}), True),
+        (token([]), True),
+        (token({"exp": "soon"}), True),
+        ("no-token-at-all", True),
+        ("a.b.c", True),
+    ],
+)
+async def test_a_token_that_has_ended_pushes_nothing(recorder: Recorder, text: str, alive: bool) -> None:  # noqa: FBT001
+    recorder.answer("Secret.plaintext", text)
+    signing = Signing(identity_token=secret(TOKEN))
+    if alive:
+        await signing.check_alive(1_000_000)
+    else:
+        with pytest.raises(InputError, match=r"^nothing was pushed: --identity-token ends at \d\d:\d\d:\d\d UTC"):
+            await signing.check_alive(1_000_000)
+
+
 async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
@@ -252,10 +292,11 @@ async def test_without_a_login_there_is_no_secret(recorder: Recorder) -> None:
 async def test_half_of_what_is_needed_is_refused() -> None:
     with pytest.raises(InputError, match="--user and --password: give both"):
         Login("robot")
-    with pytest.raises(InputError, match="one of --cosign-key and --identity-token"):
-        Signing()
-    with pytest.raises(InputError, match="one of --cosign-key and --identity-token"):
-        Signing(secret(KEY), identity_token=secret(TOKEN))
+    for two in ({}, {"key": secret(KEY), "identity_token": secret(TOKEN)}):
+        with pytest.raises(InputError, match="one of --cosign-key, --identity-token and --identity-url"):
+            Signing(**two)
+    with pytest.raises(InputError, match="--identity-url and --identity-url-token: give both"):
+        Signing(identity_url=secret("https://url"))
     with pytest.raises(InputError, match="--transparency-log=false: a certificate"):
         Signing(identity_token=secret(TOKEN), transparency_log=False)
     for wrong in ({}, {"identity": "me"}, {"issuer": "it"}, {"key": signer().key, "identity": "me", "issuer": "it"}):
