@@ -13,7 +13,7 @@ from pipeline.registry.publish import Action, carry_out, check_arrived, tag_acti
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import SbomScan, shipped_sbom, told
 from pipeline.registry.tags import check_moves
-from pipeline.registry.tools import Tools, ask, refusal
+from pipeline.registry.tools import LONG, Tools, ask, refusal
 from pipeline.registry.verify import Signer, verify
 
 _REFERRER = re.compile(r"via OCI referrer: \S+@(sha256:[0-9a-f]{64})")
@@ -38,7 +38,9 @@ async def copy_actions(tools: Tools, source: Reference, target: Reference) -> li
         pinned = source.at(source.digest)
         raise RegistryError(f"nothing was copied: {pinned} cannot be read: {refusal(error)}") from None
     return [
-        Action(f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)])
+        Action(
+            f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)], LONG
+        )
         for digest in dict.fromkeys([source.digest, *referrers])
     ]
 

@@ -20,7 +20,7 @@ from pipeline.registry.provenance import Origin, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
 from pipeline.registry.tags import check_moves, is_version
-from pipeline.registry.tools import LONG, TAGS, Tools, ask, check_host, refusal, tools_for
+from pipeline.registry.tools import LONG, PATIENCE, TAGS, Tools, ask, check_host, refusal, tools_for
 from pipeline.registry.verify import Signer, attested, check_signed
 from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
@@ -42,6 +42,8 @@ class Action:
     name: str
     container: dagger.Container
     args: list[str]
+    #: How long it may take, in seconds.
+    patience: int = PATIENCE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -237,6 +239,7 @@ def publish_actions(tools: Tools, order: Order) -> list[Action]:
         f"push {pinned}",
         tools.crane().with_mounted_directory(_IMAGE, order.layout),
         ["push", _IMAGE, pinned],
+        LONG,
     )
     return [
         *_key_actions(tools, order.signing),
@@ -299,7 +302,7 @@ async def carry_out(steps: Sequence[Action], start: int = 0, stop: int | None = 
     """
     for number, step in list(enumerate(steps))[start:stop]:
         try:
-            await ask(step.container, step.args, LONG)
+            await ask(step.container, step.args, step.patience)
         except (dagger.QueryError, RegistryError) as error:
             said = refusal(error) if isinstance(error, dagger.QueryError) else error
             lines = [

@@ -27,8 +27,8 @@ REFUSED = r"(^|[^A-Z_])(UNAUTHORIZED|DENIED|FORBIDDEN): |401 Unauthorized|403 Fo
 #: also for a project: that one nobody makes by pushing. A bare 404 may be anybody's between here and the registry.
 ABSENT = r"(^|[^A-Z_])((NAME_UNKNOWN|MANIFEST_UNKNOWN|TAG_EXPIRED): |NOT_FOUND: (artifact|repository) )"
 #: How long a registry may take for one question, and for an image, in seconds.
-_PATIENCE = 300
-LONG = 3600
+PATIENCE = 300
+LONG = 1800
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def check_host(host: str, service: dagger.Service | None) -> None:
         )
 
 
-async def ask(container: dagger.Container, args: Sequence[str], patience: float = _PATIENCE) -> str:
+async def ask(container: dagger.Container, args: Sequence[str], patience: float = PATIENCE) -> str:
     """Run a tool, really: what a registry says now is never answered by the cache.
 
     Raises

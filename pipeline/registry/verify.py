@@ -11,8 +11,9 @@ from pipeline.errors import InputError, VerificationError
 from pipeline.registry.content import resolve
 from pipeline.registry.provenance import builder_of, source_of
 from pipeline.registry.reference import Reference
-from pipeline.registry.signing import FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
 from pipeline.registry.tools import Tools, ask, refusal
+from pipeline.sbom.cyclonedx import PLATFORM
 
 #: What cosign says if attestations hold, and none of them is of the type.
 _OF_OTHERS = "none of the attestations matched the predicate type"
@@ -92,6 +93,8 @@ class Proof:
     def render(self, *more: tuple[str, str]) -> str:
         """Return it for people, with further rows below."""
         provenances = self.predicates[PROVENANCE]
+        about = self.newest(CYCLONEDX).get("metadata", {}).get("properties", ())
+        platforms = [each["value"] for each in about if each["name"] == PLATFORM]
         rows = [
             ("image", self.repository.at(self.digest)),
             ("signed by", self.signer),
@@ -99,6 +102,7 @@ class Proof:
                 (f"attested {PREDICATES[kind]}", f"{kind}{f' ({len(found)} times)' if found[1:] else ''}")
                 for kind, found in self.predicates.items()
             ),
+            *(("looked at", f"{platform}, one image of this index") for platform in platforms),
             ("verdict", f"{' '.join(self.verdict['verdict']['lines'])} ({self.verdict['time']})"),
             *(("source", source) for source in dict.fromkeys(map(source_of, provenances))),
             *(("built by", builder) for builder in dict.fromkeys(map(builder_of, provenances))),

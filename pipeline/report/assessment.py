@@ -49,7 +49,7 @@ class Assessed:
     async def reports(self) -> dict[str, str]:
         """Return every report as a file, with that of the image's own checks."""
         checks = await compliance.checks(self.subject, self.results)
-        text = compliance.compliance(self.report.image, self.report.digest, checks)
+        text = compliance.compliance(self.report.image, self.report.digest, checks, self.subject.image.remark)
         return {**self.documents(), "compliance.md": text}
 
 

@@ -66,6 +66,7 @@ async def subject_of(project: Project, application: Application) -> Subject:
             digest,
             parse_time(project.created),
             project.runtime,
+            await dag.default_platform() if len(variants) > 1 else "",
         ),
     )
 

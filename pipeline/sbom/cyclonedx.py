@@ -14,6 +14,8 @@ from pipeline.sbom.sbom import Sbom
 KIND = "pipeline:kind"
 #: The property that says from which repository a Hex package is, as rebar3 calls it; none for the public one.
 REPOSITORY = "pipeline:repository"
+#: The property that says, of an index, for which platform the image is that was looked at.
+PLATFORM = "pipeline:platform"
 
 
 def cyclonedx(sbom: Sbom) -> str:
@@ -49,13 +51,14 @@ def cyclonedx(sbom: Sbom) -> str:
             "specVersion": "1.6",
             "serialNumber": f"urn:uuid:{sbom.uuid}",
             "version": 1,
-            "metadata": {
-                "timestamp": image.created,
-                "tools": {
+            "metadata": kept(
+                timestamp=image.created,
+                tools={
                     "components": [{"type": "application", "name": TOOL, "version": tool_version()}],
                 },
-                "component": root,
-            },
+                component=root,
+                properties=[{"name": PLATFORM, "value": image.seen_on}] if image.seen_on else [],
+            ),
             "components": [os, *map(_cyclonedx_component, sbom.components)],
             "dependencies": [kept(ref=ref, dependsOn=needs) for ref, needs in edges.items()],
         }

@@ -50,7 +50,7 @@ def spdx(sbom: Sbom) -> str:
             SPDXID="SPDXRef-DOCUMENT",
             name=image.name,
             documentNamespace=f"https://spdx.org/spdxdocs/{image.name.rsplit('/', 1)[-1]}-{sbom.uuid}",
-            creationInfo={"created": image.created, "creators": [f"Tool: {TOOL}-{tool_version()}"]},
+            creationInfo=kept(created=image.created, creators=[f"Tool: {TOOL}-{tool_version()}"], comment=image.remark),
             packages=packages,
             hasExtractedLicensingInfos=[
                 {"licenseId": ref, "name": ", ".join(sorted(names)), "extractedText": "\n".join(sorted(names))}

@@ -698,6 +698,19 @@ async def test_reports_of_an_image_without_a_place_have_its_name_alone(recorder:
     assert "repository_url" not in component["purl"]
 
 
+@pytest.mark.parametrize("platforms", [[], ["linux/amd64", "linux/arm64"]])
+async def test_what_is_said_of_an_index_names_the_image_that_was_looked_at(
+    recorder: Recorder, platforms: list[str]
+) -> None:
+    answers.of_checks(recorder)
+    files = await passing(recorder, platforms=platforms).assess().reports()
+    remark = "of the images of this index that for linux/amd64 was looked at"
+    for name in ("findings.json", "compliance.md", "report.md", "sbom.spdx.json"):
+        assert (remark in await files.file(name).contents()) is bool(platforms), name
+    metadata = json.loads(await files.file("sbom.cdx.json").contents())["metadata"]
+    assert metadata.get("properties", []) == [{"name": "pipeline:platform", "value": "linux/amd64"}] * bool(platforms)
+
+
 async def test_a_registry_that_no_container_sees_is_told_before_anything_is_run(recorder: Recorder) -> None:
     with pytest.raises(InputError, match=r"^localhost:5000: the engine's containers do not see this machine"):
         await assessment(recorder, repository="localhost:5000/a").publish(version="1.2.0", unsigned=True)

@@ -550,6 +550,15 @@ async def test_a_proof_says_who_what_and_from_where(recorder: Recorder) -> None:
         assert said in text
 
 
+async def test_of_an_index_the_image_is_named_that_was_looked_at(recorder: Recorder) -> None:
+    knows_password(recorder)
+    about = {"metadata": {"properties": [{"name": "pipeline:platform", "value": "linux/amd64"}]}}
+    for predicate, named in ((about, True), ({"metadata": {}}, False)):
+        trusting(recorder, CycloneDX=envelope(CYCLONEDX, predicate=predicate))
+        text = (await verify(await tools(), IMAGE, signer())).render()
+        assert ("looked at            linux/amd64, one image of this index\n" in text) is named
+
+
 async def test_a_tag_is_looked_up_once_and_proved_by_digest(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
