@@ -76,6 +76,7 @@ TransparencyLog = Annotated[bool, Doc("Use Sigstore's transparency log; private 
 #: `NAME` or `NAME:TYPE`, as relx has them.
 _APP = re.compile(r"[a-z][A-Za-z0-9_@]*(:(permanent|transient|temporary|load|none))?")
 _URL = re.compile(r"https?://[^\s/]\S*")
+_LOGIN = re.compile(r"//[^/?#]*@")
 
 
 async def checked(project: Project) -> Project:
@@ -97,4 +98,14 @@ async def checked(project: Project) -> Project:
     for name, url in (("--hex-mirror", project.hex_mirror), ("--health-url", project.health_url)):
         if url and not _URL.fullmatch(url):
             raise InputError(f"{name} {url}: expected a URL that begins with http:// or https://")
+        check_url(name, url)
+    if project.hex_mirror and project.hex_mirror_secret:
+        raise InputError("--hex-mirror and --hex-mirror-secret: give one of them")
     return project
+
+
+def check_url(name: str, url: str) -> None:
+    """Raise `InputError` if there is a login in a URL that is no secret."""
+    if _LOGIN.search(url):
+        instead = "--hex-mirror-secret=env:NAME" if name == "--hex-mirror" else "an address without one"
+        raise InputError(f"{name}: it has a login in it, which every log of the engine would show; give {instead}")

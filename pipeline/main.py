@@ -27,6 +27,7 @@ from pipeline.arguments import (
     UnknownAs,
     User,
     Vex,
+    check_url,
     checked,
     fresh,
     once,
@@ -100,6 +101,9 @@ class Erlmcp:
         bool, Doc("Replace a cookie that is written down in vm.args by ${RELX_COOKIE}, in the image alone.")
     ] = False
     hex_mirror: Annotated[str, Doc("URL of a Hex repository instead of https://repo.hex.pm.")] = ""
+    hex_mirror_secret: Annotated[
+        dagger.Secret | None, Doc("That URL with a login in it (env:NAME), instead; nothing of it lasts.")
+    ] = None
     hex_mirror_key: Annotated[
         dagger.File | None, Doc("Public key (PEM) of that repository, if it signs with one of its own.")
     ] = None
@@ -328,6 +332,7 @@ class Erlmcp:
             vm_args=self.vm_args,
             cookie_from_environment=self.cookie_from_environment,
             hex_mirror=self.hex_mirror,
+            hex_mirror_secret=self.hex_mirror_secret,
             hex_mirror_key=self.hex_mirror_key,
             hex_key=self.hex_key,
             git_config=self.git_config,
@@ -361,6 +366,7 @@ class Erlmcp:
     def databases(self, time: dt.datetime) -> Databases:
         """Return where the vulnerability databases of a day come from."""
         day = time.date().isoformat()
+        check_url("--grype-db-url", self.grype_db_url)
         return Databases(day, self.trivy_db, self.grype_db, self.eef_db, self.trivy_db_repository, self.grype_db_url)
 
 

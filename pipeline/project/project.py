@@ -34,6 +34,8 @@ class Project:
     #: Whether a cookie in the project's vm.args gives way to that of the environment.
     cookie_from_environment: bool = False
     hex_mirror: str = ""
+    #: Its address with a login in it, instead.
+    hex_mirror_secret: dagger.Secret | None = None
     hex_mirror_key: dagger.File | None = None
     hex_key: dagger.Secret | None = None
     git_config: dagger.Secret | None = None

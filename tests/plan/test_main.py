@@ -624,6 +624,9 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"repository": "ghcr.io/a/b:1"}, "--repository ghcr.io/a/b:1: only the repository belongs here"),
     ({"apps": ["greeter_core", "sasl:loaded"]}, "--apps sasl:loaded: expected NAME or NAME:TYPE"),
     ({"hex_mirror": "hex.example.org"}, "--hex-mirror hex.example.org: expected a URL"),
+    ({"hex_mirror": "https://me:word@hex.example.org"}, "--hex-mirror: it has a login in it, which every log"),
+    ({"hex_mirror": "https://word@hex.example.org/x"}, "--hex-mirror: it has a login in it, which every log"),
+    ({"health_url": "http://me:word@127.0.0.1/"}, "--health-url: it has a login in it, which every log"),
     ({"health_url": "/health"}, "--health-url /health: expected a URL"),
     ({"builder_image": "a b"}, "--builder-image: 'a b' is no image reference"),
 ]
