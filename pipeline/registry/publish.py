@@ -53,7 +53,6 @@ class Order:
     repository: Reference
     layout: dagger.Directory
     digest: str
-    tags: tuple[str, ...]
     #: Nothing if it is to be neither signed nor attested.
     signing: Signing | None
     #: Texts by predicate type.
@@ -114,20 +113,14 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     application = await read(project)
     logins = {repository.host: request.login}
     tools = await tools_for(project.images, logins, project.registry_service, project.docker_config)
-    before = await standing_of(tools, repository, request)
+    # For what is wrong with it; a build takes its time, so it is asked again.
+    await standing_of(tools, repository, request)
     assessed = await assess(application)
     conclude(assessed.report)
     unmet = await assessed.unmet()
     if unmet:
         head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
         raise PolicyError("\n".join([head, *unmet]))
-    digest = assessed.subject.image.digest
-    if not request.dry_run:
-        # A build takes its time.
-        before = await standing_of(tools, repository, request)
-    tags = versions_first(request.choose(existing=before.listed))
-    standing = {tag: before.digests[tag] for tag in tags if tag in before.digests}
-    check_moves(standing, digest, move=request.move)
     built = assessed.subject.project
     provenance = await provenance_of(built, request.origin, source=labels(built, application).get(SOURCE, ""))
     documents = assessed.documents()
@@ -139,13 +132,44 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     }
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex
-    layout = assessed.subject.published
-    order = await lacking(tools, Order(repository, layout, digest, tags, request.signing, predicates))
+    image = assessed.subject
+    return await send(
+        tools, request, Order(repository, image.published, image.image.digest, request.signing, predicates)
+    )
+
+
+async def send(tools: Tools, request: Request, order: Order) -> str:
+    """Push an image, sign and attest it, then move its tags; return `repository@digest`, or what would be done.
+
+    Parameters
+    ----------
+    tools
+        That reach the registry.
+    request
+        How to publish it.
+    order
+        What, and where to.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to sign with any more.
+    PolicyError
+        If a version would move.
+    RegistryError
+        If the registry does not do what is asked, or somebody else moves a tag at the same time.
+    """
+    repository, digest = order.repository, order.digest
+    before = await standing_of(tools, repository, request)
+    tags = versions_first(request.choose(existing=before.listed))
+    standing = {tag: before.digests[tag] for tag in tags if tag in before.digests}
+    check_moves(standing, digest, move=request.move)
+    order = await lacking(tools, order)
     steps = publish_actions(tools, order)
     pushed = len(steps)
     steps += await tag_actions(tools, repository, digest, tags, standing)
     if request.dry_run:
-        return render_dry_run(steps, await layout_content(layout, digest), standing)
+        return render_dry_run(steps, await layout_content(order.layout, digest), standing)
     if request.signing:
         await request.signing.check_alive(time.time())
     if request.floating:

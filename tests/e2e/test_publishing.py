@@ -13,11 +13,13 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import databases
 import pytest
@@ -247,6 +249,45 @@ def test_cosign_says_the_same_from_outside(shop: Shop, published: Publication) -
     assert runtime.digest["sha256"]
     assert predicates["cyclonedx"]["metadata"]["component"]["version"] == "1.2.0"
     assert predicates["spdxjson"]["spdxVersion"] == "SPDX-2.3"
+
+
+def test_cosign_itself_asks_for_an_identity_when_it_signs(shop: Shop, published: Publication) -> None:
+    """As GitHub gives it; Sigstore's authority, which is not there, would be next."""
+    asked = []
+
+    class Identities(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            claims = {"iss": "https://ci.example.org", "sub": "repo:a/b", "aud": "sigstore", "exp": time.time() + 300}
+            parts = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in ({"alg": "RS256"}, claims)]
+            body = json.dumps({"value": b".".join([*parts, b"c2ln"]).decode().replace("=", "")}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    nowhere = {"url": "http://127.0.0.1:9", "majorApiVersion": 1, "validFor": {"start": "2020-01-01T00:00:00Z"}}
+    services = {
+        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+        "caUrls": [{**nowhere, "operator": "nobody"}],
+        "rekorTlogConfig": {},
+        "tsaConfig": {},
+    }
+    (shop.folder / "services.json").write_text(json.dumps(services))
+    root = {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}
+    (shop.folder / "root.json").write_text(json.dumps(root))
+    options = ["--yes", "--oidc-provider=github-actions", "--fulcio-auth-flow=token"]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Identities) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/token?job=1"
+        own = {"ACTIONS_ID_TOKEN_REQUEST_URL": url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-job"}
+        with mock.patch.dict(os.environ, own):
+            image = f"127.0.0.1:{shop.registry.port}/greeter@{published.digest}"
+            signing = ["--signing-config=services.json", "--trusted-root=root.json"]
+            done = shop.outside("cosign", "sign", *options, *signing, image)
+        server.shutdown()
+    assert done.returncode != 0
+    assert asked == [("/token?job=1&audience=sigstore", "bearer of-the-job")]
 
 
 def test_no_secret_is_anywhere(shop: Shop, published: Publication) -> None:

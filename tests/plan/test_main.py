@@ -762,7 +762,7 @@ async def test_a_dry_run_pushes_nothing(recorder: Recorder) -> None:
     recorder.answer("Directory.file", _blob, when=lambda chain: chain.call.args["path"].startswith("blobs/"))
     said = await assessment(recorder).publish(branch="main", dry_run=True, **signing())
     assert said.startswith("dry run: nothing was pushed\nwould read --cosign-key\nwould push ")
-    assert tool_runs(recorder) == ["look", "digest"]
+    assert tool_runs(recorder) == ["look", "look", "digest"]
 
 
 def _blob(chain: Chain) -> dict[str, str]:

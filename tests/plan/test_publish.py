@@ -77,9 +77,9 @@ def signer() -> Signer:
     return Signer(secret(answers.PUBLIC), transparency_log=False)
 
 
-def order(recorder: Recorder, signing: Signing | None, tags: tuple[str, ...] = ("3.0.0", "latest")) -> Order:
+def order(recorder: Recorder, signing: Signing | None) -> Order:
     layout = recorder.host_directory({"index.json": "{}"})
-    return Order(REPOSITORY, layout, DIGEST, tags, signing, dict.fromkeys(PREDICATES, "{}"))
+    return Order(REPOSITORY, layout, DIGEST, signing, dict.fromkeys(PREDICATES, "{}"))
 
 
 def knows_password(recorder: Recorder) -> None:
@@ -140,7 +140,7 @@ def trusting(recorder: Recorder, signed: str = claims(SIGNATURE, *PREDICATES), *
 
 async def all_steps(ready: Tools, wanted: Order) -> list[Action]:
     """Return how an image is published where nothing is yet."""
-    moves = await tag_actions(ready, wanted.repository, wanted.digest, wanted.tags, {})
+    moves = await tag_actions(ready, wanted.repository, wanted.digest, ("3.0.0", "latest"), {})
     return [*publish_actions(ready, wanted), *moves]
 
 
