@@ -321,6 +321,7 @@ class Erlmcp:
         given = Project(
             source=self.source,
             images=await self.table(),
+            image_table=self.image_table,
             flavor=self.flavor.value,
             profile=self.profile,
             git=self.git,

@@ -59,6 +59,8 @@ class Project:
     registry_service: dagger.Service | None = None
     #: Docker's config.json with the logins of registries.
     docker_config: dagger.Secret | None = None
+    #: The file that some of the images come from.
+    image_table: dagger.File | None = None
 
     @property
     def builder(self) -> str:

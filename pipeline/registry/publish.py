@@ -16,7 +16,7 @@ from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.project.reader import read
 from pipeline.registry.content import Content, Standing, layout_content, look
-from pipeline.registry.provenance import Origin, provenance_of
+from pipeline.registry.provenance import Origin, lasting, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
 from pipeline.registry.tags import check_moves, is_version
@@ -122,7 +122,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
         raise PolicyError("\n".join([head, *unmet]))
     built = assessed.subject.project
-    provenance = await provenance_of(built, request.origin, source=labels(built, application).get(SOURCE, ""))
+    source = labels(built, application).get(SOURCE, "")
+    provenance = await provenance_of(built, request.origin, source=source, started=assessed.report.time)
     documents = assessed.documents()
     predicates = {
         SPDX: documents["sbom.spdx.json"],
@@ -212,7 +213,7 @@ async def lacking(tools: Tools, order: Order) -> Order:
             found = await attested(cosign, signer, pinned, order.digest, kind)
         except VerificationError:
             continue
-        if json.loads(text) in found:
+        if lasting(json.loads(text)) in map(lasting, found):
             del left[kind]
     return dataclasses.replace(order, predicates=left, signed=signed)
 

@@ -765,6 +765,7 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
         release="erlmcp",
         hex_mirror="https://robot:password@hex.example.org/repo",
         rebar_config=dag.directory().with_new_file("rebar.config", "{deps, []}.").file("rebar.config"),
+        image_table=dag.directory().with_new_file("images.toml", "").file("images.toml"),
         apps=("core", "web"),
         cookie_from_environment=True,
         platforms=("linux/amd64",),
@@ -780,6 +781,7 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
         "platforms": ["linux/amd64"],
         "hex_mirror": "https://hex.example.org/repo",
         "rebar_config": {"digest": await made.rebar_config.digest()},
+        "image_table": {"digest": await made.image_table.digest()},
     }
     assert provenance.images == {"builder": images["builder-debian"], "runtime": f"localhost/debian:trixie@{OTHER}"}
     assert set(provenance.tools) == {"syft", "trivy", "grype", "crane", "cosign"}

@@ -8,7 +8,7 @@ from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
 
 from pipeline.errors import InputError
-from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, Provenance, builder_of, source_of
+from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, Provenance, builder_of, lasting, source_of
 
 REVISION = "1356e12d" + "0" * 32
 DIGEST = "a" * 64
@@ -24,6 +24,8 @@ FULL = Provenance(
         "https://github.com/banyan-platform/erlmcp/actions/runs/1/attempts/1",
     ),
     versions={"dagger": "v0.21.8"},
+    started="2026-02-04T17:25:56Z",
+    finished="2026-02-04T17:35:56Z",
 )
 BARE = Provenance(source="", revision="", content="xxh3:1", parameters={}, images={})
 
@@ -52,6 +54,17 @@ def test_it_names_source_and_images_with_their_digests() -> None:
     assert dict(builder.digest) == {"sha256": DIGEST}
     assert read.build_definition.external_parameters["flavor"] == "alpine"
     assert read.run_details.metadata.invocation_id.endswith("/actions/runs/1/attempts/1")
+
+
+def test_two_runs_that_differ_in_their_times_alone_last_as_one() -> None:
+    later = dataclasses.replace(FULL, started="2026-02-05T00:00:00Z", finished="2026-02-05T00:01:00Z")
+    other = dataclasses.replace(FULL, origin=dataclasses.replace(FULL.origin, invocation="2"))
+    one, two, three = (json.loads(each.predicate()) for each in (FULL, later, other))
+    assert one["runDetails"]["metadata"]["startedOn"] == "2026-02-04T17:25:56Z"
+    assert one["runDetails"]["metadata"]["finishedOn"] == "2026-02-04T17:35:56Z"
+    assert one != two
+    assert lasting(one) == lasting(two) != lasting(three)
+    assert lasting({"time": "now"}) == {"time": "now"}
 
 
 def test_an_image_without_digest_gets_none() -> None:
