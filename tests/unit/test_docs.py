@@ -74,6 +74,7 @@ NOT_RUN = {
     "a terminal": ["ci/run release terminal", "dagger call release terminal"],
     "a service that stays": ["ci/run build-runtime as-service up --ports=8080:8080"],
     "Docker or Podman": [
+        'export REGISTRY_USER=… REGISTRY_PASSWORD="…"',
         "ci/run build-runtime export-image --name=erlmcp:dev",
         "ci/run build-runtime export-image --name=erlmcp:3.0.0",
         "docker run --rm -e RELX_COOKIE=secret -p 8080:8080 erlmcp:dev",
@@ -91,6 +92,7 @@ NOT_RUN = {
     "ghcr.io and a login there (with a registry of its own: tests/e2e/test_publishing.py)": [
         "ci/run assess publish --branch=main --unsigned --dry-run",
         "ci/run assess publish --version=3.0.0",
+        'ci/run --docker-config="file:$HOME/.docker/config.json" assess publish --version=3.0.0',
         "ci/run assess publish --version=…",
         "ci/run assess publish --transparency-log=false",
         "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:3.0.0 verified --key=file:cosign.pub summary",
