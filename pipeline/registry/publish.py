@@ -18,7 +18,18 @@ from pipeline.project.reader import read
 from pipeline.registry.content import Content, Standing, layout_content, look
 from pipeline.registry.provenance import Origin, lasting, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
+from pipeline.registry.result import result
+from pipeline.registry.signing import (
+    CYCLONEDX,
+    FINDINGS,
+    OPENVEX,
+    PREDICATES,
+    PROVENANCE,
+    RESULT,
+    SIGNING,
+    SPDX,
+    Signing,
+)
 from pipeline.registry.tags import check_moves, is_version
 from pipeline.registry.tools import LONG, PATIENCE, TAGS, Tools, ask, check_host, refusal, tools_for
 from pipeline.registry.verify import Signer, attested, check_signed
@@ -130,6 +141,7 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         CYCLONEDX: documents["sbom.cdx.json"],
         FINDINGS: documents["findings.json"],
         PROVENANCE: provenance.predicate(),
+        RESULT: result(documents["findings.json"]),
     }
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex

@@ -17,10 +17,19 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 FINDINGS = "https://github.com/banyan-platform/erlmcp/pipeline/findings/v1"
 #: Without a version, as `--type openvex` of cosign has it and vexctl looks for it; Trivy takes every version.
 OPENVEX = "https://openvex.dev/ns"
+#: The verdict in short, for verifiers that do not know ours.
+RESULT = "https://in-toto.io/attestation/svr/v0.2"
 #: What is attested of a published image, by predicate type: names for people.
-PREDICATES = {SPDX: "SPDX", CYCLONEDX: "CycloneDX", FINDINGS: "verdict", PROVENANCE: "provenance", OPENVEX: "VEX"}
-#: What it may lack: there is no OpenVEX document without a statement.
-OPTIONAL = {OPENVEX}
+PREDICATES = {
+    SPDX: "SPDX",
+    CYCLONEDX: "CycloneDX",
+    FINDINGS: "verdict",
+    PROVENANCE: "provenance",
+    OPENVEX: "VEX",
+    RESULT: "result",
+}
+#: What it may lack: there is no OpenVEX document without a statement, and older images have no result.
+OPTIONAL = {OPENVEX, RESULT}
 #: The predicate type of a signature alone. `cosign verify` is content with any signed statement about the image.
 SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 

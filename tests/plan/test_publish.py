@@ -35,7 +35,7 @@ from pipeline.registry.publish import (
 )
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import compare, rescan
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
 from pipeline.registry.tags import check_moves, choose_tags
 from pipeline.registry.tools import Tools, ask, told, tools_for
 from pipeline.registry.verify import Signer, verify
@@ -608,12 +608,16 @@ OTHERS = "Error: none of the attestations matched the predicate type: x, found: 
 @pytest.mark.parametrize(
     ("kind", "stderr", "refused"),
     [
-        (OPENVEX, OTHERS, False),
-        (OPENVEX, "Error: no matching attestations: crypto/rsa: verification error", True),
-        *((kind, OTHERS, True) for kind in PREDICATES if kind != OPENVEX),
+        *((kind, OTHERS, kind not in OPTIONAL) for kind in PREDICATES),
+        *((kind, "Error: no matching attestations: crypto/rsa: verification error", True) for kind in PREDICATES),
     ],
 )
-async def test_vex_alone_may_be_missing(recorder: Recorder, kind: str, stderr: str, refused: bool) -> None:  # noqa: FBT001
+async def test_vex_and_the_short_result_alone_may_be_missing(
+    recorder: Recorder,
+    kind: str,
+    stderr: str,
+    refused: bool,  # noqa: FBT001 # a table
+) -> None:
     """An image about which there was nothing to say has none, nor has one that was published before."""
     knows_password(recorder)
     trusting(recorder)
@@ -625,7 +629,7 @@ async def test_vex_alone_may_be_missing(recorder: Recorder, kind: str, stderr: s
     else:
         text = (await verify(await tools(), IMAGE, signer())).render()
         assert "attested verdict" in text
-        assert "attested VEX" not in text
+        assert f"attested {PREDICATES[kind]}" not in text
 
 
 async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorder) -> None:
