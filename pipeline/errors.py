@@ -84,7 +84,8 @@ def excerpt(error: dagger.QueryError, lines: int = 25) -> str:
 def last_words(error: dagger.QueryError) -> str:
     """Return what a failed tool said in the end, as one line: what is wrong, not the stack below it."""
     lines = excerpt(error, lines=400).splitlines()
-    owner = [lines.pop()] if lines[-1] in {_FULL_HERE, _FULL_THERE} else []
+    owner = [line for line in lines[-1:] if line in {_FULL_HERE, _FULL_THERE}]
+    lines = lines[: len(lines) - len(owner)]
     telling = [line for line in lines if _TELLING.search(line)]
     words = [line.removeprefix("Error: ") for line in (telling or lines)[-_LAST:]]
     return _TIME.sub("", " ".join(" ".join([*words, *owner]).split()))

@@ -120,8 +120,8 @@ async def verify(tools: Tools, reference: Reference, signer: Signer) -> Proof:
     VerificationError
         If one of them is missing, or is not by the signer, or is of another image.
     """
-    digest = await resolve(tools, reference)
     cosign = await signer.known_to(tools.cosign())
+    digest = await resolve(tools, reference)
     await check_signed(cosign, signer, reference.at(digest), digest)
     predicates = {}
     for kind in PREDICATES:

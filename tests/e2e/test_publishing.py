@@ -57,11 +57,13 @@ class Shop:
         password: str = "",
         repository: str = "greeter",
         platforms: str = "",
+        config: str = "",
     ) -> Result:
-        """Call functions; the one that asks the registry gets the login."""
+        """Call functions; the one that asks the registry gets the login, or all get a Docker configuration."""
         port = port or self.registry.port
         (self.folder / "password").write_text(password or self.registry.password)
-        login = [f"--user={self.registry.user}", f"--password=file://{self.folder}/password"]
+        login = [f"--user={self.registry.user}", f"--password=file://{self.folder}/password"] if not config else []
+        (self.folder / "docker.json").write_text(config)
         known = self.folder / ("advisories" if "--advisories" in words else "none")
         return self.module(
             self.source,
@@ -73,6 +75,7 @@ class Shop:
             f"--eef-db={known}/eef",
             f"--registry-service=tcp://127.0.0.1:{port}",
             *([f"--platforms={platforms}"] if platforms else []),
+            *([f"--docker-config=file:{self.folder}/docker.json"] if config else []),
             *(
                 part
                 for word in words
@@ -317,6 +320,22 @@ def test_it_is_proved_with_its_key_and_no_other(shop: Shop, published: Publicati
     assert "VerificationError: " in wrong.err
     assert "no signature of it holds" in wrong.message
     assert not wrong.out.strip()
+
+
+def test_a_private_key_given_to_verify_is_told(shop: Shop) -> None:
+    proving = [f"--key=file:{shop.folder}/right.key", "--transparency-log=false"]
+    result = shop.call("published", f"--reference={shop.name(':1.2.0')}", "verified", *proving, "summary")
+    assert result.message.startswith("--key: this is a private key, and the public one belongs here")
+
+
+def test_the_users_own_docker_configuration_logs_in(shop: Shop, published: Publication) -> None:
+    host = f"registry.localhost:{shop.registry.port}"
+    looked = ["published", f"--reference={shop.name(':1.2.0')}", "digest"]
+    for auths, said in (({host: {"auth": shop.registry.basic}}, published.digest), ({"other.example.org": {}}, "")):
+        result = shop.call(*looked, config=json.dumps({"auths": auths, "credsStore": "desktop"}))
+        assert result.out.strip() == said, result.err
+    kept = shop.call(*looked, config=json.dumps({"auths": {host: {}}, "credsStore": "desktop"}))
+    assert f"docker-credential-desktop keeps the login of {host}" in kept.message
 
 
 def test_a_tampered_image_is_refused_though_it_wears_the_signature(shop: Shop, published: Publication) -> None:
