@@ -57,7 +57,7 @@ async def docker_config(logins: Mapping[str, Login], given: dagger.Secret | None
         entries = _read(await given.plaintext(), asked) | entries
     if not entries:
         return None
-    return dag.set_secret(f"logins {' '.join(sorted(entries))}", json.dumps({"auths": entries}))
+    return dag.set_secret(f"login {' '.join(sorted(entries))}", json.dumps({"auths": entries}))
 
 
 def logged_in(container: dagger.Container, config: dagger.Secret | None) -> dagger.Container:
