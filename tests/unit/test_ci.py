@@ -634,7 +634,7 @@ esac
 
     ENV = recorded("gitlab-merge-request") | {
         "ERLMCP_BASELINE": "registry.example.com/app:main",
-        "ERLMCP_VERIFIED": "--key=cosign.pub",
+        "ERLMCP_VERIFIED": "--key=file:cosign.pub",
         "ERLMCP_PUBLISHED": "--reference=registry.example.com/other:main",
         "REGISTRY_USER": "somebody",
     }
@@ -647,7 +647,7 @@ esac
         fetches = [call for call in (shim.folder / "calls").read_text().splitlines() if " findings export " in call]
         assert len(fetches) == 1
         assert (
-            "published --user=somebody --reference=registry.example.com/app:main verified --key=cosign.pub"
+            "published --user=somebody --reference=registry.example.com/app:main verified --key=file:cosign.pub"
             in fetches[0]
         )
         assert "other:main" not in fetches[0]

@@ -21,7 +21,7 @@ KEYLESS = (
     " summary"
 )
 BASELINE = (
-    "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified --key=cosign.pub"
+    "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified --key=file:cosign.pub"
     " findings export --path=main.json"
 )
 CHART = (
