@@ -6,15 +6,18 @@
 #   branch, tag, pull_request (its number)   what is built: at most one of them
 #   fork          not empty if the pull request comes from somebody else's repository
 #   builder, invocation                      URLs, for the provenance
-#
-# identity_token fetches a token of the provider's that names this run, for keyless signing, into SIGSTORE_ID_TOKEN.
+#   identity_url, identity_url_token         which variables say where cosign fetches a token that names this run, and with
+#                                            what; GitLab and Jenkins put one into SIGSTORE_ID_TOKEN themselves
 
-revision='' branch='' tag='' pull_request='' fork='' builder='' invocation=''
+revision='' branch='' tag='' pull_request='' fork='' builder='' invocation='' identity_url='' identity_url_token=''
 
 if [ "${GITHUB_ACTIONS:-}" = true ]; then
     revision=${GITHUB_SHA:-}
     builder=$GITHUB_SERVER_URL/$GITHUB_WORKFLOW_REF
     invocation=$GITHUB_SERVER_URL/$GITHUB_REPOSITORY/actions/runs/$GITHUB_RUN_ID/attempts/$GITHUB_RUN_ATTEMPT
+    if [ -n "${ACTIONS_ID_TOKEN_REQUEST_URL:-}" ]; then
+        identity_url=env:ACTIONS_ID_TOKEN_REQUEST_URL identity_url_token=env:ACTIONS_ID_TOKEN_REQUEST_TOKEN
+    fi
     case $GITHUB_REF in
         refs/pull/*)
             pull_request=${GITHUB_REF#refs/pull/}
@@ -55,18 +58,3 @@ elif [ -n "${JENKINS_URL:-}" ]; then
         branch=${branch#origin/}
     fi
 fi
-
-# GitLab and Jenkins put it there themselves (see ci/gitlab-ci.yml and ci/Jenkinsfile); GitHub has to be asked.
-identity_token() {
-    if [ -z "${SIGSTORE_ID_TOKEN:-}" ] && [ -n "${ACTIONS_ID_TOKEN_REQUEST_URL:-}" ]; then
-        # By standard input: an argument could be seen by every process of the machine.
-        SIGSTORE_ID_TOKEN=$(
-            curl -fsS --retry 3 --config - <<EOF | sed -n 's/.*"value" *: *"\([^"]*\)".*/\1/p'
-url = "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=sigstore"
-header = "Authorization: bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN"
-EOF
-        )
-        [ -n "$SIGSTORE_ID_TOKEN" ] || fail "GitHub gave no identity token; the job needs the permission id-token: write"
-    fi
-    export SIGSTORE_ID_TOKEN="${SIGSTORE_ID_TOKEN:-}"
-}

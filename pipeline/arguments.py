@@ -66,13 +66,17 @@ Baseline = Annotated[
 User = Annotated[str, Doc("Who logs in to the registry.")]
 Password = Annotated[dagger.Secret | None, Doc("Password or token of that user.")]
 Move = Annotated[bool, Doc("Let version tags that exist name another image from now on.")]
-PublicKey = Annotated[dagger.File | None, Name("key"), Doc("Public key (PEM) of who must have signed it.")]
+# A secret, so that a private key that is given by mistake stays where it is: a file would lie in the engine's cache.
+PublicKey = Annotated[
+    dagger.Secret | None, Name("key"), Doc("Public key (PEM, such as file:cosign.pub) of who must have signed it.")
+]
 TransparencyLog = Annotated[bool, Doc("Use Sigstore's transparency log; private sites say --transparency-log=false.")]
 
 
 #: `NAME` or `NAME:TYPE`, as relx has them.
 _APP = re.compile(r"[a-z][A-Za-z0-9_@]*(:(permanent|transient|temporary|load|none))?")
 _URL = re.compile(r"https?://[^\s/]\S*")
+_LOGIN = re.compile(r"//[^/?#]*@")
 
 
 async def checked(project: Project) -> Project:
@@ -94,4 +98,14 @@ async def checked(project: Project) -> Project:
     for name, url in (("--hex-mirror", project.hex_mirror), ("--health-url", project.health_url)):
         if url and not _URL.fullmatch(url):
             raise InputError(f"{name} {url}: expected a URL that begins with http:// or https://")
+        check_url(name, url)
+    if project.hex_mirror and project.hex_mirror_secret:
+        raise InputError("--hex-mirror and --hex-mirror-secret: give one of them")
     return project
+
+
+def check_url(name: str, url: str) -> None:
+    """Raise `InputError` if there is a login in a URL that is no secret."""
+    if _LOGIN.search(url):
+        instead = "--hex-mirror-secret=env:NAME" if name == "--hex-mirror" else "an address without one"
+        raise InputError(f"{name}: it has a login in it, which every log of the engine would show; give {instead}")

@@ -51,6 +51,12 @@ for _class in (PipelineError, InputError, BuildError, PolicyError, ScannerError,
 _TELLING = re.compile(r"^Error: |FATAL|^panic:|^fatal error|\bERROR\b|\[?error\]?:")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)\s+")
 _LAST = 4
+#: Of a full disk, in the words of the system, and as a registry (distribution) hands on its number; and whose it is: a
+#: registry's client says what it asked.
+_FULL = re.compile(r"no space left on device|\bErr:28\b", re.IGNORECASE)
+_ANSWERED = re.compile(r"\b(GET|HEAD|PUT|POST|PATCH) https?://")
+_FULL_HERE = "the engine's disk is full: make room there, or see the sizes in docs/engines.md"
+_FULL_THERE = "the registry's disk is full, not the engine's"
 
 
 def excerpt(error: dagger.QueryError, lines: int = 25) -> str:
@@ -66,16 +72,23 @@ def excerpt(error: dagger.QueryError, lines: int = 25) -> str:
         How many lines to keep; what is left out is counted.
     """
     if not isinstance(error, dagger.ExecError):
-        return "\n".join(str(error).splitlines()[:lines])
-    return shortened(error.stdout, error.stderr, lines) or f"exit code {error.exit_code}, without a word"
+        said, whole = "\n".join(str(error).splitlines()[:lines]), str(error)
+    else:
+        said = shortened(error.stdout, error.stderr, lines) or f"exit code {error.exit_code}, without a word"
+        whole = error.stdout + error.stderr
+    if not _FULL.search(whole):
+        return said
+    return f"{said}\n{_FULL_THERE if _ANSWERED.search(whole) else _FULL_HERE}"
 
 
 def last_words(error: dagger.QueryError) -> str:
     """Return what a failed tool said in the end, as one line: what is wrong, not the stack below it."""
     lines = excerpt(error, lines=400).splitlines()
+    owner = [line for line in lines[-1:] if line in {_FULL_HERE, _FULL_THERE}]
+    lines = lines[: len(lines) - len(owner)]
     telling = [line for line in lines if _TELLING.search(line)]
     words = [line.removeprefix("Error: ") for line in (telling or lines)[-_LAST:]]
-    return _TIME.sub("", " ".join(" ".join(words).split()))
+    return _TIME.sub("", " ".join(" ".join([*words, *owner]).split()))
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from pipeline.arguments import (
     UnknownAs,
     User,
     Vex,
+    check_url,
     checked,
     fresh,
     once,
@@ -36,6 +37,7 @@ from pipeline.image import export, health, runtime, size
 from pipeline.project import images, reader, source
 from pipeline.project.application import Application
 from pipeline.project.images import Images
+from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.registry import content, outdated, promote, publish, refresh, rescan, verify
 from pipeline.registry.lines import Access
@@ -45,7 +47,7 @@ from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.rescan import SbomScan
 from pipeline.registry.signing import Signing
 from pipeline.registry.tags import choose_tags
-from pipeline.registry.tools import Login, Tools, tools_for
+from pipeline.registry.tools import Tools, tools_for
 from pipeline.registry.verify import Signer
 from pipeline.report import assessment, terminal
 from pipeline.report.assessment import Assessed
@@ -99,6 +101,9 @@ class Erlmcp:
         bool, Doc("Replace a cookie that is written down in vm.args by ${RELX_COOKIE}, in the image alone.")
     ] = False
     hex_mirror: Annotated[str, Doc("URL of a Hex repository instead of https://repo.hex.pm.")] = ""
+    hex_mirror_secret: Annotated[
+        dagger.Secret | None, Doc("That URL with a login in it (env:NAME), instead; nothing of it lasts.")
+    ] = None
     hex_mirror_key: Annotated[
         dagger.File | None, Doc("Public key (PEM) of that repository, if it signs with one of its own.")
     ] = None
@@ -130,7 +135,7 @@ class Erlmcp:
     created: Annotated[str, Doc("Time of that revision (RFC 3339), for labels and image configuration.")] = ""
     labels: Annotated[list[str], Doc("Further labels as KEY=VALUE; they win over what the pipeline sets.")] = ()  # type: ignore[assignment] # as above
     repository: Annotated[
-        str, Doc("Where the image is published and what reports call it; default ghcr.io/banyan-platform/RELEASE.")
+        str, Doc("Where the image is published, and what reports call it, such as ghcr.io/OWNER/NAME.")
     ] = ""
     trivy_db: Annotated[
         dagger.Directory | None, Doc("Cache directory of Trivy with its database: nothing is fetched then.")
@@ -154,6 +159,10 @@ class Erlmcp:
             "A registry of this machine (tcp://127.0.0.1:PORT): that of the base image, or the one to publish to, "
             "which references call registry.localhost:PORT."
         ),
+    ] = None
+    docker_config: Annotated[
+        dagger.Secret | None,
+        Doc("Docker's config.json (file:PATH) with the logins of registries, for crane and cosign."),
     ] = None
     platforms: Annotated[
         list[str], Doc("Platforms of the image archive: linux/amd64, linux/arm64 or both (default: the engine's own).")
@@ -190,14 +199,14 @@ class Erlmcp:
     @fresh
     async def outdated(self, *, user: User = "", password: Password = None) -> str:
         """Show for each image in use whether there is a newer one, and what is published on its Erlang/OTP."""
-        access = Access(user, password, self.registry_service)
+        access = Access(user, password, self.registry_service, self.docker_config)
         return await outdated.outdated(await self.table(), access, self.databases(dt.datetime.now(dt.UTC)))
 
     @fresh
     @generate
     async def refresh_images(self, *, user: User = "", password: Password = None) -> dagger.Changeset:
         """Move the images of the table (--images, or the module's own) to the newest of their lines, pairs together."""
-        access = Access(user, password, self.registry_service)
+        access = Access(user, password, self.registry_service, self.docker_config)
         return await refresh.changes(await self.table(), access, self.source, self.image_table)
 
     @function
@@ -312,6 +321,7 @@ class Erlmcp:
         given = Project(
             source=self.source,
             images=await self.table(),
+            image_table=self.image_table,
             flavor=self.flavor.value,
             profile=self.profile,
             git=self.git,
@@ -323,6 +333,7 @@ class Erlmcp:
             vm_args=self.vm_args,
             cookie_from_environment=self.cookie_from_environment,
             hex_mirror=self.hex_mirror,
+            hex_mirror_secret=self.hex_mirror_secret,
             hex_mirror_key=self.hex_mirror_key,
             hex_key=self.hex_key,
             git_config=self.git_config,
@@ -338,6 +349,7 @@ class Erlmcp:
             platforms=tuple(self.platforms),
             repository=self.repository,
             registry_service=self.registry_service,
+            docker_config=self.docker_config,
         )
         return await checked(given)
 
@@ -355,6 +367,7 @@ class Erlmcp:
     def databases(self, time: dt.datetime) -> Databases:
         """Return where the vulnerability databases of a day come from."""
         day = time.date().isoformat()
+        check_url("--grype-db-url", self.grype_db_url)
         return Databases(day, self.trivy_db, self.grype_db, self.eef_db, self.trivy_db_repository, self.grype_db_url)
 
 
@@ -408,13 +421,20 @@ class Assessment:
         identity_token: Annotated[
             dagger.Secret | None, Doc("OpenID Connect token of a CI to sign with instead.")
         ] = None,
+        identity_url: Annotated[
+            dagger.Secret | None,
+            Doc("Or where cosign fetches one when it signs, as in GitHub: env:ACTIONS_ID_TOKEN_REQUEST_URL."),
+        ] = None,
+        identity_url_token: Annotated[
+            dagger.Secret | None, Doc("With what: env:ACTIONS_ID_TOKEN_REQUEST_TOKEN.")
+        ] = None,
         transparency_log: TransparencyLog = True,
         unsigned: Annotated[bool, Doc("Neither sign nor attest; verify will refuse the image.")] = False,
         builder_id: Annotated[str, Doc("URI of who runs this, for the provenance, such as the workflow's.")] = "",
         invocation: Annotated[str, Doc("Which run of it, such as its address.")] = "",
     ) -> str:
         """Push the image if the policy holds, sign and attest it, then move the tags; print repository@digest alone."""
-        key = (cosign_key, cosign_password, identity_token)
+        key = (cosign_key, cosign_password, identity_token, identity_url, identity_url_token)
         choose = functools.partial(
             choose_tags,
             version=version,
@@ -425,6 +445,7 @@ class Assessment:
         )
         request = Request(
             choose,
+            bool(version and not tags),
             Login(user, password),
             None if unsigned else Signing(*key, transparency_log=transparency_log),
             Origin(builder_id, invocation),
@@ -515,10 +536,16 @@ class Published:
         """The reference, parsed."""
         return Reference.parse(self.reference, "--reference")
 
-    async def tools(self, others: dict[str, Login] | None = None) -> Tools:
-        """Return crane and cosign, with the login of the image's registry, and of others."""
-        logins = {**(others or {}), self.image.host: Login(self.user, self.password)}
-        return await tools_for(await self.erlmcp.table(), logins, self.erlmcp.registry_service)
+    async def tools(self, logins: dict[str, Login] | None = None) -> Tools:
+        """Return crane and cosign, with the login of the image's registry, or those given."""
+        erlmcp = self.erlmcp
+        logins = logins or {self.image.host: self.login}
+        return await tools_for(await erlmcp.table(), logins, erlmcp.registry_service, erlmcp.docker_config)
+
+    @property
+    def login(self) -> Login:
+        """Who asks its registry."""
+        return Login(self.user, self.password)
 
 
 @object_type
@@ -526,7 +553,7 @@ class Verified:
     """A published image, and who must have signed it."""
 
     published: Published
-    key: dagger.File | None
+    key: dagger.Secret | None
     identity: str
     issuer: str
     transparency_log: bool
@@ -548,7 +575,9 @@ class Verified:
         tags: Annotated[list[str], Doc("Tags that it gets.")],
         *,
         to: Annotated[str, Doc("Another repository; by default it gets the tags where it is.")] = "",
-        to_user: Annotated[str, Doc("Who logs in to the other registry; the same user, if it is the same one.")] = "",
+        to_user: Annotated[
+            str, Doc("Who logs in to the other one; by default the same user, if it is in the same registry.")
+        ] = "",
         to_password: Annotated[dagger.Secret | None, Doc("Password or token of that user.")] = None,
         move: Move = False,
         fresh_scan: Annotated[bool, Doc("Scan it against today's databases first.")] = True,
@@ -570,7 +599,9 @@ class Verified:
             fail_on, only_fixed, unknown_as, exploited, grace_days, tuple(vex), otp_vex, accept, accept_old_db
         )
         return await promote.promote(
-            await self.published.tools({target.host: Login(to_user, to_password)}),
+            await self.published.tools(
+                promote.logins(image, self.published.login, target, Login(to_user, to_password))
+            ),
             image,
             target,
             choose_tags(given=tags),

@@ -267,6 +267,8 @@ def _with_hex_access(container: dagger.Container, project: Project, hex_config: 
         container = container.with_service_binding(MIRROR_HOST, project.mirror)
     if project.hex_mirror:
         container = container.with_env_variable("HEX_CDN", project.hex_mirror)
+    if project.hex_mirror_secret:
+        container = container.with_secret_variable("HEX_CDN", project.hex_mirror_secret)
     if project.hex_mirror_key:
         container = container.with_mounted_file("/run/hex-mirror.pem", project.hex_mirror_key)
     if project.hex_key:

@@ -9,6 +9,7 @@ from dagger import dag
 
 from pipeline.errors import BuildError, excerpt
 from pipeline.image.platforms import Platform, container
+from pipeline.project.logins import Login, docker_config, logged_in
 
 _BASE = "/base"
 _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}):\d+")
@@ -59,22 +60,28 @@ async def base_layers(
 
 
 async def bases(
-    crane: str, reference: str, platforms: Mapping[str, Platform | None], registry: dagger.Service | None
+    crane: str,
+    reference: str,
+    platforms: Mapping[str, Platform | None],
+    registry: dagger.Service | None,
+    config: dagger.Secret | None = None,
 ) -> dict[str, dagger.Directory]:
     """Return what `base_layers` gives of an image, for each platform; `crane` is the reference of its image.
 
-    The engine pulls with the user's own login, crane without one: of a private registry the layers cannot be had
-    like this. The image is the same then, its digest may not be; a warning says so.
+    The engine pulls with the user's own login, crane with those of `config`: without, the layers cannot be had of a
+    private registry. The image is the same then, its digest may not be; a warning says so.
     """
+    logins = await docker_config({reference.partition("/")[0]: Login()}, config) if config else None
     found = {}
     for name, platform in platforms.items():
         pinned = await container(platform, reference).image_ref()
         try:
-            layers = await base_layers(dag.container().from_(crane), pinned, name, registry)
+            layers = await base_layers(logged_in(dag.container().from_(crane), logins), pinned, name, registry)
         except BuildError as error:
             # The run's log.
             sys.stderr.write(
-                f"warning: {error}\nThey are as this engine packs them: another may give another digest.\n"
+                f"warning: {error}\nThey are as this engine packs them: another may give another digest. "
+                "Of a private registry they can be had with --docker-config.\n"
             )
             continue
         if layers:

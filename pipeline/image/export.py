@@ -38,7 +38,8 @@ async def variants(
     """Return the image for each platform that was asked for, and its base as the registry has it."""
     wanted = parse_platforms(project.platforms, await dag.default_platform())
     images = {name: await runtime(project, application, release, platform) for name, platform in wanted.items()}
-    return images, await bases(project.images["crane"], project.runtime, wanted, project.registry_service)
+    crane, service = project.images["crane"], project.registry_service
+    return images, await bases(crane, project.runtime, wanted, service, project.docker_config)
 
 
 async def archive(project: Project) -> dagger.File:

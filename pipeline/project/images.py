@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import InputError, parse_toml
 
 #: `name[:tag][@sha256:…]` of the distribution specification, loosely: the engine checks the rest.
-_REFERENCE = re.compile(r"^[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?$", re.IGNORECASE)
+_REFERENCE = re.compile(r"[a-z0-9][\w.:/-]*(@sha256:[0-9a-f]{64})?", re.IGNORECASE)
 #: What depends on Erlang/OTP, and so stands in `[otp.N]`: kind, flavor, and which of that kind.
 _OF_OTP = re.compile(r"(builder|runtime)-([a-z0-9]+)(-[a-z0-9-]+)?")
 _DEFAULT = "default-"
@@ -262,7 +262,7 @@ def _entries(entries: Mapping[str, Any], name: str) -> dict[str, str]:
 
 def check_reference(reference: object, name: str) -> str:
     """Return the reference, or raise `InputError` if it cannot be one."""
-    if not isinstance(reference, str) or not _REFERENCE.match(reference):
+    if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
         raise InputError(f"{name}: {reference!r} is no image reference; expected name:tag@sha256:…")
     return reference
 

@@ -34,6 +34,8 @@ class Project:
     #: Whether a cookie in the project's vm.args gives way to that of the environment.
     cookie_from_environment: bool = False
     hex_mirror: str = ""
+    #: Its address with a login in it, instead.
+    hex_mirror_secret: dagger.Secret | None = None
     hex_mirror_key: dagger.File | None = None
     hex_key: dagger.Secret | None = None
     git_config: dagger.Secret | None = None
@@ -51,10 +53,14 @@ class Project:
     labels: tuple[str, ...] = ()
     #: Of the image archive; the engine's own, if none is given.
     platforms: tuple[str, ...] = ()
-    #: Where the image is published; empty for the default.
+    #: Where the image is published; empty if nobody said it.
     repository: str = ""
     #: A registry on the engine's own machine.
     registry_service: dagger.Service | None = None
+    #: Docker's config.json with the logins of registries.
+    docker_config: dagger.Secret | None = None
+    #: The file that some of the images come from.
+    image_table: dagger.File | None = None
 
     @property
     def builder(self) -> str:
@@ -67,8 +73,8 @@ class Project:
         return self.images[f"runtime-{self.flavor}"]
 
     def repository_of(self, release: str) -> str:
-        """Return the repository of a release's image."""
-        return self.repository or f"ghcr.io/banyan-platform/{release}"
+        """Return what reports call a release's image: its repository, or the release's name while it has none."""
+        return self.repository or release
 
 
 def with_git(container: dagger.Container, project: Project) -> dagger.Container:

@@ -9,23 +9,65 @@ import dagger
 
 from pipeline.errors import RegistryError
 from pipeline.registry.reference import Reference
-from pipeline.registry.tools import Tools, ask, refusal
-
-#: How registries say that a repository is not there yet. Harbor has a code of its own, also for a project that is not
-#: there: that one nobody makes by pushing.
-_ABSENT = re.compile(r"NAME_UNKNOWN|MANIFEST_UNKNOWN|404 Not Found|\bNOT_FOUND: (?!project\b)")
+from pipeline.registry.tools import ABSENT, TAGS, Tools, ask, refusal, told
 
 
-async def existing_tags(tools: Tools, repository: Reference) -> tuple[str, ...]:
-    """Return the tags of a repository; none if there is no such repository yet."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Standing:
+    """What a repository has."""
+
+    #: Its tags, by its list; empty if that was not asked for.
+    listed: tuple[str, ...] = ()
+    #: What those tags name that were asked about and are there.
+    digests: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def unlisted(self) -> list[str]:
+        """Return the tags that are there, and that the list does not have."""
+        return [tag for tag in self.digests if tag not in self.listed]
+
+
+async def look(
+    tools: Tools, repository: Reference, tags: Iterable[str] = (), *, command: str = "look", create: bool = False
+) -> Standing:
+    """Ask a registry what tags name, each by itself: a list may come late, or leave out what it likes.
+
+    Parameters
+    ----------
+    tools
+        That reach the registry.
+    repository
+        The repository; that it is not there yet is no error.
+    tags
+        To ask about.
+    command
+        `list` asks for the list of tags too, and `all` about each of that list.
+    create
+        Let a registry make the repository that does not show it.
+
+    Raises
+    ------
+    RegistryError
+        If it answers anything but a digest, or that there is none.
+    """
+    asking = await tools.tags()
+    if create and tools.config:
+        asking = asking.with_env_variable("CREATE", "yes")
     try:
-        listed = await ask(tools.crane(), ["ls", "--omit-digest-tags", repository.repository])
+        said = await ask(asking, ["sh", TAGS, command, repository.repository, *tags])
     except dagger.QueryError as error:
-        said = refusal(error)
-        if _ABSENT.search(said):
-            return ()
-        raise RegistryError(f"nothing was pushed: {repository.repository} cannot be read: {said}") from None
-    return tuple(listed.split())
+        raise RegistryError(f"{repository.repository} cannot be read: {refusal(error)}") from None
+    listed, digests = [], {}
+    for line in said.splitlines():
+        kind, tag, *rest = line.split("\t")
+        if kind == "listed":
+            listed.append(tag)
+        elif kind == "there":
+            digests[tag] = rest[0]
+        elif not re.search(ABSENT, rest[0]):
+            what = f"{repository.repository}:{tag}" if tag else f"the list of tags of {repository.repository}"
+            raise RegistryError(f"{what} cannot be read: {told(rest[0])}")
+    return Standing(tuple(listed), digests)
 
 
 async def resolve(tools: Tools, reference: Reference) -> str:
@@ -36,17 +78,6 @@ async def resolve(tools: Tools, reference: Reference) -> str:
         return (await ask(tools.crane(), ["digest", str(reference)])).strip()
     except dagger.QueryError as error:
         raise RegistryError(f"{reference} cannot be read: {refusal(error)}") from None
-
-
-async def digests_of(
-    tools: Tools, repository: Reference, tags: Iterable[str], existing: Iterable[str]
-) -> dict[str, str]:
-    """Return the digests of those tags that exist."""
-    return {
-        tag: await resolve(tools, dataclasses.replace(repository, tag=tag, digest=""))
-        for tag in tags
-        if tag in set(existing)
-    }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,6 +139,5 @@ async def sizes_of(tools: Tools, reference: Reference) -> list[str]:
 
 async def refs_of(tools: Tools, repository: Reference, digest: str) -> list[str]:
     """Return every tag of a repository that names a digest, as references."""
-    existing = await existing_tags(tools, repository)
-    found = await digests_of(tools, repository, existing, existing)
-    return [f"{repository.repository}:{tag}" for tag, its in found.items() if its == digest]
+    standing = await look(tools, repository, command="all")
+    return [f"{repository.repository}:{tag}" for tag in standing.listed if standing.digests.get(tag) == digest]

@@ -9,8 +9,9 @@ import dagger
 
 from pipeline.errors import InputError, RegistryError
 from pipeline.project.images import GIVEN, Images, check_reference
+from pipeline.project.logins import Login
 from pipeline.registry.reference import Reference
-from pipeline.registry.tools import SERVICE_HOST, Login, Tools, tools_for
+from pipeline.registry.tools import SERVICE_HOST, Tools, tools_for
 
 _TAG = re.compile(r"((?:[a-z]+-|v)?)(\d+(?:\.\d+)*)(-[a-z][a-z0-9.-]*|)")
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}")
@@ -114,6 +115,8 @@ class Access:
     user: str = ""
     password: dagger.Secret | None = None
     service: dagger.Service | None = None
+    #: The user's own Docker configuration.
+    config: dagger.Secret | None = None
 
     async def tools(self, images: Images, references: Mapping[str, str]) -> Tools:
         """Return crane, with the login of the one registry that all images are in.
@@ -132,7 +135,7 @@ class Access:
         """
         login = Login(self.user, self.password)
         if not login.password:
-            return await tools_for(images, {}, self.service)
+            return await tools_for(images, {}, self.service, self.config)
         places = [place(reference, key) for key, reference in references.items()]
         hosts = sorted({reached(image, service=bool(self.service)).host for image in places})
         if len(hosts) != 1:
@@ -140,4 +143,4 @@ class Access:
                 f"--user and --password are of one registry, and the images are in {', '.join(hosts)}; give a table "
                 f"with all of them in one as {GIVEN}"
             )
-        return await tools_for(images, {hosts[0]: login}, self.service)
+        return await tools_for(images, {hosts[0]: login}, self.service, self.config)

@@ -7,15 +7,25 @@ import re
 import dagger
 
 from pipeline.errors import InputError, PolicyError, RegistryError
-from pipeline.registry.content import digests_of, existing_tags
-from pipeline.registry.publish import Action, carry_out, tag_actions
+from pipeline.project.logins import Login
+from pipeline.registry.content import look
+from pipeline.registry.publish import Action, carry_out, check_arrived, tag_actions
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import SbomScan, shipped_sbom, told
 from pipeline.registry.tags import check_moves
-from pipeline.registry.tools import Tools, ask, refusal
+from pipeline.registry.tools import LONG, Tools, ask, refusal
 from pipeline.registry.verify import Signer, verify
 
 _REFERRER = re.compile(r"via OCI referrer: \S+@(sha256:[0-9a-f]{64})")
+
+
+def logins(source: Reference, own: Login, target: Reference, other: Login) -> dict[str, Login]:
+    """Return who asks for the source and who writes the target; one registry may know two users."""
+    if source.host != target.host:
+        return {source.host: own, target.host: other}
+    if not other.password:
+        return {source.host: own}
+    return {**({source.repository: own} if own.password else {}), target.repository: other}
 
 
 async def copy_actions(tools: Tools, source: Reference, target: Reference) -> list[Action]:
@@ -28,7 +38,9 @@ async def copy_actions(tools: Tools, source: Reference, target: Reference) -> li
         pinned = source.at(source.digest)
         raise RegistryError(f"nothing was copied: {pinned} cannot be read: {refusal(error)}") from None
     return [
-        Action(f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)])
+        Action(
+            f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)], LONG
+        )
         for digest in dict.fromkeys([source.digest, *referrers])
     ]
 
@@ -71,7 +83,10 @@ async def promote(
     """
     if not source.digest:
         raise InputError(f"{source}: promote takes an image by its digest (…@sha256:…); a tag can move meanwhile")
-    found = await digests_of(tools, target, tags, await existing_tags(tools, target))
+    try:
+        found = (await look(tools, target, tags, create=True)).digests
+    except RegistryError as error:
+        raise RegistryError(f"nothing was copied: {error}") from None
     check_moves(found, source.digest, move=move)
     proof = await verify(tools, source, signer)
     lines = ["not scanned anew"]
@@ -83,5 +98,6 @@ async def promote(
             raise PolicyError("\n".join(["nothing was promoted: it would not pass today", *lines]))
     await carry_out(await copy_actions(tools, source, target))
     arrived = await verify(tools, dataclasses.replace(target, digest=source.digest), signer)
-    await carry_out(tag_actions(tools, target, source.digest, tags))
+    await carry_out(await tag_actions(tools, target, source.digest, tags, found))
+    await check_arrived(tools, target, source.digest, tags)
     return arrived.render(("today", " ".join(lines)), *(("tagged", f"{target.repository}:{tag}") for tag in tags))

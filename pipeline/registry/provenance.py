@@ -1,6 +1,7 @@
-"""Where an image comes from, as a SLSA v1 provenance predicate (slsa.dev/spec/v1.1/provenance)."""
+"""Where an image comes from, as a SLSA v1 provenance predicate (slsa.dev/spec/v1.2/build-provenance)."""
 
 import dataclasses
+import datetime as dt
 import json
 import re
 from collections.abc import Mapping
@@ -53,10 +54,17 @@ class Provenance:
     origin: Origin = Origin()
     #: Versions of what ran it, by name.
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: When the run began and when the image was there, in RFC 3339.
+    started: str = ""
+    finished: str = ""
 
     def predicate(self) -> str:
-        """Return the predicate, as JSON; the same for the same build."""
-        metadata = {"invocationId": self.origin.invocation} if self.origin.invocation else {}
+        """Return the predicate, as JSON; the same for the same build, but for its times."""
+        metadata = {
+            "invocationId": self.origin.invocation,
+            "startedOn": self.started,
+            "finishedOn": self.finished,
+        }
         document = {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
@@ -69,7 +77,7 @@ class Provenance:
                     "version": dict(self.versions),
                     "builderDependencies": [_image(item) for item in self.tools.items()],
                 },
-                "metadata": metadata,
+                "metadata": {key: value for key, value in metadata.items() if value},
             },
         }
         return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
@@ -109,7 +117,16 @@ def builder_of(predicate: Mapping[str, Any]) -> str:
     return "a builder that nobody named" if builder in ("", UNNAMED_BUILDER) else builder
 
 
-async def provenance_of(project: Project, origin: Origin, *, source: str) -> Provenance:
+def lasting(predicate: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a predicate without the times of its run: two runs that differ in them alone made the same of the same."""
+    details = predicate.get("runDetails", {})
+    kept = {key: value for key, value in details.get("metadata", {}).items() if key not in {"startedOn", "finishedOn"}}
+    return {**predicate, "runDetails": {**details, "metadata": kept}} if details else predicate
+
+
+async def provenance_of(
+    project: Project, origin: Origin, *, source: str, started: dt.datetime | None = None
+) -> Provenance:
     """Return where an image of a project comes from; images without digest are looked up.
 
     Parameters
@@ -120,6 +137,8 @@ async def provenance_of(project: Project, origin: Origin, *, source: str) -> Pro
         Who runs the pipeline.
     source
         The project's repository.
+    started
+        When it began to; it has ended now.
     """
     parameters: dict[str, Any] = {}
     for field in dataclasses.fields(project):
@@ -140,8 +159,14 @@ async def provenance_of(project: Project, origin: Origin, *, source: str) -> Pro
         tools=tools,
         origin=origin,
         versions={"dagger": await dag.version()},
+        started=_rfc3339(started) if started else "",
+        finished=_rfc3339(dt.datetime.now(dt.UTC)) if started else "",
     )
 
 
 async def _with_digest(reference: str) -> str:
     return reference if is_pinned(reference) else await dag.container().from_(reference).image_ref()
+
+
+def _rfc3339(time: dt.datetime) -> str:
+    return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

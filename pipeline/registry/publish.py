@@ -1,22 +1,38 @@
 """Push an image if its scan passes, sign and attest it, then move its tags."""
 
 import dataclasses
+import json
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import dagger
+from dagger import dag
 
 from pipeline import handover
-from pipeline.errors import PolicyError, RegistryError
+from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
 from pipeline.image.labels import SOURCE, labels
 from pipeline.project.application import Application
+from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.project.reader import read
-from pipeline.registry.content import Content, digests_of, existing_tags, layout_content
-from pipeline.registry.provenance import Origin, provenance_of
+from pipeline.registry.content import Content, Standing, layout_content, look
+from pipeline.registry.provenance import Origin, lasting, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNING, SPDX, Signing
-from pipeline.registry.tags import check_moves
-from pipeline.registry.tools import Login, Tools, ask, check_host, refusal, tools_for
+from pipeline.registry.result import result
+from pipeline.registry.signing import (
+    CYCLONEDX,
+    FINDINGS,
+    OPENVEX,
+    PREDICATES,
+    PROVENANCE,
+    RESULT,
+    SIGNING,
+    SPDX,
+    Signing,
+)
+from pipeline.registry.tags import check_moves, is_version
+from pipeline.registry.tools import LONG, PATIENCE, TAGS, Tools, ask, check_host, refusal, tools_for
+from pipeline.registry.verify import Signer, attested, check_signed
 from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
 from pipeline.table import table
@@ -26,6 +42,8 @@ Assess = Callable[[Application], Awaitable[Assessed]]
 
 _IMAGE, _PREDICATE = "/image", "/predicate.json"
 _MEGA = 1e6
+#: Within how many seconds a version's tag must be put, so that of two who put it at the same time one wins.
+_WITHIN = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,6 +53,8 @@ class Action:
     name: str
     container: dagger.Container
     args: list[str]
+    #: How long it may take, in seconds.
+    patience: int = PATIENCE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,13 +64,14 @@ class Order:
     repository: Reference
     layout: dagger.Directory
     digest: str
-    tags: tuple[str, ...]
     #: Nothing if it is to be neither signed nor attested.
     signing: Signing | None
     #: Texts by predicate type.
     predicates: Mapping[str, str]
     #: Those of each image of an index, by its digest.
     of_images: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    #: Whether it is signed already.
+    signed: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +80,8 @@ class Request:
 
     #: Makes the tags; its argument `existing` takes those that the repository has.
     choose: Callable[..., tuple[str, ...]]
+    #: Whether those that the repository has matter: to which version `latest` belongs.
+    floating: bool
     #: At the repository's registry.
     login: Login
     #: With what to sign; nothing to do without.
@@ -96,37 +119,84 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     """
     # Before anything is asked, for their errors.
     request.choose()
-    if project.repository:
-        check_host(parse_repository(project.repository, "--repository").host, project.registry_service)
+    if not project.repository:
+        raise InputError("--repository: where to? Name it before assess, such as --repository=ghcr.io/OWNER/NAME")
+    repository = parse_repository(project.repository, "--repository")
+    check_host(repository.host, project.registry_service)
     application = await read(project)
-    repository = parse_repository(project.repository_of(application.name), "--repository")
-    tools = await tools_for(project.images, {repository.host: request.login}, project.registry_service)
-    existing = await existing_tags(tools, repository)
+    logins = {repository.host: request.login}
+    tools = await tools_for(project.images, logins, project.registry_service, project.docker_config)
+    # For what is wrong with it; a build takes its time, so it is asked again.
+    await standing_of(tools, repository, request)
     assessed = await assess(application)
     conclude(assessed.report)
     unmet = await assessed.unmet()
     if unmet:
         head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
         raise PolicyError("\n".join([head, *unmet]))
-    tags, digest = request.choose(existing=existing), assessed.subject.image.digest
-    standing = await digests_of(tools, repository, tags, existing)
-    check_moves(standing, digest, move=request.move)
     built = assessed.subject.project
-    provenance = await provenance_of(built, request.origin, source=labels(built, application).get(SOURCE, ""))
+    source = labels(built, application).get(SOURCE, "")
+    provenance = await provenance_of(built, request.origin, source=source, started=assessed.report.time)
     documents = assessed.documents()
     predicates = {
         **_sboms(documents),
         FINDINGS: documents["findings.json"],
         PROVENANCE: provenance.predicate(),
+        RESULT: result(documents["findings.json"]),
     }
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex
-    layout = assessed.subject.published
     of_images = {name: _sboms(files) for name, files in (await assessed.sboms()).items()} if request.signing else {}
-    actions = publish_actions(tools, Order(repository, layout, digest, tags, request.signing, predicates, of_images))
+    image = assessed.subject
+    order = Order(repository, image.published, image.image.digest, request.signing, predicates, of_images)
+    return await send(tools, request, order)
+
+
+async def send(tools: Tools, request: Request, order: Order) -> str:
+    """Push an image, sign and attest it, then move its tags; return `repository@digest`, or what would be done.
+
+    Parameters
+    ----------
+    tools
+        That reach the registry.
+    request
+        How to publish it.
+    order
+        What, and where to.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to sign with any more.
+    PolicyError
+        If a version would move.
+    RegistryError
+        If the registry does not do what is asked, or somebody else moves a tag at the same time.
+    """
+    repository, digest = order.repository, order.digest
+    before = await standing_of(tools, repository, request)
+    tags = versions_first(request.choose(existing=before.listed))
+    standing = {tag: before.digests[tag] for tag in tags if tag in before.digests}
+    check_moves(standing, digest, move=request.move)
+    order = await lacking(tools, order)
+    steps = publish_actions(tools, order)
+    pushed = len(steps)
+    steps += await tag_actions(tools, repository, digest, tags, standing)
     if request.dry_run:
-        return render_dry_run(actions, await layout_content(layout, digest), standing)
-    await carry_out(actions)
+        return render_dry_run(steps, await layout_content(order.layout, digest), standing)
+    if request.signing:
+        await request.signing.check_alive(time.time())
+    if request.floating:
+        # Once it has its version, another one may have come meanwhile, to which `latest` belongs.
+        own = pushed + sum(map(is_version, tags))
+        await carry_out(steps, stop=own)
+        after = await look(tools, repository, command="list")
+        tags = versions_first(request.choose(existing={*before.listed, *after.listed}))
+        steps[pushed:] = await tag_actions(tools, repository, digest, tags, standing)
+        await carry_out(steps, start=own)
+    else:
+        await carry_out(steps)
+    await check_arrived(tools, repository, digest, tags)
     return repository.at(digest)
 
 
@@ -134,19 +204,99 @@ def _sboms(documents: Mapping[str, str]) -> dict[str, str]:
     return {SPDX: documents["sbom.spdx.json"], CYCLONEDX: documents["sbom.cdx.json"]}
 
 
+async def lacking(tools: Tools, order: Order) -> Order:
+    """Return what is left to do of a publication that was done before, in whole or in part: nothing is stated twice.
+
+    Only what the same key has signed is known to be there. An identity is known once there is a certificate for it.
+    """
+    if not order.signing or not order.signing.key:
+        return order
+    pinned = order.repository.at(order.digest)
+    try:
+        await ask(tools.crane(), ["digest", pinned])
+        public = await ask(order.signing.given_to(tools.cosign()), ["public-key", f"--key={SIGNING}/cosign.key"])
+    except dagger.QueryError:
+        # It is not there, or publishing itself will say what is wrong.
+        return order
+    signer = Signer(dag.set_secret("public key", public), transparency_log=order.signing.transparency_log)
+    cosign = await signer.known_to(tools.cosign())
+    signed = True
+    try:
+        await check_signed(cosign, signer, pinned, order.digest)
+    except VerificationError:
+        signed = False
+
+    async def left(digest: str, predicates: Mapping[str, str]) -> dict[str, str]:
+        result = dict(predicates)
+        for kind, text in predicates.items():
+            try:
+                found = await attested(cosign, signer, order.repository.at(digest), digest, kind)
+            except VerificationError:
+                continue
+            if lasting(json.loads(text)) in map(lasting, found):
+                del result[kind]
+        return result
+
+    return dataclasses.replace(
+        order,
+        predicates=await left(order.digest, order.predicates),
+        of_images={digest: await left(digest, predicates) for digest, predicates in order.of_images.items()},
+        signed=signed,
+    )
+
+
+def versions_first(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags in the order in which an image gets them."""
+    return tuple(sorted(tags, key=lambda tag: not is_version(tag)))
+
+
+async def standing_of(tools: Tools, repository: Reference, request: Request) -> Standing:
+    """Return what the repository has of the tags that the image may get.
+
+    Raises
+    ------
+    RegistryError
+        If that cannot be known.
+    """
+    candidates = request.choose()
+    command = "list" if request.floating else "look"
+    try:
+        found = await look(tools, repository, candidates, command=command, create=not request.dry_run)
+    except RegistryError as error:
+        raise RegistryError(f"nothing was pushed: {error}") from None
+    if request.floating and found.unlisted:
+        raise RegistryError(
+            f"nothing was pushed: {repository.repository} has {', '.join(found.unlisted)}, and its list of tags does "
+            "not, so it is not known which version is the highest; call it again when the list is whole, or say "
+            "--tags instead of --version"
+        )
+    return found
+
+
+async def check_arrived(tools: Tools, repository: Reference, digest: str, tags: Iterable[str]) -> None:
+    """Raise `RegistryError` if a tag does not name the image after all."""
+    arrived = (await look(tools, repository, tags)).digests
+    lost = [f"{tag} is {arrived.get(tag, 'gone')}" for tag in tags if arrived.get(tag) != digest]
+    if lost:
+        raise RegistryError(
+            f"{repository.at(digest)} was pushed and tagged, and somebody else moved tags at the same time: "
+            + ", ".join(lost)
+        )
+
+
 def publish_actions(tools: Tools, order: Order) -> list[Action]:
-    """Return how an image is published: a key that cannot be read pushes nothing, and tags move last of all."""
+    """Return how an image comes into the registry without any tag; a key that cannot be read pushes nothing."""
     pinned = order.repository.at(order.digest)
     push = Action(
         f"push {pinned}",
         tools.crane().with_mounted_directory(_IMAGE, order.layout),
         ["push", _IMAGE, pinned],
+        LONG,
     )
     return [
         *_key_actions(tools, order.signing),
         push,
         *_sign_actions(tools, order, pinned),
-        *tag_actions(tools, order.repository, order.digest, order.tags),
     ]
 
 
@@ -164,8 +314,9 @@ def _sign_actions(tools: Tools, order: Order, pinned: str) -> list[Action]:
         return []
     cosign = order.signing.given_to(tools.cosign())
     options = order.signing.options
+    sign = Action(f"sign it {order.signing}", cosign, ["sign", *options, pinned])
     return [
-        Action(f"sign it {order.signing}", cosign, ["sign", *options, pinned]),
+        *([] if order.signed else [sign]),
         *(
             Action(
                 f"attest {PREDICATES[kind]}{'' if digest == order.digest else f' of {digest}'} "
@@ -179,25 +330,37 @@ def _sign_actions(tools: Tools, order: Order, pinned: str) -> list[Action]:
     ]
 
 
-def tag_actions(tools: Tools, repository: Reference, digest: str, tags: Iterable[str]) -> list[Action]:
-    """Return how an image gets its tags."""
-    return [Action(f"tag {tag}", tools.crane(), ["tag", repository.at(digest), tag]) for tag in tags]
+async def tag_actions(
+    tools: Tools, repository: Reference, digest: str, tags: Iterable[str], standing: Mapping[str, str]
+) -> list[Action]:
+    """Return how an image gets its tags: each only if it still names what it did."""
+    crane = await tools.tags()
+    return [
+        Action(
+            f"tag {tag}",
+            crane,
+            ["sh", TAGS, "put", repository.repository, digest, tag, standing.get(tag, ""), within],
+        )
+        for tag in tags
+        for within in [f"{_WITHIN}" if is_version(tag) else ""]
+    ]
 
 
-async def carry_out(steps: Sequence[Action]) -> None:
-    """Do one step after the other.
+async def carry_out(steps: Sequence[Action], start: int = 0, stop: int | None = None) -> None:
+    """Do some of the steps, one after the other: by default all.
 
     Raises
     ------
     RegistryError
         If one fails: which, why, what was done before it, and what was not.
     """
-    for number, step in enumerate(steps):
+    for number, step in list(enumerate(steps))[start:stop]:
         try:
-            await ask(step.container, step.args)
-        except dagger.QueryError as error:
+            await ask(step.container, step.args, step.patience)
+        except (dagger.QueryError, RegistryError) as error:
+            said = refusal(error) if isinstance(error, dagger.QueryError) else error
             lines = [
-                f"could not {step.name}: {refusal(error)}",
+                f"could not {step.name}: {said}",
                 *(f"done:     {done.name}" for done in steps[:number]),
                 *(f"not done: {left.name}" for left in steps[number:]),
                 "The same command, when that is mended, completes it with the same digest.",

@@ -26,7 +26,7 @@ _EXPLOITED = (
 
 def shipped_sbom(proof: Proof) -> str:
     """Return what is in the image, as CycloneDX: without what is locked but not shipped, which scanners would count."""
-    document = proof.predicates[CYCLONEDX][-1]
+    document = proof.newest(CYCLONEDX)
     parts = [part for part in document.get("components", []) if part.get("scope") != "excluded"]
     return json.dumps({**document, "components": parts})
 

@@ -1,6 +1,9 @@
 """Signatures and attestations: with what cosign signs, and what it states."""
 
+import base64
 import dataclasses
+import datetime as dt
+import json
 
 import dagger
 
@@ -14,10 +17,19 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 FINDINGS = "https://github.com/banyan-platform/erlmcp/pipeline/findings/v1"
 #: Without a version, as `--type openvex` of cosign has it and vexctl looks for it; Trivy takes every version.
 OPENVEX = "https://openvex.dev/ns"
+#: The verdict in short, for verifiers that do not know ours.
+RESULT = "https://in-toto.io/attestation/svr/v0.2"
 #: What is attested of a published image, by predicate type: names for people.
-PREDICATES = {SPDX: "SPDX", CYCLONEDX: "CycloneDX", FINDINGS: "verdict", PROVENANCE: "provenance", OPENVEX: "VEX"}
-#: What it may lack: there is no OpenVEX document without a statement.
-OPTIONAL = {OPENVEX}
+PREDICATES = {
+    SPDX: "SPDX",
+    CYCLONEDX: "CycloneDX",
+    FINDINGS: "verdict",
+    PROVENANCE: "provenance",
+    OPENVEX: "VEX",
+    RESULT: "result",
+}
+#: What it may lack: there is no OpenVEX document without a statement, and older images have no result.
+OPTIONAL = {OPENVEX, RESULT}
 #: The predicate type of a signature alone. `cosign verify` is content with any signed statement about the image.
 SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 
@@ -27,6 +39,8 @@ _NO_SERVICES = (
 )
 _NO_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
 
+#: For how many seconds an identity must last yet: for one signature and each attestation.
+_SIGNING_TIME = 120
 #: Where a container of cosign finds keys and settings.
 SIGNING = "/signing"
 
@@ -40,22 +54,48 @@ class Signing:
     key_password: dagger.Secret | None = None
     #: OpenID Connect token of a CI's run: a certificate is given for it.
     identity_token: dagger.Secret | None = None
+    #: Where cosign fetches such a token when it signs, and with what: in GitHub one lives for five minutes, and a build
+    #: may take longer.
+    identity_url: dagger.Secret | None = None
+    identity_url_token: dagger.Secret | None = None
     transparency_log: bool = True
 
     def __post_init__(self) -> None:
         """Raise `InputError` unless it is one way to sign."""
-        if bool(self.key) == bool(self.identity_token):
-            raise InputError("give one of --cosign-key and --identity-token, or say --unsigned")
-        if self.identity_token and not self.transparency_log:
+        if bool(self.identity_url) != bool(self.identity_url_token):
+            raise InputError("--identity-url and --identity-url-token: give both (GitHub's are of one job)")
+        ways = [way for way in (self.key, self.identity_token, self.identity_url) if way]
+        if len(ways) != 1:
             raise InputError(
-                "--transparency-log=false: a certificate for --identity-token lasts ten minutes, and only the log "
-                "proves that it was used in them; sign with --cosign-key instead"
+                "give one of --cosign-key, --identity-token and --identity-url, or say --unsigned (in GitHub a job "
+                "has an identity with the permission id-token: write)"
+            )
+        if not self.key and not self.transparency_log:
+            raise InputError(
+                "--transparency-log=false: a certificate for an identity lasts ten minutes, and only the log proves "
+                "that it was used in them; sign with --cosign-key instead"
             )
 
     def __str__(self) -> str:
         """Say how, for people."""
         how = "with the key given" if self.key else "with a certificate for the identity token"
         return how + (", logged in Sigstore's transparency log" if self.transparency_log else ", logged nowhere")
+
+    async def check_alive(self, now: float) -> None:
+        """Raise `InputError` if a token has ended that was given before the build: nothing is pushed then."""
+        if not self.identity_token:
+            return
+        try:
+            _, payload, _ = (await self.identity_token.plaintext()).split(".")
+            ends = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+            ended = f"{dt.datetime.fromtimestamp(ends, dt.UTC):%H:%M:%S} UTC" if ends < now + _SIGNING_TIME else ""
+        except (ValueError, KeyError, TypeError, OverflowError):
+            return  # cosign and Sigstore say what they think of it
+        if ended:
+            raise InputError(
+                f"nothing was pushed: --identity-token ends at {ended}, which is too early to sign with it; ask for "
+                "one that lasts longer than the build, or call it again: what is built already takes no time"
+            )
 
     def given_to(self, cosign: dagger.Container) -> dagger.Container:
         """Return cosign with what it signs with."""
@@ -67,6 +107,10 @@ class Signing:
                 cosign = cosign.with_env_variable("COSIGN_PASSWORD", "")  # unset, it would ask a terminal
         if self.identity_token:
             cosign = cosign.with_mounted_secret(f"{SIGNING}/token", self.identity_token, mode=0o444)
+        if self.identity_url and self.identity_url_token:
+            # Of cosign's provider github-actions (pkg/providers/github), under GitHub's own names.
+            cosign = cosign.with_secret_variable("ACTIONS_ID_TOKEN_REQUEST_URL", self.identity_url)
+            cosign = cosign.with_secret_variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN", self.identity_url_token)
         if not self.transparency_log:
             cosign = cosign.with_new_file(f"{SIGNING}/services.json", _NO_SERVICES)
             cosign = cosign.with_new_file(f"{SIGNING}/root.json", _NO_ROOT)
@@ -75,7 +119,14 @@ class Signing:
     @property
     def options(self) -> list[str]:
         """Of `cosign sign` and `cosign attest`."""
-        options = ["--yes", f"--key={SIGNING}/cosign.key" if self.key else f"--identity-token={SIGNING}/token"]
+        options = ["--yes"]
+        if self.key:
+            options.append(f"--key={SIGNING}/cosign.key")
+        elif self.identity_token:
+            options.append(f"--identity-token={SIGNING}/token")
+        else:
+            # Without a token it would show a code, and wait for somebody who types it in.
+            options += ["--oidc-provider=github-actions", "--fulcio-auth-flow=token"]
         if not self.transparency_log:
             options += [f"--signing-config={SIGNING}/services.json", f"--trusted-root={SIGNING}/root.json"]
         return options

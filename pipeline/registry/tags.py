@@ -49,7 +49,7 @@ def choose_tags(
         A release: `3.0.0` makes `3.0.0`, `3.0`, `3` and `latest`; a pre-release makes its own tag alone.
         `3` and its like go to the highest version: a later fix of an old one leaves them where they are.
     branch
-        A branch: its name made safe.
+        A branch: its name, and if that is no tag, one made of it that no other branch gets.
     pull_request
         Number of a pull request: `pr-7`.
     revision
@@ -105,11 +105,11 @@ def _of_branch(branch: str) -> str:
         raise InputError(f"--branch {branch!r}: nothing in it can stand in a tag")
     if _TAKEN.fullmatch(safe):
         safe = f"branch-{safe}"
-    if len(safe) > _LONGEST_TAG:
-        # Long names often differ at their ends alone.
-        end = hashlib.sha256(branch.encode()).hexdigest()[:_SHORT]
-        safe = f"{safe[: _LONGEST_TAG - _SHORT - 1]}-{end}"
-    return safe
+    if safe == branch and len(safe) <= _LONGEST_TAG:
+        return safe
+    # Several branches come to one name: feature/x and feature-x, and long ones that differ at their ends alone.
+    end = hashlib.sha256(branch.encode()).hexdigest()[:_SHORT]
+    return f"{safe[: _LONGEST_TAG - _SHORT - 1]}-{end}"
 
 
 def _of_pull_request(number: str) -> str:

@@ -1,37 +1,34 @@
 """Crane and cosign, with the login of one run."""
 
-import base64
 import dataclasses
-import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 
+import anyio
 import dagger
 from dagger import dag
 
-from pipeline.errors import InputError, last_words
+from pipeline.errors import InputError, RegistryError, last_words
 from pipeline.project.images import Images
+from pipeline.project.logins import Login, docker_config, logged_in
+from pipeline.scripts import script
 
 #: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that
 #: end so, and with no other of the engine's network: a registry with a real name is never spoken to without TLS.
 SERVICE_HOST = "registry.localhost"
 
-_LOGIN = "/login"
-_REFUSED = re.compile(r"UNAUTHORIZED|DENIED|401 Unauthorized|403 Forbidden", re.IGNORECASE)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Login:
-    """Who asks a registry."""
-
-    user: str = ""
-    password: dagger.Secret | None = None
-
-    def __post_init__(self) -> None:
-        """Raise `InputError` if half of it is missing."""
-        if bool(self.user) != bool(self.password):
-            raise InputError("a login is --user and --password: give both, or none for a registry that asks for none")
+#: What asks for tags and moves them.
+TAGS = "/pipeline/tags.sh"
+#: How registries refuse a login; extended regular expressions, for `tags.sh` too. The codes are those of the
+#: distribution specification, and Harbor's FORBIDDEN; "permission denied" is about a file.
+REFUSED = r"(^|[^A-Z_])(UNAUTHORIZED|DENIED|FORBIDDEN): |401 Unauthorized|403 Forbidden"
+#: How they say that a tag, or its repository, is not there. Quay says TAG_EXPIRED of one that was. Harbor has NOT_FOUND
+#: also for a project: that one nobody makes by pushing. A bare 404 may be anybody's between here and the registry.
+ABSENT = r"(^|[^A-Z_])((NAME_UNKNOWN|MANIFEST_UNKNOWN|TAG_EXPIRED): |NOT_FOUND: (artifact|repository) )"
+#: How long a registry may take for one question, and for an image, in seconds.
+PATIENCE = 300
+LONG = 1800
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,18 +49,31 @@ class Tools:
         # It keeps what it knows of Sigstore's keys in its user's home, which its image may not have.
         return self._container("cosign").with_env_variable("TUF_ROOT", "/tmp/sigstore").with_mounted_temp("/tmp")  # noqa: S108 # in a container
 
+    async def tags(self) -> dagger.Container:
+        """Return what runs `tags.sh`: crane, in an image that has a shell."""
+        image = dag.container().from_(self.images["crane"])
+        program = (await image.entrypoint() or ["crane"])[0]
+        return (
+            self._container("git")
+            .with_mounted_file("/usr/local/bin/crane", image.file(program))
+            .with_new_file(TAGS, script("registry/resources/tags.sh"))
+            .with_env_variable("ABSENT", ABSENT)
+            .with_env_variable("REFUSED", REFUSED)
+        )
+
     def _container(self, key: str) -> dagger.Container:
         container = dag.container().from_(self.images[key])
         if self.service:
             container = container.with_service_binding(SERVICE_HOST, self.service)
-        if self.config:
-            # Readable for any user: which one runs is the image's choice, and it is alone there.
-            container = container.with_mounted_secret(f"{_LOGIN}/config.json", self.config, mode=0o444)
-            container = container.with_env_variable("DOCKER_CONFIG", _LOGIN)
-        return container
+        return logged_in(container, self.config)
 
 
-async def tools_for(images: Images, logins: Mapping[str, Login], service: dagger.Service | None = None) -> Tools:
+async def tools_for(
+    images: Images,
+    logins: Mapping[str, Login],
+    service: dagger.Service | None = None,
+    config: dagger.Secret | None = None,
+) -> Tools:
     """Return the tools for some registries.
 
     Parameters
@@ -71,24 +81,20 @@ async def tools_for(images: Images, logins: Mapping[str, Login], service: dagger
     images
         The table of image references.
     logins
-        By host, as in the references.
+        By host, as in the references, or by repository.
     service
         A registry without a name of its own, reached as `registry.localhost:PORT`.
+    config
+        The user's own Docker configuration.
 
     Raises
     ------
     InputError
         If a host is this machine's own name but no service is given: a container has no such neighbour.
     """
-    for host in logins:
-        check_host(host, service)
-    entries = {
-        host: {"auth": base64.b64encode(f"{login.user}:{await login.password.plaintext()}".encode()).decode()}
-        for host, login in logins.items()
-        if login.password
-    }
-    config = dag.set_secret(f"login {' '.join(sorted(entries))}", json.dumps({"auths": entries})) if entries else None
-    return Tools(images, config, service)
+    for place in logins:
+        check_host(place.partition("/")[0], service)
+    return Tools(images, await docker_config(logins, config), service)
 
 
 def check_host(host: str, service: dagger.Service | None) -> None:
@@ -103,15 +109,30 @@ def check_host(host: str, service: dagger.Service | None) -> None:
         )
 
 
-async def ask(container: dagger.Container, args: Sequence[str]) -> str:
-    """Run a tool, really: what a registry says now is never answered by the cache."""
+async def ask(container: dagger.Container, args: Sequence[str], patience: float = PATIENCE) -> str:
+    """Run a tool, really: what a registry says now is never answered by the cache.
+
+    Raises
+    ------
+    RegistryError
+        If it takes too long: a connection that broke behind a service would hang for ever.
+    """
     now = container.with_env_variable("ASKED_AT", str(time.time_ns()))
-    return await now.with_exec([*args], use_entrypoint=True).stdout()
+    is_script = args[0] == "sh"
+    try:
+        with anyio.fail_after(patience):
+            return await now.with_exec([*args], use_entrypoint=not is_script).stdout()
+    except TimeoutError:
+        raise RegistryError(f"no answer within {patience:.0f} seconds: {' '.join(args[:2])}") from None
 
 
 def refusal(error: dagger.QueryError) -> str:
     """Return what a registry's tool said when it failed, and whether that is about the login."""
-    text = last_words(error)
-    if _REFUSED.search(text):
+    return told(last_words(error))
+
+
+def told(text: str) -> str:
+    """Return what a registry said, and whether that is about the login."""
+    if re.search(REFUSED, text):
         return f"the registry refused the login, or this user may not do that (see --user, --password): {text}"
     return text

@@ -11,8 +11,9 @@ from pipeline.errors import InputError, VerificationError
 from pipeline.registry.content import resolve
 from pipeline.registry.provenance import builder_of, source_of
 from pipeline.registry.reference import Reference
-from pipeline.registry.signing import FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
 from pipeline.registry.tools import Tools, ask, refusal
+from pipeline.sbom.cyclonedx import PLATFORM
 
 #: What cosign says if attestations hold, and none of them is of the type.
 _OF_OTHERS = "none of the attestations matched the predicate type"
@@ -23,7 +24,7 @@ class Signer:
     """Who must have signed."""
 
     #: Public key.
-    key: dagger.File | None = None
+    key: dagger.Secret | None = None
     #: Identity in the certificate; a regular expression if it starts with `^`. And who vouches for it.
     identity: str = ""
     issuer: str = ""
@@ -41,9 +42,24 @@ class Signer:
         who = "the key given" if self.key else f"{self.identity} ({self.issuer})"
         return who + ("" if self.transparency_log else ", no transparency log asked")
 
-    def known_to(self, cosign: dagger.Container) -> dagger.Container:
-        """Return cosign with what it verifies with."""
-        return cosign.with_mounted_file(f"{SIGNING}/cosign.pub", self.key) if self.key else cosign
+    async def known_to(self, cosign: dagger.Container) -> dagger.Container:
+        """Return cosign with what it verifies with.
+
+        Raises
+        ------
+        InputError
+            If the key is no public one.
+        """
+        if not self.key:
+            return cosign
+        text = await self.key.plaintext()
+        if "PRIVATE KEY-----" in text:
+            raise InputError(
+                "--key: this is a private key, and the public one belongs here (cosign public-key --key=… prints it)"
+            )
+        if "PUBLIC KEY-----" not in text:
+            raise InputError("--key: no public key (PEM); give it as --key=file:cosign.pub")
+        return cosign.with_mounted_secret(f"{SIGNING}/cosign.pub", self.key, mode=0o444)
 
     @property
     def options(self) -> list[str]:
@@ -68,11 +84,17 @@ class Proof:
     @property
     def verdict(self) -> dict[str, Any]:
         """The last verdict."""
-        return max(self.predicates[FINDINGS], key=lambda findings: str(findings.get("time", "")))
+        return self.newest(FINDINGS)
+
+    def newest(self, kind: str) -> dict[str, Any]:
+        """Return the newest predicate of a type; of several of one time always the same one."""
+        return max(self.predicates[kind], key=lambda each: (_time(each), json.dumps(each, sort_keys=True)))
 
     def render(self, *more: tuple[str, str]) -> str:
         """Return it for people, with further rows below."""
         provenances = self.predicates[PROVENANCE]
+        about = self.newest(CYCLONEDX).get("metadata", {}).get("properties", ())
+        platforms = [each["value"] for each in about if each["name"] == PLATFORM]
         rows = [
             ("image", self.repository.at(self.digest)),
             ("signed by", self.signer),
@@ -80,6 +102,7 @@ class Proof:
                 (f"attested {PREDICATES[kind]}", f"{kind}{f' ({len(found)} times)' if found[1:] else ''}")
                 for kind, found in self.predicates.items()
             ),
+            *(("looked at", f"{platform}, one image of this index") for platform in platforms),
             ("verdict", f"{' '.join(self.verdict['verdict']['lines'])} ({self.verdict['time']})"),
             *(("source", source) for source in dict.fromkeys(map(source_of, provenances))),
             *(("built by", builder) for builder in dict.fromkeys(map(builder_of, provenances))),
@@ -97,26 +120,47 @@ async def verify(tools: Tools, reference: Reference, signer: Signer) -> Proof:
     VerificationError
         If one of them is missing, or is not by the signer, or is of another image.
     """
+    cosign = await signer.known_to(tools.cosign())
     digest = await resolve(tools, reference)
-    pinned = reference.at(digest)
-    cosign = signer.known_to(tools.cosign())
+    await check_signed(cosign, signer, reference.at(digest), digest)
+    predicates = {}
+    for kind in PREDICATES:
+        found = await attested(cosign, signer, reference.at(digest), digest, kind)
+        if found:
+            predicates[kind] = found
+    return Proof(reference, digest, str(signer), predicates)
+
+
+async def check_signed(cosign: dagger.Container, signer: Signer, pinned: str, digest: str) -> None:
+    """Raise `VerificationError` unless an image is signed."""
     signed = await _verified(cosign, ["verify", *signer.options, pinned], pinned, "no signature of it holds")
     claims = [claim["critical"] for line in signed.splitlines() if line.strip() for claim in json.loads(line)]
     if not any(c["type"] == SIGNATURE and c["image"]["docker-manifest-digest"] == digest for c in claims):
         raise VerificationError(f"{pinned}: not signed by {signer}; there are attestations only")
-    predicates = {}
-    for kind, name in PREDICATES.items():
-        args = ["verify-attestation", *signer.options, f"--type={kind}", pinned]
-        try:
-            text = await _verified(cosign, args, pinned, f"no attestation of it with {name} ({kind}) holds")
-        except VerificationError as error:
-            if kind in OPTIONAL and _OF_OTHERS in str(error):
-                continue
-            raise
-        predicates[kind] = _predicates(text, digest, kind)
-        if not predicates[kind]:
-            raise VerificationError(f"{pinned}: {name} is attested, but of another image")
-    return Proof(reference, digest, str(signer), predicates)
+
+
+async def attested(
+    cosign: dagger.Container, signer: Signer, pinned: str, digest: str, kind: str
+) -> list[dict[str, Any]]:
+    """Return what is attested of an image as predicates of a type; nothing if that one may be missing and is.
+
+    Raises
+    ------
+    VerificationError
+        If there is none, or none that holds.
+    """
+    name = PREDICATES[kind]
+    args = ["verify-attestation", *signer.options, f"--type={kind}", pinned]
+    try:
+        text = await _verified(cosign, args, pinned, f"no attestation of it with {name} ({kind}) holds")
+    except VerificationError as error:
+        if kind in OPTIONAL and _OF_OTHERS in str(error):
+            return []
+        raise
+    found = _predicates(text, digest, kind)
+    if not found:
+        raise VerificationError(f"{pinned}: {name} is attested, but of another image")
+    return found
 
 
 async def _verified(cosign: dagger.Container, args: list[str], pinned: str, otherwise: str) -> str:
@@ -135,3 +179,9 @@ def _predicates(envelopes: str, digest: str, kind: str) -> list[dict[str, Any]]:
         if statement["predicateType"] == kind
         and any(f"sha256:{subject['digest'].get('sha256')}" == digest for subject in statement["subject"])
     ]
+
+
+def _time(predicate: dict[str, Any]) -> str:
+    """Return when a predicate was made, in RFC 3339: of a verdict, of an OpenVEX document, of an SBOM."""
+    about = predicate.get("metadata") or predicate.get("creationInfo") or {}
+    return str(predicate.get("time") or predicate.get("timestamp") or about.get("timestamp") or about.get("created"))

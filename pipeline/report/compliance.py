@@ -149,7 +149,7 @@ async def _of_step(key: str, name: str, step: Awaitable[str], detail: str) -> Ch
     return Check(key, name, passed=True, detail=detail)
 
 
-def compliance(image: str, digest: str, checks: Sequence[Check]) -> str:
+def compliance(image: str, digest: str, checks: Sequence[Check], remark: str = "") -> str:
     """Return the checks of the image; one that did not run has no tick."""
     words = {True: "passed", False: "**FAILED**", None: "*did not run*"}
     counts = collections.Counter(check.passed for check in checks)
@@ -158,7 +158,7 @@ def compliance(image: str, digest: str, checks: Sequence[Check]) -> str:
             (
                 f"# Compliance of `{image}`",
                 "",
-                f"`{digest}`",
+                f"`{digest}`" + (f" ({remark})" if remark else ""),
                 "",
                 f"{counts[True]} passed, {counts[False]} failed, {counts[None]} did not run.",
                 "",

@@ -109,7 +109,7 @@ async def reported(
         else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
-    told = tuple(remark for run in results.runs for remark in run.told)
+    told = (*filter(None, [image.remark]), *(remark for run in results.runs for remark in run.told))
     compared = (f"compared with {baseline.image}: what that has too only warns",) if baseline else ()
     return Report(
         tagged,

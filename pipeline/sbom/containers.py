@@ -88,6 +88,7 @@ async def subject_of(project: Project, application: Application) -> Subject:
         parse_time(project.created) if project.created else "",
         project.runtime,
         _source(project, application),
+        own if len(images) > 1 else "",
     )
     return Subject(project, application, release, native, published, scanned, image, variants)
 
@@ -145,7 +146,7 @@ async def of_platforms(subject: Subject) -> dict[str, Sbom]:
     """Return the SBOM of each image of an index, by its platform; none if one image alone is published."""
     found = await gathered(
         *(
-            _describe(subject, dataclasses.replace(subject.image, digest=each.digest), each)
+            _describe(subject, dataclasses.replace(subject.image, digest=each.digest, seen_on=""), each)
             for each in subject.variants.values()
         )
     )

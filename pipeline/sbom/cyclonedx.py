@@ -14,6 +14,8 @@ KIND = "pipeline:kind"
 REPOSITORY = "pipeline:repository"
 #: The property of the document that names what is locked in rebar.lock and not in the image, by its purl.
 NOT_IN_IMAGE = "pipeline:locked-not-in-image"
+#: The property that says, of an index, for which platform the image is that was looked at.
+PLATFORM = "pipeline:platform"
 
 
 def cyclonedx(sbom: Sbom) -> str:
@@ -68,7 +70,10 @@ def cyclonedx(sbom: Sbom) -> str:
                 licenses=[{"license": {"id": DATA_LICENSE}}],
                 tools={"components": [{"type": "application", "name": TOOL, "version": tool_version()}]},
                 component=root,
-                properties=[{"name": NOT_IN_IMAGE, "value": purl} for purl in lacking],
+                properties=[
+                    *({"name": NOT_IN_IMAGE, "value": purl} for purl in lacking),
+                    *([{"name": PLATFORM, "value": image.seen_on}] if image.seen_on else []),
+                ],
             ),
             "components": [os, *map(_cyclonedx_component, sbom.components)],
             "dependencies": [kept(ref=ref, dependsOn=needs) for ref, needs in edges.items()],

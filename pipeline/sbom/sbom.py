@@ -28,6 +28,8 @@ class Image:
     #: The reference of the base image.
     base: str = ""
     source: Source = dataclasses.field(default_factory=Source)
+    #: Of an index of several images: the platform of the one that was looked at.
+    seen_on: str = ""
 
     @property
     def title(self) -> str:
@@ -38,6 +40,11 @@ class Image:
     def purl(self) -> str:
         """The package URL of the image."""
         return purl.of_image(f"{self.title}@{self.digest}")
+
+    @property
+    def remark(self) -> str:
+        """What must be said of an index, of which one image was looked at; empty for an image alone."""
+        return f"of the images of this index that for {self.seen_on} was looked at" if self.seen_on else ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

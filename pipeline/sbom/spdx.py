@@ -63,7 +63,7 @@ def spdx(sbom: Sbom) -> str:
                 creators=[*filter(None, [_party(image.source.supplier)]), f"Tool: {TOOL}-{tool_version()}"],
                 comment="" if image.created else "the time is not known: --created was not given",
             ),
-            comment=f"{NOT_SHIPPED}: {', '.join(lacking)}" if lacking else "",
+            comment="; ".join(filter(None, (image.remark, f"{NOT_SHIPPED}: {', '.join(lacking)}" if lacking else ""))),
             packages=packages,
             hasExtractedLicensingInfos=[
                 {"licenseId": ref, "name": ", ".join(sorted(names)), "extractedText": "\n".join(sorted(names))}

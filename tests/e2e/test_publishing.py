@@ -13,11 +13,13 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import databases
 import pytest
@@ -55,11 +57,13 @@ class Shop:
         password: str = "",
         repository: str = "greeter",
         platforms: str = "",
+        config: str = "",
     ) -> Result:
-        """Call functions; the one that asks the registry gets the login."""
+        """Call functions; the one that asks the registry gets the login, or all get a Docker configuration."""
         port = port or self.registry.port
         (self.folder / "password").write_text(password or self.registry.password)
-        login = [f"--user={self.registry.user}", f"--password=file://{self.folder}/password"]
+        login = [f"--user={self.registry.user}", f"--password=file://{self.folder}/password"] if not config else []
+        (self.folder / "docker.json").write_text(config)
         known = self.folder / ("advisories" if "--advisories" in words else "none")
         return self.module(
             self.source,
@@ -71,6 +75,7 @@ class Shop:
             f"--eef-db={known}/eef",
             f"--registry-service=tcp://127.0.0.1:{port}",
             *([f"--platforms={platforms}"] if platforms else []),
+            *([f"--docker-config=file:{self.folder}/docker.json"] if config else []),
             *(
                 part
                 for word in words
@@ -94,7 +99,7 @@ class Shop:
 
     def verified(self, reference: str, *words: str, key: str = "right", **options: object) -> Result:
         """Call a function of a published image that must be signed with a key."""
-        proving = [f"--key={self.folder}/{key}.pub", "--transparency-log=false"]
+        proving = [f"--key=file:{self.folder}/{key}.pub", "--transparency-log=false"]
         return self.call("published", f"--reference={reference}", "verified", *proving, *words, **options)
 
     def name(self, rest: str = "", repository: str = "greeter") -> str:
@@ -249,6 +254,45 @@ def test_cosign_says_the_same_from_outside(shop: Shop, published: Publication) -
     assert predicates["spdxjson"]["spdxVersion"] == "SPDX-2.3"
 
 
+def test_cosign_itself_asks_for_an_identity_when_it_signs(shop: Shop, published: Publication) -> None:
+    """As GitHub gives it; Sigstore's authority, which is not there, would be next."""
+    asked = []
+
+    class Identities(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            claims = {"iss": "https://ci.example.org", "sub": "repo:a/b", "aud": "sigstore", "exp": time.time() + 300}
+            parts = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in ({"alg": "RS256"}, claims)]
+            body = json.dumps({"value": b".".join([*parts, b"c2ln"]).decode().replace("=", "")}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    nowhere = {"url": "http://127.0.0.1:9", "majorApiVersion": 1, "validFor": {"start": "2020-01-01T00:00:00Z"}}
+    services = {
+        "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
+        "caUrls": [{**nowhere, "operator": "nobody"}],
+        "rekorTlogConfig": {},
+        "tsaConfig": {},
+    }
+    (shop.folder / "services.json").write_text(json.dumps(services))
+    root = {"mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1"}
+    (shop.folder / "root.json").write_text(json.dumps(root))
+    options = ["--yes", "--oidc-provider=github-actions", "--fulcio-auth-flow=token"]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Identities) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/token?job=1"
+        own = {"ACTIONS_ID_TOKEN_REQUEST_URL": url, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "of-the-job"}
+        with mock.patch.dict(os.environ, own):
+            image = f"127.0.0.1:{shop.registry.port}/greeter@{published.digest}"
+            signing = ["--signing-config=services.json", "--trusted-root=root.json"]
+            done = shop.outside("cosign", "sign", *options, *signing, image)
+        server.shutdown()
+    assert done.returncode != 0
+    assert asked == [("/token?job=1&audience=sigstore", "bearer of-the-job")]
+
+
 def test_no_secret_is_anywhere(shop: Shop, published: Publication) -> None:
     key = [line for line in (shop.folder / "right.key").read_text().splitlines() if "-----" not in line]
     secrets = [shop.registry.password, shop.registry.basic, KEY_PASSWORD, *key]
@@ -276,6 +320,22 @@ def test_it_is_proved_with_its_key_and_no_other(shop: Shop, published: Publicati
     assert "VerificationError: " in wrong.err
     assert "no signature of it holds" in wrong.message
     assert not wrong.out.strip()
+
+
+def test_a_private_key_given_to_verify_is_told(shop: Shop) -> None:
+    proving = [f"--key=file:{shop.folder}/right.key", "--transparency-log=false"]
+    result = shop.call("published", f"--reference={shop.name(':1.2.0')}", "verified", *proving, "summary")
+    assert result.message.startswith("--key: this is a private key, and the public one belongs here")
+
+
+def test_the_users_own_docker_configuration_logs_in(shop: Shop, published: Publication) -> None:
+    host = f"registry.localhost:{shop.registry.port}"
+    looked = ["published", f"--reference={shop.name(':1.2.0')}", "digest"]
+    for auths, said in (({host: {"auth": shop.registry.basic}}, published.digest), ({"other.example.org": {}}, "")):
+        result = shop.call(*looked, config=json.dumps({"auths": auths, "credsStore": "desktop"}))
+        assert result.out.strip() == said, result.err
+    kept = shop.call(*looked, config=json.dumps({"auths": {host: {}}, "credsStore": "desktop"}))
+    assert f"docker-credential-desktop keeps the login of {host}" in kept.message
 
 
 def test_a_tampered_image_is_refused_though_it_wears_the_signature(shop: Shop, published: Publication) -> None:

@@ -19,11 +19,14 @@ from pipeline.image.layout import OWN_LAYERS
 from pipeline.project.application import Application
 from pipeline.project.images import default_images
 from pipeline.project.project import Project
+from pipeline.registry.tools import TAGS
 
 DATA = Path(__file__).parents[1] / "unit" / "data"
 NOW = dt.datetime.now(dt.UTC)
 #: The digest that an image without one is found to have.
 FOUND_DIGEST = "sha256:" + "d" * 64
+#: As `cosign generate-key-pair` writes it.
+PUBLIC = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
 #: What the reader says of the fixture of these tests.
 READ = {
     "name": "greeter",
@@ -313,27 +316,58 @@ def of_a_build(recorder: Recorder, read: dict | None = None) -> None:
 
 def of_a_registry(recorder: Recorder, password: str, tags: dict[str, str] | None = None) -> None:
     """Let a registry take everything, with these tags in it by name."""
+    there = dict(tags or {})
 
     def said(chain: Chain) -> str:
         run = words(chain.parent)
-        if run[0] == "ls":
-            return "\n".join(tags or {})
-        if run[0] == "digest":
-            return (tags or {})[run[-1].rpartition(":")[2]]
-        assert run[0] in {"push", "sign", "attest", "public-key", "tag", "copy"}, run
+        if run[:2] == ["sh", TAGS]:
+            return asked(there, run[2], *run[4:])
+        assert run[0] in {"push", "sign", "attest", "public-key", "copy"}, run
         return ""
 
-    recorder.answer("Secret.plaintext", password)
+    of_secrets(recorder, password)
+    recorder.answer("Container.entrypoint", ["/ko-app/crane"])
     recorder.answer(
         "Container.stdout",
         said,
-        when=lambda chain: bool(chain.find("from") and chain.parent.call.args.get("useEntrypoint")),
+        when=lambda chain: bool(chain.find("from") and tool_run(chain.parent)),
     )
 
 
+def of_secrets(recorder: Recorder, password: str) -> None:
+    """Let every secret be this password, but for a public key."""
+
+    def plain(chain: Chain) -> str:
+        [made] = chain.calls("setSecret")
+        return PUBLIC if made.args["name"] in {"made-up ---", "public key"} else password
+
+    recorder.answer("Secret.plaintext", plain)
+
+
+def tool_run(chain: Chain) -> str:
+    """Return what crane, cosign or `tags.sh` was asked to do; empty for any other command."""
+    run = words(chain)
+    if run[:2] == ["sh", TAGS]:
+        return run[2]
+    return run[0] if chain.call.args.get("useEntrypoint") else ""
+
+
+def asked(there: dict[str, str], command: str, *words: str) -> str:
+    """Return what `tags.sh` says of a registry with these tags; a tag that is put is there from then on."""
+    if command == "put":
+        digest, tag, *_ = words
+        there[tag] = digest
+        return ""
+    listed = [f"listed\t{tag}" for tag in there] if command in {"list", "all"} else []
+    unknown = "GET https://ghcr.io/v2/x/manifests/x: MANIFEST_UNKNOWN: manifest unknown"
+    wanted = there if command == "all" else words
+    found = [f"there\t{tag}\t{there[tag]}" if tag in there else f"failed\t{tag}\t{unknown}" for tag in wanted]
+    return "\n".join([*listed, *found])
+
+
 def failing(recorder: Recorder, word: str, stderr: str) -> None:
-    """Let a command fail by its first word."""
-    recorder.answer("Container.withExec", exec_error(stderr=stderr), when=lambda chain: words(chain)[0] == word)
+    """Let a command fail by its first word, or one of `tags.sh` by its own."""
+    recorder.answer("Container.withExec", exec_error(stderr=stderr), when=lambda chain: tool_run(chain) == word)
 
 
 def auth(user: str, password: str) -> str:

@@ -19,6 +19,7 @@ from pipeline.errors import BuildError, InputError, PolicyError, ScannerError, V
 from pipeline.main import Assessment, Erlmcp, Published, Verified
 from pipeline.project.images import default_images, images_in_use
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE
+from pipeline.registry.tools import TAGS
 
 pytestmark = pytest.mark.anyio
 
@@ -83,8 +84,8 @@ def secret(text: str) -> dagger.Secret:
     return dag.set_secret(f"made-up {text[:3]}", text)
 
 
-def public_key() -> dagger.File:
-    return dag.directory().with_new_file("cosign.pub", "public").file("cosign.pub")
+def public_key() -> dagger.Secret:
+    return secret(answers.PUBLIC)
 
 
 def scans(recorder: Recorder) -> list[str]:
@@ -101,7 +102,7 @@ def scans(recorder: Recorder) -> list[str]:
 def tool_runs(recorder: Recorder) -> list[str]:
     """Return what crane and cosign were asked to do, in order, without the pull of the base image."""
     leaves = [chain.parent for chain in recorder.plan if chain.call.field == "stdout" and chain.parent]
-    return [words(chain)[0] for chain in leaves if chain.call.args.get("useEntrypoint")]
+    return [run for chain in leaves if (run := answers.tool_run(chain))]
 
 
 # Building -------------------------------------------------------------------------------------------------------------
@@ -414,7 +415,8 @@ async def test_a_secret_breaks_scan_and_publish_and_stands_in_every_report(recor
     answers.of_a_registry(recorder, PASSWORD)
     answers.of_checks(recorder)
     with_a_secret(recorder)
-    for call in (passing(recorder).scan(), passing(recorder).assess().publish(version="1.2.0", unsigned=True)):
+    module = passing(recorder, repository=REPOSITORY)
+    for call in (module.scan(), module.assess().publish(version="1.2.0", unsigned=True)):
         with pytest.raises(PolicyError, match=r"^POLICY FAILED: 1 secret in the image\n"):
             await call
     assert "push" not in tool_runs(recorder)
@@ -500,7 +502,7 @@ async def test_a_vex_document_can_name_the_image(
         "statements": [statement],
     }
     vex = dag.directory().with_new_file("vex.json", json.dumps(document)).file("vex.json")
-    image = erlmcp(recorder, platforms=platforms).assess(fail_on="CRITICAL", vex=[vex])
+    image = erlmcp(recorder, platforms=platforms, repository=REPOSITORY).assess(fail_on="CRITICAL", vex=[vex])
     if suppressed:
         assert "not affected or fixed by VEX: 1" in await image.verdict()
     else:
@@ -564,7 +566,8 @@ async def test_reports_are_written_whatever_the_verdict(recorder: Recorder) -> N
 
 def assessment(recorder: Recorder, **arguments: object) -> Assessment:
     answers.of_checks(recorder)
-    return passing(recorder, **arguments).assess()
+    answers.failing(recorder, "digest", "Error: MANIFEST_UNKNOWN: manifest unknown")
+    return passing(recorder, **{"repository": REPOSITORY} | arguments).assess()
 
 
 def signing() -> dict[str, object]:
@@ -576,7 +579,9 @@ async def test_publish_judges_then_pushes_signs_attests_and_tags(recorder: Recor
     said = await assessment(recorder).publish(version="1.2.0", user="robot", password=secret(PASSWORD), **signing())
     assert said.startswith(f"{REPOSITORY}@sha256:")
     runs = tool_runs(recorder)
-    assert runs == ["ls", "public-key", "push", "sign", *["attest"] * len(PREDICATES), *["tag"] * 4]
+    # Asked before the build, and again after it; the version first, then what else is to be its own now.
+    asked = ["list", "list", "digest", "public-key"]
+    assert runs == [*asked, "push", "sign", *["attest"] * len(PREDICATES), "put", "list", *["put"] * 3, "look"]
     # Every scanner's report is read before the first thing is pushed.
     pushed = next(
         n for n, chain in enumerate(recorder.plan) if chain.parent and "push" in chain.parent.call.args.get("args", ())
@@ -607,7 +612,7 @@ async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder)
     answers.of_a_registry(recorder, PASSWORD)
     await assessment(recorder).publish(version="1.2.0", user="robot", password=secret(PASSWORD), **signing())
     with_secret = {chain.images()[0] for chain in recorder.execs() if chain.calls("withMountedSecret")}
-    assert with_secret == {IMAGES["crane"], IMAGES["cosign"]}
+    assert with_secret == {IMAGES["crane"], IMAGES["git"], IMAGES["cosign"]}
     text = recorder.text()
     login = base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
     assert not [plain for plain in (PASSWORD, KEY, login) if plain in text]
@@ -619,7 +624,7 @@ async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder)
         ({"version": "1.2", "unsigned": True}, "--version 1.2: expected MAJOR.MINOR.PATCH"),
         ({"unsigned": True}, "no tag: give --tags, or one of --version"),
         ({"tags": ["-x"], "unsigned": True}, "--tags '-x': no tag"),
-        ({"version": "1.2.0"}, "give one of --cosign-key and --identity-token, or say --unsigned"),
+        ({"version": "1.2.0"}, "give one of --cosign-key, --identity-token and --identity-url, or say --unsigned"),
         ({"version": "1.2.0", "unsigned": True, "user": "robot"}, "a login is --user and --password"),
         ({"version": "1.2.0", "unsigned": True, "builder_id": "jenkins"}, "--builder-id jenkins: expected a URI"),
         ({"version": "1.2.0", "unsigned": True, "builder_id": "ci: me"}, "--builder-id ci: me: expected a URI"),
@@ -642,6 +647,9 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"repository": "ghcr.io/a/b:1"}, "--repository ghcr.io/a/b:1: only the repository belongs here"),
     ({"apps": ["greeter_core", "sasl:loaded"]}, "--apps sasl:loaded: expected NAME or NAME:TYPE"),
     ({"hex_mirror": "hex.example.org"}, "--hex-mirror hex.example.org: expected a URL"),
+    ({"hex_mirror": "https://me:word@hex.example.org"}, "--hex-mirror: it has a login in it, which every log"),
+    ({"hex_mirror": "https://word@hex.example.org/x"}, "--hex-mirror: it has a login in it, which every log"),
+    ({"health_url": "http://me:word@127.0.0.1/"}, "--health-url: it has a login in it, which every log"),
     ({"health_url": "/health"}, "--health-url /health: expected a URL"),
     ({"builder_image": "a b"}, "--builder-image: 'a b' is no image reference"),
 ]
@@ -702,6 +710,33 @@ async def test_what_is_wrong_with_a_policy_is_told_before_anything_is_run(
     assert recorder.execs() == []
 
 
+async def test_nothing_is_published_to_a_place_that_nobody_named(recorder: Recorder) -> None:
+    with pytest.raises(InputError, match=r"^--repository: where to\? Name it before assess"):
+        await assessment(recorder, repository="").publish(version="1.2.0", unsigned=True, dry_run=True)
+    assert recorder.execs() == []
+
+
+async def test_reports_of_an_image_without_a_place_have_its_name_alone(recorder: Recorder) -> None:
+    document = await (await passing(recorder).sbom()).file("sbom.cdx.json").contents()
+    component = json.loads(document)["metadata"]["component"]
+    assert component["name"] == "greeter"
+    assert component["purl"].startswith("pkg:oci/greeter@sha256")
+    assert "repository_url" not in component["purl"]
+
+
+@pytest.mark.parametrize("platforms", [[], ["linux/amd64", "linux/arm64"]])
+async def test_what_is_said_of_an_index_names_the_image_that_was_looked_at(
+    recorder: Recorder, platforms: list[str]
+) -> None:
+    answers.of_checks(recorder)
+    files = await passing(recorder, platforms=platforms).assess().reports()
+    remark = "of the images of this index that for linux/amd64 was looked at"
+    for name in ("findings.json", "compliance.md", "report.md", "sbom.spdx.json"):
+        assert (remark in await files.file(name).contents()) is bool(platforms), name
+    metadata = json.loads(await files.file("sbom.cdx.json").contents())["metadata"]
+    assert metadata.get("properties", []) == [{"name": "pipeline:platform", "value": "linux/amd64"}] * bool(platforms)
+
+
 async def test_a_registry_that_no_container_sees_is_told_before_anything_is_run(recorder: Recorder) -> None:
     with pytest.raises(InputError, match=r"^localhost:5000: the engine's containers do not see this machine"):
         await assessment(recorder, repository="localhost:5000/a").publish(version="1.2.0", unsigned=True)
@@ -711,8 +746,8 @@ async def test_a_registry_that_no_container_sees_is_told_before_anything_is_run(
 async def test_what_breaks_the_policy_is_not_pushed(recorder: Recorder) -> None:
     answers.of_a_registry(recorder, PASSWORD)
     with pytest.raises(PolicyError, match=r"^POLICY FAILED"):
-        await erlmcp(recorder).assess(fail_on="LOW").publish(version="1.2.0", unsigned=True)
-    assert tool_runs(recorder) == ["ls"]
+        await erlmcp(recorder, repository=REPOSITORY).assess(fail_on="LOW").publish(version="1.2.0", unsigned=True)
+    assert tool_runs(recorder) == ["list"]
 
 
 async def test_a_crashed_scanner_pushes_nothing(recorder: Recorder) -> None:
@@ -724,7 +759,7 @@ async def test_a_crashed_scanner_pushes_nothing(recorder: Recorder) -> None:
     )
     with pytest.raises(ScannerError, match=r"^SCANNER FAILED: grype"):
         await assessment(recorder).publish(version="1.2.0", unsigned=True)
-    assert tool_runs(recorder) == ["ls"]
+    assert tool_runs(recorder) == ["list"]
 
 
 async def test_a_version_that_is_another_image_is_not_moved_unless_one_says_so(recorder: Recorder) -> None:
@@ -736,11 +771,13 @@ async def test_a_version_that_is_another_image_is_not_moved_unless_one_says_so(r
     assert "push" in tool_runs(recorder)
 
 
-async def test_every_tag_of_the_repository_is_looked_at(recorder: Recorder) -> None:
+async def test_each_tag_is_asked_about_by_itself_and_the_list_only_where_it_matters(recorder: Recorder) -> None:
     answers.of_a_registry(recorder, PASSWORD)
     await assessment(recorder).publish(version="1.2.0", unsigned=True)
-    [listed] = [words(chain) for chain in recorder.execs() if words(chain)[0] == "ls"]
-    assert listed == ["ls", "--omit-digest-tags", REPOSITORY]
+    await assessment(recorder).publish(tags=["1.2.0", "latest"], unsigned=True)
+    first, *_, last = [words(chain)[2:] for chain in recorder.execs() if answers.tool_run(chain) in {"list", "look"}]
+    assert first == ["list", REPOSITORY, "1.2.0", "1.2", "1", "latest"]
+    assert last == ["look", REPOSITORY, "1.2.0", "latest"]
 
 
 async def test_a_dry_run_pushes_nothing(recorder: Recorder) -> None:
@@ -748,7 +785,7 @@ async def test_a_dry_run_pushes_nothing(recorder: Recorder) -> None:
     recorder.answer("Directory.file", _blob, when=lambda chain: chain.call.args["path"].startswith("blobs/"))
     said = await assessment(recorder).publish(branch="main", dry_run=True, **signing())
     assert said.startswith("dry run: nothing was pushed\nwould read --cosign-key\nwould push ")
-    assert tool_runs(recorder) == ["ls"]
+    assert tool_runs(recorder) == ["look", "look", "digest"]
 
 
 def _blob(chain: Chain) -> dict[str, str]:
@@ -784,24 +821,27 @@ def of_a_published_image(recorder: Recorder, found: dict[str, object] = FOUND, *
         ]
     }
     said_of = {
-        "ls": "1.2.0\nlatest\nold",
         "manifest": json.dumps(manifest),
         "blob": json.dumps({"os": "linux", "architecture": "amd64"}),
         "verify": json.dumps(claims),
-        **dict.fromkeys(("tree", "copy", "tag"), ""),
+        **dict.fromkeys(("tree", "copy"), ""),
     }
+    there = {"1.2.0": DIGEST, "latest": DIGEST, "old": OTHER}
 
     def said(chain: Chain) -> str:
         run = words(chain.parent)
+        if run[:2] == ["sh", TAGS]:
+            return answers.asked(there, run[2], *run[4:])
         if run[0] == "digest":
-            return OTHER if run[1].endswith(":old") else DIGEST
+            return DIGEST
         if run[0] == "verify-attestation":
             kind = next(word for word in run if word.startswith("--type=")).removeprefix("--type=")
             return envelope(kind, predicates[kind])
         return said_of[run[0]]
 
-    recorder.answer("Secret.plaintext", PASSWORD)
-    recorder.answer("Container.stdout", said, when=lambda chain: bool(chain.parent.call.args.get("useEntrypoint")))
+    answers.of_secrets(recorder, PASSWORD)
+    recorder.answer("Container.entrypoint", ["/ko-app/crane"])
+    recorder.answer("Container.stdout", said, when=lambda chain: bool(answers.tool_run(chain.parent)))
 
 
 def published(recorder: Recorder, reference: str = f"{REPOSITORY}@{DIGEST}", **arguments: object) -> Published:
@@ -824,7 +864,7 @@ async def test_published_builds_nothing(recorder: Recorder) -> None:
     image = published(recorder)
     for ask in (image.digest, image.refs, image.sizes):
         await ask()
-    assert {chain.images()[0] for chain in recorder.execs()} == {IMAGES["crane"]}
+    assert {chain.images()[0] for chain in recorder.execs()} == {IMAGES["crane"], IMAGES["git"]}
 
 
 @pytest.mark.parametrize(
@@ -882,7 +922,7 @@ async def test_promote_proves_scans_copies_proves_again_and_tags(recorder: Recor
     said = await verified(recorder).promote(["production"], to="ghcr.io/banyan-platform/production")
     assert "ghcr.io/banyan-platform/production:production" in said
     proof = ["verify", *["verify-attestation"] * len(PREDICATES)]
-    assert tool_runs(recorder) == ["ls", *proof, "tree", "copy", *proof, "tag"]
+    assert tool_runs(recorder) == ["look", *proof, "tree", "copy", *proof, "put", "look"]
     # The SBOM alone is scanned: nothing is built.
     assert scans(recorder) == ["grype", "trivy"]
     assert not execs(recorder, "--deps_only")
@@ -915,7 +955,7 @@ async def test_promote_takes_no_tag_for_an_image(recorder: Recorder) -> None:
 async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> None:
     with pytest.raises(PolicyError, match="nothing was promoted: it would not pass today"):
         await verified(recorder).promote(["production"], fail_on="LOW")
-    assert "tag" not in tool_runs(recorder)
+    assert "put" not in tool_runs(recorder)
 
 
 async def test_rescan_judges_the_attested_sbom_by_the_attested_policy(recorder: Recorder) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,16 +16,28 @@ from recorder import Chain, Recorder, exec_error
 
 from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
 from pipeline.project.images import default_images
+from pipeline.project.logins import Login
 from pipeline.project.project import Project
-from pipeline.registry.content import Content, digests_of, existing_tags, read_content
+from pipeline.registry.content import Content, look, read_content
 from pipeline.registry.promote import promote
 from pipeline.registry.provenance import Origin, provenance_of
-from pipeline.registry.publish import Order, carry_out, publish_actions, render_dry_run
+from pipeline.registry.publish import (
+    Action,
+    Order,
+    Request,
+    carry_out,
+    check_arrived,
+    lacking,
+    publish_actions,
+    render_dry_run,
+    standing_of,
+    tag_actions,
+)
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import compare, rescan
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPENVEX, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
-from pipeline.registry.tags import check_moves
-from pipeline.registry.tools import Login, Tools, tools_for
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
+from pipeline.registry.tags import check_moves, choose_tags
+from pipeline.registry.tools import Tools, ask, told, tools_for
 from pipeline.registry.verify import Signer, verify
 
 pytestmark = pytest.mark.anyio
@@ -61,12 +74,12 @@ def key_signing() -> Signing:
 
 
 def signer() -> Signer:
-    return Signer(dag.directory().with_new_file("cosign.pub", "public").file("cosign.pub"), transparency_log=False)
+    return Signer(secret(answers.PUBLIC), transparency_log=False)
 
 
-def order(recorder: Recorder, signing: Signing | None, tags: tuple[str, ...] = ("3.0.0", "latest")) -> Order:
+def order(recorder: Recorder, signing: Signing | None) -> Order:
     layout = recorder.host_directory({"index.json": "{}"})
-    return Order(REPOSITORY, layout, DIGEST, tags, signing, dict.fromkeys(PREDICATES, "{}"))
+    return Order(REPOSITORY, layout, DIGEST, signing, dict.fromkeys(PREDICATES, "{}"))
 
 
 def knows_password(recorder: Recorder) -> None:
@@ -78,9 +91,9 @@ def commands(recorder: Recorder) -> list[str]:
     found = []
     for chain in recorder.plan:
         if chain.call.field == "stdout":
-            run = words(chain.parent)
+            run, tool = words(chain.parent), answers.tool_run(chain.parent)
             kind = next((word for word in run if word.startswith("--type=")), "")
-            found.append(" ".join(filter(None, [run[0], kind.removeprefix("--type="), *run[2:] * (run[0] == "tag")])))
+            found.append(" ".join(filter(None, [tool, kind.removeprefix("--type="), *run[5:6] * (tool == "put")])))
     return found
 
 
@@ -108,6 +121,8 @@ def trusting(recorder: Recorder, signed: str = claims(SIGNATURE, *PREDICATES), *
 
     def said(chain: Chain) -> str:
         run = words(chain.parent)
+        if run[0] in {"digest", "public-key"}:
+            return answers.PUBLIC if run[0] == "public-key" else DIGEST
         if run[0] == "verify":
             return signed
         if run[0] == "verify-attestation":
@@ -115,9 +130,18 @@ def trusting(recorder: Recorder, signed: str = claims(SIGNATURE, *PREDICATES), *
             return envelopes.get(PREDICATES[kind], envelope(kind))
         if run[0] == "tree":
             return f"└── 🔗 {SIGNATURE} artifacts via OCI referrer: {REPOSITORY}@{OTHER}\n   └── 🍒 {DIGEST}\n"
+        if answers.tool_run(chain.parent) in {"look", "put"}:
+            return answers.asked(there, *run[2:3], *run[4:])
         return ""
 
+    there: dict[str, str] = {}
     recorder.answer("Container.stdout", said)
+
+
+async def all_steps(ready: Tools, wanted: Order) -> list[Action]:
+    """Return how an image is published where nothing is yet."""
+    moves = await tag_actions(ready, wanted.repository, wanted.digest, ("3.0.0", "latest"), {})
+    return [*publish_actions(ready, wanted), *moves]
 
 
 async def test_an_image_of_an_index_is_attested_by_its_own_digest(recorder: Recorder) -> None:
@@ -136,32 +160,33 @@ async def test_an_image_of_an_index_is_attested_by_its_own_digest(recorder: Reco
 
 async def test_tags_move_last(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_actions(await tools(), order(recorder, key_signing()))
-    await carry_out(steps)
+    await carry_out(await all_steps(await tools(), order(recorder, key_signing())))
     assert commands(recorder) == [
         "public-key",
         "push",
         "sign",
         *(f"attest {kind}" for kind in PREDICATES),
-        "tag 3.0.0",
-        "tag latest",
+        "put 3.0.0",
+        "put latest",
     ]
     assert recorder.max_in_flight == 1
 
 
 async def test_everything_but_tags_goes_by_digest(recorder: Recorder) -> None:
     knows_password(recorder)
-    await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
+    await carry_out(await all_steps(await tools(), order(recorder, key_signing())))
     execs = recorder.execs()
     assert {words(chain)[-1] for chain in execs if words(chain)[0] in ("push", "sign", "attest")} == {PINNED}
-    assert {words(chain)[1] for chain in execs if words(chain)[0] == "tag"} == {PINNED}
+    assert {tuple(words(chain)[3:5]) for chain in execs if answers.tool_run(chain) == "put"} == {
+        (REPOSITORY.repository, DIGEST)
+    }
 
 
 async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
     ready = await tools()
-    await carry_out(publish_actions(ready, order(recorder, key_signing())))
+    await carry_out(await all_steps(ready, order(recorder, key_signing())))
     await verify(ready, IMAGE, signer())
     images = default_images()
     signing = {"sign", "attest", "public-key"}
@@ -169,24 +194,64 @@ async def test_the_key_reaches_cosign_alone(recorder: Recorder) -> None:
         has_key = "/signing/cosign.key" in mounts(chain, "withMountedSecret")
         assert has_key == (words(chain)[0] in signing)
         assert has_key == ("COSIGN_PASSWORD" in mounts(chain, "withSecretVariable"))
-        assert chain.images() == [images["cosign" if has_key or "verify" in words(chain)[0] else "crane"]]
+        tool = "cosign" if has_key or "verify" in words(chain)[0] else "crane" if words(chain)[0] == "push" else "git"
+        assert chain.images()[0] == images[tool]
 
 
 async def test_an_identity_token_is_a_file_of_the_container_that_signs(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_actions(await tools(), order(recorder, Signing(identity_token=secret(TOKEN))))
-    await carry_out(steps)
+    await carry_out(await all_steps(await tools(), order(recorder, Signing(identity_token=secret(TOKEN)))))
     for chain in recorder.execs():
         has_token = "/signing/token" in mounts(chain, "withMountedSecret")
         assert has_token == (words(chain)[0] in {"sign", "attest"})
         assert has_token == ("--identity-token=/signing/token" in words(chain))
 
 
+async def test_cosign_fetches_an_identity_itself_where_it_signs_and_asks_no_terminal(recorder: Recorder) -> None:
+    knows_password(recorder)
+    signing = Signing(identity_url=secret("https://url"), identity_url_token=secret(TOKEN))
+    await carry_out(await all_steps(await tools(), order(recorder, signing)))
+    names = {"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"}
+    for chain in recorder.execs():
+        signs = words(chain)[0] in {"sign", "attest"}
+        assert names <= mounts(chain, "withSecretVariable") if signs else not mounts(chain, "withSecretVariable")
+        assert signs == ({"--oidc-provider=github-actions", "--fulcio-auth-flow=token"} <= set(words(chain)))
+
+
+def token(payload: object) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip("=")
+    return f"e30.{body}.c2ln"
+
+
+@pytest.mark.parametrize(
+    ("text", "alive"),
+    [
+        (token({"exp": 1_000_000 + 600}), True),
+        (token({"exp": 1_000_000 + 60}), False),
+        (token({"exp": 1_000_000 - 60}), False),
+        # What that is, cosign says.
+        (token({}), True),
+        (token([]), True),
+        (token({"exp": "soon"}), True),
+        ("no-token-at-all", True),
+        ("a.b.c", True),
+    ],
+)
+async def test_a_token_that_has_ended_pushes_nothing(recorder: Recorder, text: str, alive: bool) -> None:  # noqa: FBT001
+    recorder.answer("Secret.plaintext", text)
+    signing = Signing(identity_token=secret(TOKEN))
+    if alive:
+        await signing.check_alive(1_000_000)
+    else:
+        with pytest.raises(InputError, match=r"^nothing was pushed: --identity-token ends at \d\d:\d\d:\d\d UTC"):
+            await signing.check_alive(1_000_000)
+
+
 async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
     knows_password(recorder)
     trusting(recorder)
     ready = await tools()
-    await carry_out(publish_actions(ready, order(recorder, key_signing())))
+    await carry_out(await all_steps(ready, order(recorder, key_signing())))
     await promote(ready, IMAGE, PRODUCTION, ("1",), signer(), move=False, scan=None)
     text = recorder.text()
     login = base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
@@ -198,8 +263,8 @@ async def test_no_secret_is_in_the_plan(recorder: Recorder) -> None:
 async def test_what_a_registry_says_is_never_an_old_answer(recorder: Recorder) -> None:
     knows_password(recorder)
     ready = await tools()
-    await existing_tags(ready, REPOSITORY)
-    await existing_tags(ready, REPOSITORY)
+    await look(ready, REPOSITORY)
+    await look(ready, REPOSITORY)
     first, second = recorder.execs()
     assert words(first) == words(second)
     assert first.content_key != second.content_key
@@ -208,7 +273,7 @@ async def test_what_a_registry_says_is_never_an_old_answer(recorder: Recorder) -
 async def test_a_service_is_bound_by_the_one_name_that_means_plain_http(recorder: Recorder) -> None:
     knows_password(recorder)
     service = dag.host().service([dagger.PortForward(backend=5000)])
-    await existing_tags(await tools(service), Reference("registry.localhost:5000", "erlmcp"))
+    await look(await tools(service), Reference("registry.localhost:5000", "erlmcp"))
     (chain,) = recorder.execs()
     assert [call.args["alias"] for call in chain.calls("withServiceBinding")] == ["registry.localhost"]
     assert not any("insecure" in word or "http" in word for word in words(chain))
@@ -233,7 +298,7 @@ async def test_a_host_that_leads_nowhere_is_refused(host: str, bound: bool, mess
 
 async def test_without_a_login_there_is_no_secret(recorder: Recorder) -> None:
     knows_password(recorder)
-    await existing_tags(await tools_for(default_images(), {"ghcr.io": Login()}), REPOSITORY)
+    await look(await tools_for(default_images(), {"ghcr.io": Login()}), REPOSITORY)
     assert not recorder.secrets()
 
 
@@ -241,10 +306,11 @@ async def test_without_a_login_there_is_no_secret(recorder: Recorder) -> None:
 async def test_half_of_what_is_needed_is_refused() -> None:
     with pytest.raises(InputError, match="--user and --password: give both"):
         Login("robot")
-    with pytest.raises(InputError, match="one of --cosign-key and --identity-token"):
-        Signing()
-    with pytest.raises(InputError, match="one of --cosign-key and --identity-token"):
-        Signing(secret(KEY), identity_token=secret(TOKEN))
+    for two in ({}, {"key": secret(KEY), "identity_token": secret(TOKEN)}):
+        with pytest.raises(InputError, match="one of --cosign-key, --identity-token and --identity-url"):
+            Signing(**two)
+    with pytest.raises(InputError, match="--identity-url and --identity-url-token: give both"):
+        Signing(identity_url=secret("https://url"))
     with pytest.raises(InputError, match="--transparency-log=false: a certificate"):
         Signing(identity_token=secret(TOKEN), transparency_log=False)
     for wrong in ({}, {"identity": "me"}, {"issuer": "it"}, {"key": signer().key, "identity": "me", "issuer": "it"}):
@@ -265,7 +331,7 @@ async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: R
         recorder, "sign", "WARNING: x\nError: the log does not answer\nerror during command execution: again"
     )
     with pytest.raises(RegistryError) as raised:
-        await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
+        await carry_out(await all_steps(await tools(), order(recorder, key_signing())))
     lines = str(raised.value).splitlines()
     assert lines[0] == "could not sign it with the key given, logged nowhere: the log does not answer"
     assert [line for line in lines if line.startswith("done:")] == [
@@ -273,55 +339,154 @@ async def test_a_step_that_fails_says_what_was_done_and_what_was_not(recorder: R
         f"done:     push {PINNED}",
     ]
     assert lines[-2] == "not done: tag latest"
-    assert not any(words(chain)[0] == "tag" for chain in recorder.execs())
+    assert not any(answers.tool_run(chain) == "put" for chain in recorder.execs())
 
 
 async def test_a_key_that_cannot_be_read_pushes_nothing(recorder: Recorder) -> None:
     knows_password(recorder)
     answers.failing(recorder, "public-key", "Error: reading key: decryption failed")
     with pytest.raises(RegistryError, match="could not read --cosign-key: reading key: decryption failed"):
-        await carry_out(publish_actions(await tools(), order(recorder, key_signing())))
+        await carry_out(await all_steps(await tools(), order(recorder, key_signing())))
     assert commands(recorder) == ["public-key"]
 
 
-async def test_a_refused_login_is_named(recorder: Recorder) -> None:
+def failing_asked(recorder: Recorder, **failures: str) -> None:
+    """Let a registry say these words of tags, and of its list under the name `list`."""
+
+    def said(chain: Chain) -> str:
+        _, _, command, _, *tags = words(chain.parent)
+        asked = [*(["list"] if command != "look" else []), *tags]
+        unknown = "GET https://r/v2/p/manifests/x: MANIFEST_UNKNOWN: manifest unknown"
+        return "\n".join(f"failed\t{tag if tag != 'list' else ''}\t{failures.get(tag, unknown)}" for tag in asked)
+
     knows_password(recorder)
-    answers.failing(recorder, "ls", "Error: GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required")
-    with pytest.raises(RegistryError, match=r"nothing was pushed: .* refused the login"):
-        await existing_tags(await tools(), REPOSITORY)
+    recorder.answer("Container.stdout", said, when=lambda chain: answers.tool_run(chain.parent) in {"look", "list"})
+
+
+async def test_a_refused_login_is_named(recorder: Recorder) -> None:
+    failing_asked(recorder, latest="GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required")
+    with pytest.raises(RegistryError, match=r"^ghcr.io/\S+:latest cannot be read: the registry refused the login"):
+        await look(await tools(), REPOSITORY, ["latest"])
 
 
 @pytest.mark.parametrize(
     "said",
     [
-        "NAME_UNKNOWN: repository name not known to registry",
-        # Harbor, with crane's words before it.
+        # distribution/distribution registry/handlers/tags.go and manifests.go, and so GHCR and zot.
+        "GET https://h/v2/p/tags/list?n=1000: NAME_UNKNOWN: repository name not known to registry; map[name:p]",
+        "GET https://h/v2/p/manifests/1.2.0: MANIFEST_UNKNOWN: manifest unknown; map[Tag:1.2.0]",
+        # goharbor/harbor src/controller/artifact/controller.go; as crane tells it: plexsystems/sinker issue 35.
+        "GET https://h/v2/p/demo/manifests/1.2.0: NOT_FOUND: artifact p/demo:1.2.0 not found",
         "reading tags for h/p/demo: GET https://h/v2/p/demo/tags/list?n=1000: NOT_FOUND: repository p/demo not found",
-        "GET https://h/v2/p/demo/tags/list: unexpected status code 404 Not Found: <html>",
+        # quay/quay endpoints/v2/errors.py: of a tag that was deleted.
+        "GET https://quay.io/v2/p/demo/manifests/1.2.0: TAG_EXPIRED: Tag has expired; map[]",
+        # Artifactory: jetstack/version-checker issue 318.
+        "GET https://h/v2/p/manifests/1.2.0: MANIFEST_UNKNOWN: The named manifest is not known to the registry.",
     ],
 )
-async def test_a_repository_that_is_not_there_yet_has_no_tags(recorder: Recorder, said: str) -> None:
-    knows_password(recorder)
-    answers.failing(recorder, "ls", f"Error: {said}")
-    assert await existing_tags(await tools(), REPOSITORY) == ()
+async def test_what_a_registry_says_is_not_there_is_not_there(recorder: Recorder, said: str) -> None:
+    failing_asked(recorder, **{"list": said, "1.2.0": said})
+    found = await look(await tools(), REPOSITORY, ["1.2.0"], command="list")
+    assert (found.listed, found.digests) == ((), {})
 
 
-async def test_a_project_that_is_not_there_is_told_before_anything_is_built(recorder: Recorder) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        # Of something between here and the registry, or of a registry without lists.
+        "GET https://h/v2/p/tags/list?n=1000: unexpected status code 404 Not Found: <html>",
+        "GET https://h/v2/p/manifests/1.2.0: unexpected status code 404 Not Found: 404 page not found",
+        "GET https://h/v2/p/tags/list?n=1000: UNSUPPORTED: The operation is unsupported.",
+        # Harbor: a project is not made by pushing to it (src/pkg/project/dao/dao.go).
+        "GET https://h/v2/p/demo/tags/list: NOT_FOUND: project p not found",
+        # quay/quay endpoints/v2/errors.py (Unauthorized): of a repository that is not there, too.
+        "GET https://quay.io/v2/p/demo/manifests/1: UNAUTHORIZED: access to the requested resource is not authorized",
+        # Docker Hub: distribution/distribution issue 1737.
+        "GET https://index.docker.io/v2/p/x/tags/list: UNAUTHORIZED: authentication required; [map[Action:pull]]",
+        # GHCR's token service: oras-project/oras issue 1128 has the status, getwud/wud issue 478 the word.
+        "GET https://ghcr.io/token?scope=repository%3Ap%2Fx%3Apull&service=ghcr.io: DENIED: denied",
+        "GET https://h/v2/p/manifests/1.2.0: TOOMANYREQUESTS: rate exceeded",
+        "GET https://h/v2/p/manifests/1.2.0: unexpected status code 503 Service Unavailable",
+        'Get "https://h/v2/": dial tcp: lookup h: no such host',
+    ],
+)
+async def test_any_other_answer_says_nothing_of_what_is_there(recorder: Recorder, said: str) -> None:
+    failing_asked(recorder, **{"1.2.0": said})
+    with pytest.raises(RegistryError, match=r":1\.2\.0 cannot be read: "):
+        await look(await tools(), REPOSITORY, ["1.2.0"])
+    failing_asked(recorder, list=said)
+    with pytest.raises(RegistryError, match=r"^the list of tags of ghcr\.io/\S+ cannot be read: "):
+        await look(await tools(), REPOSITORY, command="list")
+
+
+@pytest.mark.parametrize(
+    ("said", "login"),
+    [
+        ("GET https://ghcr.io/v2/x: UNAUTHORIZED: authentication required", True),
+        ("GET https://ghcr.io/token?scope=x: DENIED: denied", True),
+        ("GET https://h/service/token: unexpected status code 401 Unauthorized", True),
+        ("PUT https://h/v2/x: FORBIDDEN: forbidden", True),
+        ("open /signing/cosign.key: permission denied", False),
+        ("reading key: access denied by the keyring", False),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_no_refused_login(said: str, login: bool) -> None:  # noqa: FBT001 # a table
+    assert ("refused the login" in told(said)) is login
+
+
+def request(*, floating: bool, dry_run: bool = False, **chosen: object) -> Request:
+    choose = functools.partial(choose_tags, **chosen)
+    return Request(choose, floating, Login(), None, Origin(), dry_run=dry_run)
+
+
+async def test_a_list_that_lacks_a_tag_that_is_there_does_not_tell_the_highest_version(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD, {"latest": OTHER})
+    late = f"there\tlatest\t{OTHER}"
+    recorder.answer("Container.stdout", late, when=lambda chain: answers.tool_run(chain.parent) == "list")
+    with pytest.raises(RegistryError, match=r"^nothing was pushed: \S+ has latest, and its list of tags does not"):
+        await standing_of(await tools(), REPOSITORY, request(floating=True, version="3.0.0"))
+    # Who names the tags needs no list.
+    found = await standing_of(await tools(), REPOSITORY, request(floating=False, given=["3.0.0", "latest"]))
+    assert found.digests == {"latest": OTHER}
+
+
+async def test_a_dry_run_lets_no_registry_make_a_repository(recorder: Recorder) -> None:
     knows_password(recorder)
-    answers.failing(recorder, "ls", "Error: GET https://h/v2/p/demo/tags/list: NOT_FOUND: project p not found")
-    with pytest.raises(RegistryError, match=r"nothing was pushed: .* cannot be read: .* project p not found"):
-        await existing_tags(await tools(), REPOSITORY)
+    for dry_run in (True, False):
+        await standing_of(await tools(), REPOSITORY, request(floating=False, dry_run=dry_run, given=["1"]))
+    made = ["CREATE" in mounts(chain, "withEnvVariable") for chain in recorder.execs()]
+    assert made == [False, True]
+
+
+async def test_a_tag_moves_only_from_what_it_was(recorder: Recorder) -> None:
+    knows_password(recorder)
+    steps = await tag_actions(await tools(), REPOSITORY, DIGEST, ("3.0.0", "latest"), {"latest": OTHER})
+    assert [step.args[5:] for step in steps] == [["3.0.0", "", "5"], ["latest", OTHER, ""]]
+
+
+async def test_what_somebody_else_moved_meanwhile_is_told(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD, {"3.0.0": DIGEST, "latest": OTHER})
+    await check_arrived(await tools(), REPOSITORY, DIGEST, ("3.0.0",))
+    with pytest.raises(RegistryError, match=f"somebody else moved tags at the same time: latest is {OTHER}$"):
+        await check_arrived(await tools(), REPOSITORY, DIGEST, ("3.0.0", "latest"))
+
+
+async def test_a_tool_that_does_not_answer_is_given_up(recorder: Recorder) -> None:
+    knows_password(recorder)
+    recorder.answer("Container.stdout", "late", latency=5)
+    with pytest.raises(RegistryError, match=r"^no answer within 0 seconds: push /image$"):
+        await ask((await tools()).crane(), ["push", "/image", PINNED], patience=0.2)
 
 
 async def test_unsigned_is_pushed_and_tagged_alone(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_actions(await tools(), order(recorder, None))
-    assert [step.args[0] for step in steps] == ["push", "tag", "tag"]
+    steps = await all_steps(await tools(), order(recorder, None))
+    assert [step.name for step in steps] == [f"push {PINNED}", "tag 3.0.0", "tag latest"]
 
 
 async def test_a_dry_run_says_the_steps_and_does_none(recorder: Recorder) -> None:
     knows_password(recorder)
-    steps = publish_actions(await tools(), order(recorder, key_signing()))
+    steps = await all_steps(await tools(), order(recorder, key_signing()))
     content = Content(DIGEST, {"linux/amd64": 41_800_000}, {OTHER: 123})
     text = render_dry_run(steps, content, {"latest": OTHER, "3.0.0": DIGEST})
     assert text.startswith("dry run: nothing was pushed")
@@ -354,9 +519,9 @@ def test_a_version_keeps_its_image(standing: dict[str, str], move: bool, refused
 
 
 async def test_a_tag_is_looked_up_whatever_the_reference_named(recorder: Recorder) -> None:
-    knows_password(recorder)
-    recorder.answer("Container.stdout", OTHER, when=lambda chain: words(chain.parent)[0] == "digest")
-    assert await digests_of(await tools(), IMAGE, ["3.0.0", "new"], ["3.0.0"]) == {"3.0.0": OTHER}
+    answers.of_a_registry(recorder, PASSWORD, {"3.0.0": OTHER})
+    assert (await look(await tools(), IMAGE, ["3.0.0", "new"])).digests == {"3.0.0": OTHER}
+    assert words(recorder.execs()[0])[3] == REPOSITORY.repository
 
 
 async def test_an_index_has_the_sizes_of_its_platforms() -> None:
@@ -397,6 +562,15 @@ async def test_a_proof_says_who_what_and_from_where(recorder: Recorder) -> None:
     text = (await verify(await tools(), IMAGE, signer())).render()
     for said in (PINNED, "the key given", "https://example.org/erlmcp@abc", "https://ci", "PASSED", *PREDICATES):
         assert said in text
+
+
+async def test_of_an_index_the_image_is_named_that_was_looked_at(recorder: Recorder) -> None:
+    knows_password(recorder)
+    about = {"metadata": {"properties": [{"name": "pipeline:platform", "value": "linux/amd64"}]}}
+    for predicate, named in ((about, True), ({"metadata": {}}, False)):
+        trusting(recorder, CycloneDX=envelope(CYCLONEDX, predicate=predicate))
+        text = (await verify(await tools(), IMAGE, signer())).render()
+        assert ("looked at            linux/amd64, one image of this index\n" in text) is named
 
 
 async def test_a_tag_is_looked_up_once_and_proved_by_digest(recorder: Recorder) -> None:
@@ -448,12 +622,16 @@ OTHERS = "Error: none of the attestations matched the predicate type: x, found: 
 @pytest.mark.parametrize(
     ("kind", "stderr", "refused"),
     [
-        (OPENVEX, OTHERS, False),
-        (OPENVEX, "Error: no matching attestations: crypto/rsa: verification error", True),
-        *((kind, OTHERS, True) for kind in PREDICATES if kind != OPENVEX),
+        *((kind, OTHERS, kind not in OPTIONAL) for kind in PREDICATES),
+        *((kind, "Error: no matching attestations: crypto/rsa: verification error", True) for kind in PREDICATES),
     ],
 )
-async def test_vex_alone_may_be_missing(recorder: Recorder, kind: str, stderr: str, refused: bool) -> None:  # noqa: FBT001
+async def test_vex_and_the_short_result_alone_may_be_missing(
+    recorder: Recorder,
+    kind: str,
+    stderr: str,
+    refused: bool,  # noqa: FBT001 # a table
+) -> None:
     """An image about which there was nothing to say has none, nor has one that was published before."""
     knows_password(recorder)
     trusting(recorder)
@@ -465,7 +643,7 @@ async def test_vex_alone_may_be_missing(recorder: Recorder, kind: str, stderr: s
     else:
         text = (await verify(await tools(), IMAGE, signer())).render()
         assert "attested verdict" in text
-        assert "attested VEX" not in text
+        assert f"attested {PREDICATES[kind]}" not in text
 
 
 async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorder) -> None:
@@ -479,7 +657,7 @@ async def test_promotion_copies_what_it_verified_and_tags_last(recorder: Recorde
 
     await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
     verified = ["verify", *(f"verify-attestation {kind}" for kind in PREDICATES)]
-    assert commands(recorder) == ["ls", *verified, "tree", "copy", "copy", *verified, "tag 3.0.0"]
+    assert commands(recorder) == ["look", *verified, "tree", "copy", "copy", *verified, "put 3.0.0", "look"]
     assert len(scanned) == 1
     copied = [words(chain)[1:] for chain in recorder.execs() if words(chain)[0] == "copy"]
     assert copied == [[REPOSITORY.at(digest), PRODUCTION.at(digest)] for digest in (DIGEST, OTHER)]
@@ -490,7 +668,7 @@ async def test_promotion_within_a_repository_copies_nothing(recorder: Recorder) 
     trusting(recorder)
     await promote(await tools(), IMAGE, REPOSITORY, ("stable",), signer(), move=False, scan=None)
     assert "copy" not in commands(recorder)
-    assert commands(recorder)[-1] == "tag stable"
+    assert commands(recorder)[-2:] == ["put stable", "look"]
 
 
 async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> None:
@@ -502,7 +680,7 @@ async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> 
 
     with pytest.raises(PolicyError, match=r"nothing was promoted(?s:.*)POLICY FAILED: 1 finding"):
         await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=scan)
-    assert not {"copy", "tag 3.0.0"} & set(commands(recorder))
+    assert not {"copy", "put 3.0.0"} & set(commands(recorder))
 
 
 async def test_what_is_not_proved_is_not_promoted(recorder: Recorder) -> None:
@@ -510,7 +688,7 @@ async def test_what_is_not_proved_is_not_promoted(recorder: Recorder) -> None:
     trusting(recorder, claims(*PREDICATES))
     with pytest.raises(VerificationError):
         await promote(await tools(), IMAGE, PRODUCTION, ("3.0.0",), signer(), move=False, scan=None)
-    assert not {"copy", "tag 3.0.0"} & set(commands(recorder))
+    assert not {"copy", "put 3.0.0"} & set(commands(recorder))
 
 
 async def test_promotion_wants_a_digest(recorder: Recorder) -> None:
@@ -605,6 +783,7 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
         release="erlmcp",
         hex_mirror="https://robot:password@hex.example.org/repo",
         rebar_config=dag.directory().with_new_file("rebar.config", "{deps, []}.").file("rebar.config"),
+        image_table=dag.directory().with_new_file("images.toml", "").file("images.toml"),
         apps=("core", "web"),
         cookie_from_environment=True,
         platforms=("linux/amd64",),
@@ -620,6 +799,7 @@ async def test_provenance_has_digests_and_no_password(recorder: Recorder) -> Non
         "platforms": ["linux/amd64"],
         "hex_mirror": "https://hex.example.org/repo",
         "rebar_config": {"digest": await made.rebar_config.digest()},
+        "image_table": {"digest": await made.image_table.digest()},
     }
     assert provenance.images == {"builder": images["builder-debian"], "runtime": f"localhost/debian:trixie@{OTHER}"}
     assert set(provenance.tools) == {"syft", "trivy", "grype", "crane", "cosign"}
@@ -639,3 +819,65 @@ async def test_a_rescan_reads_the_attested_sbom_without_what_is_not_shipped(reco
     text = await rescan(await tools(), IMAGE, signer(), scan)
     assert [part["name"] for part in read[0]["components"]] == ["shipped"]
     assert "0 new" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nx", "--key: this is a private key"),
+        ("ssh-ed25519 AAAA", "--key: no public key"),
+        ("", "--key: no public key"),
+    ],
+)
+async def test_what_is_no_public_key_verifies_nothing(recorder: Recorder, text: str, message: str) -> None:
+    ready = await tools_for(default_images(), {})
+    recorder.answer("Secret.plaintext", text)
+    with pytest.raises(InputError, match=message) as raised:
+        await verify(ready, IMAGE, Signer(secret("key"), transparency_log=False))
+    assert "AAAA" not in str(raised.value)
+    assert not recorder.execs()
+
+
+async def test_what_is_stated_already_is_not_stated_twice(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder, verdict=envelope(FINDINGS, predicate={"time": "yesterday"}))
+    ready, wanted = await tools(), order(recorder, key_signing())
+    left = await lacking(ready, wanted)
+    assert left.signed
+    # The same is stated of everything else.
+    assert list(left.predicates) == [FINDINGS]
+    assert [step.args[0] for step in publish_actions(ready, left)] == ["public-key", "push", "attest"]
+
+
+async def test_of_a_new_image_everything_is_stated(recorder: Recorder) -> None:
+    knows_password(recorder)
+    answers.failing(recorder, "digest", "Error: MANIFEST_UNKNOWN: manifest unknown")
+    ready, wanted = await tools(), order(recorder, key_signing())
+    assert await lacking(ready, wanted) is wanted
+
+
+async def test_what_another_key_has_signed_counts_for_nothing(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    for word in ("verify", "verify-attestation"):
+        answers.failing(recorder, word, "Error: no matching signatures: invalid signature")
+    ready, wanted = await tools(), order(recorder, key_signing())
+    left = await lacking(ready, wanted)
+    assert (left.signed, left.predicates) == (False, wanted.predicates)
+
+
+async def test_of_several_statements_the_newest_counts_in_whatever_order_they_come(recorder: Recorder) -> None:
+    knows_password(recorder)
+    boms = [{"metadata": {"timestamp": f"2026-0{month}-01T00:00:00Z"}, "n": n} for month, n in ((2, 1), (3, 2), (3, 3))]
+    verdicts = [{**FOUND, "time": f"2026-0{month}-01T00:00:00Z"} for month in (1, 4, 2)]
+    proofs = []
+    for turn in (1, -1):
+        trusting(
+            recorder,
+            CycloneDX="".join(envelope(CYCLONEDX, predicate=bom) for bom in boms[::turn]),
+            verdict="".join(envelope(FINDINGS, predicate=each) for each in verdicts[::turn]),
+        )
+        proofs.append(await verify(await tools(), IMAGE, signer()))
+    for proof in proofs:
+        assert proof.newest(CYCLONEDX)["n"] == 3
+        assert proof.verdict["time"].startswith("2026-04")

@@ -291,6 +291,15 @@ async def test_mirrors_reach_the_fetching_and_nothing_after_it(recorder: Recorde
     assert offline == ["1"]
 
 
+async def test_the_address_of_a_mirror_with_a_login_is_a_secret_of_the_fetching_alone(recorder: Recorder) -> None:
+    secret = dagger.dag.set_secret("mirror", "https://me:sesame@hex.example.org")
+    await assembled(project(recorder, hex_mirror_secret=secret), APPLICATION)
+    [told] = [chain for chain in recorder.execs() if chain.calls("withSecretVariable")]
+    assert words(told)[2] == "packages"
+    assert [call.args["name"] for call in told.calls("withSecretVariable")] == ["HEX_CDN"]
+    assert "sesame" not in recorder.text()
+
+
 async def test_no_stage_gets_a_secret(recorder: Recorder) -> None:
     made = project(recorder)
     await (await runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()

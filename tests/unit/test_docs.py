@@ -21,7 +21,7 @@ KEYLESS = (
     " summary"
 )
 BASELINE = (
-    "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified --key=cosign.pub"
+    "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified --key=file:cosign.pub"
     " findings export --path=main.json"
 )
 CHART = (
@@ -76,6 +76,7 @@ NOT_RUN = {
     "a terminal": ["ci/run release terminal", "dagger call release terminal"],
     "a service that stays": ["ci/run build-runtime as-service up --ports=8080:8080"],
     "Docker or Podman": [
+        'export REGISTRY_USER=… REGISTRY_PASSWORD="…"',
         "ci/run build-runtime export-image --name=erlmcp:dev",
         "ci/run build-runtime export-image --name=erlmcp:3.0.0",
         "docker run --rm -e RELX_COOKIE=secret -p 8080:8080 erlmcp:dev",
@@ -93,13 +94,14 @@ NOT_RUN = {
     "ghcr.io and a login there (with a registry of its own: tests/e2e/test_publishing.py)": [
         "ci/run assess publish --branch=main --unsigned --dry-run",
         "ci/run assess publish --version=3.0.0",
+        'ci/run --docker-config="file:$HOME/.docker/config.json" assess publish --version=3.0.0',
         "ci/run assess publish --version=…",
         "ci/run assess publish --transparency-log=false",
-        "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:3.0.0 verified --key=cosign.pub summary",
+        "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:3.0.0 verified --key=file:cosign.pub summary",
         BASELINE,
         KEYLESS,
-        'ci/run published --reference="$(cat image.txt)" verified --key=cosign.pub promote --tags=production',
-        "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:production verified --key=cosign.pub rescan",
+        'ci/run published --reference="$(cat image.txt)" verified --key=file:cosign.pub promote --tags=production',
+        "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:production verified --key=file:cosign.pub rescan",
         "ci/run published --reference=… verified --key=… rescan",
     ],
     "a repository behind SSH": [

@@ -45,6 +45,22 @@ def test_the_users_message_has_no_path_of_ours() -> None:
     assert f"{BuildError.__module__}.{BuildError.__qualname__}" == "builtins.BuildError"
 
 
+@pytest.mark.parametrize(
+    ("said", "whose"),
+    [
+        ("write /build/x: no space left on device", "the engine's disk is full"),
+        ("cc: fatal error: error writing to /tmp/x.s: No space left on device", "the engine's disk is full"),
+        ("Error: PUT https://h/v2/x: UNKNOWN: unknown error; map[Op:mkdir Err:28]", "the registry's disk is full"),
+        ("Error: PATCH https://h/v2/x: unexpected status code 500: no space left on device", "the registry's disk is"),
+        ("Error: PUT https://h/v2/x: DENIED: quota exceeded", ""),
+    ],
+)
+def test_a_full_disk_has_an_owner(said: str, whose: str) -> None:
+    for told in (excerpt(failed_exec("", said)), last_words(failed_exec("", said))):
+        assert (whose in told) if whose else "disk" not in told
+        assert "x" in told
+
+
 def test_of_a_failed_pull_the_engine_speaks() -> None:
     assert excerpt(failed_pull()) == last_words(failed_pull()) == PULL
 

@@ -150,6 +150,7 @@ def test_a_pair_that_is_not_there_is_refused_with_what_there_is() -> None:
         ("images = 1\n[otp.28]", "no table [images]"),
         ('[images]\ncrane = "not a reference"', "is no image reference"),
         ("[images]\ncrane = 1", "is no image reference"),
+        ('[images]\ncrane = "a:1\\n"', "is no image reference"),
         ('[images]\ncrane = "a@sha256:12"', "is no image reference"),
         ("otp = 28", "otp is no table"),
         (

@@ -6,9 +6,11 @@ import json
 import pytest
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.v1 import resource_descriptor_pb2
 
 from pipeline.errors import InputError
-from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, Provenance, builder_of, source_of
+from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, Provenance, builder_of, lasting, source_of
+from pipeline.registry.result import result
 
 REVISION = "1356e12d" + "0" * 32
 DIGEST = "a" * 64
@@ -24,6 +26,8 @@ FULL = Provenance(
         "https://github.com/banyan-platform/erlmcp/actions/runs/1/attempts/1",
     ),
     versions={"dagger": "v0.21.8"},
+    started="2026-02-04T17:25:56Z",
+    finished="2026-02-04T17:35:56Z",
 )
 BARE = Provenance(source="", revision="", content="xxh3:1", parameters={}, images={})
 
@@ -54,6 +58,17 @@ def test_it_names_source_and_images_with_their_digests() -> None:
     assert read.run_details.metadata.invocation_id.endswith("/actions/runs/1/attempts/1")
 
 
+def test_two_runs_that_differ_in_their_times_alone_last_as_one() -> None:
+    later = dataclasses.replace(FULL, started="2026-02-05T00:00:00Z", finished="2026-02-05T00:01:00Z")
+    other = dataclasses.replace(FULL, origin=dataclasses.replace(FULL.origin, invocation="2"))
+    one, two, three = (json.loads(each.predicate()) for each in (FULL, later, other))
+    assert one["runDetails"]["metadata"]["startedOn"] == "2026-02-04T17:25:56Z"
+    assert one["runDetails"]["metadata"]["finishedOn"] == "2026-02-04T17:35:56Z"
+    assert one != two
+    assert lasting(one) == lasting(two) != lasting(three)
+    assert lasting({"time": "now"}) == {"time": "now"}
+
+
 def test_an_image_without_digest_gets_none() -> None:
     read = json_format.Parse(FULL.predicate(), provenance_pb2.Provenance())
     (cosign,) = read.run_details.builder.builder_dependencies
@@ -82,3 +97,17 @@ def test_one_build_has_one_text() -> None:
 def test_a_builder_is_a_uri() -> None:
     with pytest.raises(InputError, match="--builder-id jenkins: expected a URI"):
         Origin("jenkins")
+
+
+def test_the_verdict_in_short_has_the_fields_of_the_specification() -> None:
+    policy = {"fail_on": "HIGH", "only_fixed": False, "accept": []}
+    made = json.loads(result(json.dumps({"time": "2026-02-04T17:25:56Z", "policy": policy, "findings": []})))
+    # Of in-toto's spec/predicates/svr.md (version 0.2): all that is required, and nothing else.
+    assert set(made) == {"verifier", "timeCreated", "properties"}
+    assert set(made["verifier"]) == {"id", "policies"}
+    assert made["timeCreated"] == "2026-02-04T17:25:56Z"
+    assert made["properties"] == ["ERLMCP_POLICY_PASSED", "ERLMCP_NO_BREAKING_FINDING_OF_HIGH_OR_WORSE"]
+    # A resource descriptor, by in-toto's own definition.
+    [described] = made["verifier"]["policies"]
+    read = json_format.ParseDict(described, resource_descriptor_pb2.ResourceDescriptor())
+    assert json.loads(read.content) == policy

@@ -101,14 +101,16 @@ def test_a_version_is_for_good(tag: str, version: bool) -> None:  # noqa: FBT001
         # A pre-release of the next version holds nothing back, nor does a second run.
         ({"version": "2.9.1", "existing": ["3.0.0-rc.1", "2.9.1", "main"]}, ["2.9.1", "2.9", "2", "latest"]),
         ({"branch": "main"}, ["main"]),
-        ({"branch": "feature/Ünï code"}, ["feature-n-code"]),
-        ({"branch": "-.hidden."}, ["hidden"]),
+        ({"branch": "release-3.x_b"}, ["release-3.x_b"]),
+        # What of several branches would be one tag gets an end that is of one branch alone.
+        ({"branch": "feature/Ünï code"}, ["feature-n-code-833e0af7e7b9"]),
+        ({"branch": "-.hidden."}, ["hidden-9bf31539f084"]),
         # A branch takes no name that means something else.
-        ({"branch": "latest"}, ["branch-latest"]),
-        ({"branch": "3.0.0"}, ["branch-3.0.0"]),
-        ({"branch": "v3"}, ["branch-v3"]),
-        ({"branch": "sha-1356e12d0c0f"}, ["branch-sha-1356e12d0c0f"]),
-        ({"branch": "pr/7"}, ["branch-pr-7"]),
+        ({"branch": "latest"}, ["branch-latest-5e1e2bcac305"]),
+        ({"branch": "3.0.0"}, ["branch-3.0.0-c9163ff21f1f"]),
+        ({"branch": "v3"}, ["branch-v3-e0d2747b9ab7"]),
+        ({"branch": "sha-1356e12d0c0f"}, ["branch-sha-1356e12d0c0f-2ef1ef9b6d33"]),
+        ({"branch": "pr/7"}, ["branch-pr-7-2594c02b9648"]),
         ({"branch": "main", "revision": REVISION}, ["main", "sha-1356e12d0c0f"]),
         ({"pull_request": "7", "revision": REVISION}, ["pr-7", "sha-1356e12d0c0f"]),
         ({"version": "3.0.0", "given": ["a", "b", "a"]}, ["a", "b"]),
@@ -124,6 +126,11 @@ def test_long_branches_stay_apart() -> None:
     (one,), (other,) = choose_tags(branch="x" * 200 + "1"), choose_tags(branch="x" * 200 + "2")
     assert one != other
     assert len(one) == len(other) == 128
+
+
+def test_branches_of_like_names_stay_apart() -> None:
+    branches = ["a/b", "a-b", "a b", "-a-b", "1.0", "branch-1.0", "branch/1.0"]
+    assert len({choose_tags(branch=branch) for branch in branches}) == len(branches)
 
 
 @pytest.mark.parametrize(
