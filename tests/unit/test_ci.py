@@ -1,23 +1,21 @@
 """What ci/ does: the providers' environments, the three definitions and their likeness, what people are told."""
 
-import http.server
 import inspect
-import json
 import os
 import re
 import shlex
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, ClassVar, get_args, get_type_hints
+from typing import ClassVar, get_args, get_type_hints
 
 import pytest
 import yaml
+from api import Service
 
 from pipeline import main as module
 from pipeline.image.libraries import UID
@@ -819,35 +817,6 @@ class TestChanged:
 
 
 # Services that the scripts talk to ------------------------------------------------------------------------------------
-
-
-class Service:
-    """An HTTP server that answers with what it was given and writes down what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[str, str, Any]] = []
-        self.headers: list[dict[str, str]] = []
-        self.answers: dict[str, Any] = {}
-        service = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                service.asked.append((self.command, self.path, json.loads(body) if body else None))
-                service.headers.append(dict(self.headers))
-                answer = service.answers.get(self.path.partition("&state")[0], {} if body else [])
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(json.dumps(answer).encode())
-
-            do_GET = do_POST = do_PATCH = do_PUT = do  # noqa: N815 # names of http.server
-
-            def log_message(self, *_: object) -> None:
-                """Stay quiet."""
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
 @pytest.fixture
