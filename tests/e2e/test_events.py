@@ -28,7 +28,7 @@ from conftest import FIXTURES, ROOT
 GITLAB_CI_LOCAL = "gitlab-ci-local@4.61.0"
 DEFINITIONS = Path(__file__).parent / "definitions"
 IMAGE = ("ghcr.io/octocat/hello-world", "registry.gitlab.com/octocat/hello-world", "registry.example.com/app")
-BUILT = ["build-runtime sync", "build-runtime sync label --name=org.opencontainers.image.version"]
+BUILT = ["build-runtime sync"]
 REPORTS = "assess reports export --path=reports"
 
 

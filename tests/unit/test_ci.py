@@ -577,6 +577,7 @@ def test_the_commit_is_that_of_what_is_built(shim: Shim, tmp_path: Path) -> None
     assert f"--revision={others}" in shim("scan", env={"ERLMCP_ARGUMENTS": f"--source={other.project}"})
     assert f"--revision={others}" in shim("scan", env={"ERLMCP_MODULE": "x"}, folder=other.project)
     elsewhere = shim("--source=https://example.com/x.git", "scan", env=recorded("github-push"))
+    elsewhere += shim(f"--source={tmp_path}", "scan", env=recorded("github-push"))
     assert not [word for word in elsewhere if word.startswith(("--revision", "--created", "--git"))]
 
 
@@ -663,8 +664,9 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(shim: Shim, tmp_path: Path
     assert f"home/.cache cannot be written: {cache} is used" in done.stderr
     assert cache.stat().st_mode & 0o777 == 0o700
     # Nothing that somebody else could have put there is run.
-    cache.chmod(0o777)
-    assert "is another user's; set XDG_CACHE_HOME" in shim.run("scan", env=env).stderr
+    for mode in (0o770, 0o702):
+        cache.chmod(mode)
+        assert "is another user's; set XDG_CACHE_HOME" in shim.run("scan", env=env).stderr
 
 
 # An engine that died, and what is said of an image --------------------------------------------------------------------
@@ -704,19 +706,15 @@ def test_a_call_that_goes_on_is_left_alone(shim: Shim, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [("build-runtime",), ("build-runtime", "sync")])
 def test_a_build_says_what_was_built_and_what_to_type_next(shim: Shim, tmp_path: Path, words: tuple[str, ...]) -> None:
-    (tmp_path / "dagger").write_text(
-        f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\ncase "$*" in *label*) echo 3.0.0 ;; *) echo Container@x ;; esac\n'
-    )
+    (tmp_path / "dagger").write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\necho Container@xxh3:1\n')
     head = shim.commit()
     done = shim.run("--flavor=debian", *words)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"built: version 3.0.0, {head}; ")
+    assert done.stdout.startswith(f"built: the image of {shim.project}, commit {head}; ")
     assert "ci/run build-runtime export-image --name=" in done.stdout
-    calls = (tmp_path / "calls").read_text().splitlines()
-    assert [call.partition(" --flavor=debian ")[2] for call in calls] == [
-        "build-runtime sync",
-        "build-runtime sync label --name=org.opencontainers.image.version",
-    ]
+    assert "Container@" not in done.stdout
+    [call] = (tmp_path / "calls").read_text().splitlines()
+    assert call.endswith(" --flavor=debian build-runtime sync")
 
 
 def test_a_build_that_fails_says_nothing_of_an_image(shim: Shim, tmp_path: Path) -> None:
@@ -742,7 +740,7 @@ class TestChanged:
 
     @pytest.fixture
     def shim(self, shim: Shim) -> Shim:
-        (shim.project / ".dockerignore").write_text("docs\n**/*.md\nerlmcp.toml\nkept\n.github\n")
+        (shim.project / ".dockerignore").write_text("docs\n**/*.md\nerlmcp.toml\nkept\n.github\nci\n")
         for name in ("src/a.erl", "docs/x", "README.md", "erlmcp.toml", "kept/vex.json", ".github/workflows/x.yml"):
             (shim.project / name).parent.mkdir(parents=True, exist_ok=True)
             (shim.project / name).write_text("1")
@@ -1125,7 +1123,8 @@ def test_secrets_reach_the_job_that_needs_them_alone() -> None:
     assert {name for name, job in jobs.items() if "REGISTRY_" in str(job)} == {"image", "publish", "rescan"}
     assert set(jobs["image"]["permissions"].values()) == {"read"}
     tokens = {step["env"]["REGISTRY_PASSWORD"] for step in jobs["image"]["steps"] if "env" in step}
-    assert tokens == {"${{ github.event.pull_request.head.repo.full_name == github.repository && github.token || '' }}"}
+    own = "github.event.pull_request.head.repo.full_name == github.repository || github.event_name == 'merge_group'"
+    assert tokens == {f"${{{{ ({own}) && github.token || '' }}}}"}
     assert [name for name, text in jenkins_stages().items() if "withCredentials" in text] == ["publish", "rescan"]
     assert "not { changeRequest() }" in jenkins_stages()["publish"]
     assert {name for name, job in GITLAB.items() if "REGISTRY_" in str(job)} == {"erlmcp publish", "erlmcp rescan"}
