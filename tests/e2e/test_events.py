@@ -431,6 +431,8 @@ class TestGitlab:
         assert project.calls() == {
             "rescan": [f"published --reference={image} {login} verified --key=cosign.pub rescan"]
         }
+        issues = [body["title"] for method, _, body in project.api.asked if method == "POST"]
+        assert issues == (["The published image did not pass its nightly scan"] if env else [])
 
 
 # Jenkins --------------------------------------------------------------------------------------------------------------
