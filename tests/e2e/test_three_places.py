@@ -18,6 +18,7 @@ import yaml
 from conftest import FIXTURES, ROOT, read_archive
 from engines import Engine, apart
 from registry import settings
+from test_events import GITLAB_CI_LOCAL
 
 CI = ROOT / "ci"
 
@@ -100,13 +101,11 @@ def test_the_log_of_a_session_holds_warnings_and_worse_alone(engine_of_ci: Engin
 
 # The same run in three places -----------------------------------------------------------------------------------------
 
-#: Runs a .gitlab-ci.yml on this machine; the newest that Node 20 runs.
-GITLAB_CI_LOCAL = "gitlab-ci-local@4.61.0"
 OVERLAY = ("dagger.json", "pyproject.toml", "uv.lock", ".dockerignore", "pipeline", "ci", ".github")
 GIT = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
 ARGUMENTS = (
     "--flavor=debian --images=images.toml --init=files/init --certificates=files/certificates "
-    "--trivy-db=db/trivy --grype-db=db/grype --eef-db=db/eef"
+    "--trivy-db=db/trivy --grype-db=db/grype --eef-db=db/eef --repository=registry.example.com/greeter"
 )
 LAPTOP = ("build-runtime sync", "assess reports export --path=reports", "assess verdict")
 
@@ -149,6 +148,9 @@ def repository(
         shutil.copy(path, folder / "files" / name)
     databases.make(folder / "db", dt.datetime.now(dt.UTC) - dt.timedelta(days=1))
     (folder / ".gitlab-ci.yml").write_text("include:\n  - local: ci/gitlab-ci.yml\n")
+    # Which gitlab-ci-local makes in the checkout: a file that git does not know would make it another commit's.
+    with (folder / ".gitignore").open("a") as ignored:
+        ignored.write("/.gitlab-ci-local\n")
     subprocess.run([*GIT, "init", "--quiet", "--initial-branch=main"], cwd=folder, check=True)
     subprocess.run([*GIT, "add", "--all", "--force"], cwd=folder, check=True)
     subprocess.run([*GIT, "commit", "--quiet", "--message=x"], cwd=folder, check=True)
@@ -206,8 +208,13 @@ def gitlab(repository: tuple[Path, dict[str, str]]) -> Run:
     folder = clone(source, "gitlab")
     # It takes variables by argument alone; a variable of its own environment is one of the runner's.
     runner = {key: value for key, value in env.items() if key != "ERLMCP_ARGUMENTS"}
-    command = f"npx --yes {GITLAB_CI_LOCAL} --no-color --no-evaluate-rule-changes 'erlmcp image'"
-    return script(folder, [f"{command} --variable 'ERLMCP_ARGUMENTS={ARGUMENTS}'"], runner)
+    given = {
+        "ERLMCP_ARGUMENTS": ARGUMENTS,
+        "CI_PIPELINE_SOURCE": "merge_request_event",
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
+    }
+    variables = " ".join(f"--variable '{key}={value}'" for key, value in given.items())
+    return script(folder, [f"npx --yes {GITLAB_CI_LOCAL} --no-color 'erlmcp image' {variables}"], runner)
 
 
 # What may differ between two runs of one commit: the time of the verdict, ids and times that scanners make anew, and
