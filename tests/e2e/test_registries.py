@@ -117,6 +117,8 @@ KINDS: dict[str, dict[str, object]] = {
     "hidden until pushed to": {"tokens": True, "hides": True},
     "throttling": {"throttles": 7},
     "failing once in a blob": {"breaks": 1},
+    # Where it is on PATH: github.com/project-zot/zot, which lists what refers to an image itself (OCI 1.1).
+    "zot": {"program": "zot"},
 }
 
 
@@ -124,15 +126,23 @@ KINDS: dict[str, dict[str, object]] = {
 def served(desk: Desk, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
     """Serve a registry of a kind."""
     behaviour = {**KINDS.get(request.param, {})}
-    program = shutil.which("docker-registry") or shutil.which("registry")
+    zot = behaviour.pop("program", "")
+    program = shutil.which("zot") if zot else shutil.which("docker-registry") or shutil.which("registry")
+    if not program:
+        pytest.skip("no zot on PATH")
     port = _free_port()
     settings = json.loads(registries.settings(f"127.0.0.1:{port}", tmp_path / "storage"))
     if behaviour.get("tokens"):
         behaviour["tokens"] = fronts.Tokens(tmp_path)
         settings["auth"] = behaviour["tokens"].settings()
-    (tmp_path / "config.yml").write_text(json.dumps(settings))
+    if zot:
+        address = {"address": "127.0.0.1", "port": f"{port}"}
+        settings = {"storage": {"rootDirectory": str(tmp_path / "storage")}, "http": address, "log": {"level": "error"}}
+    # Both read JSON; zot goes by the name.
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(settings))
     with (tmp_path / "log").open("w") as log:
-        server = subprocess.Popen([program, "serve", tmp_path / "config.yml"], stdout=log, stderr=log)
+        server = subprocess.Popen([program, "serve", config], stdout=log, stderr=log)
         try:
             while _is_free(port):
                 time.sleep(0.1)
