@@ -183,10 +183,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         answer = connection.getresponse()
         data = answer.read()
         told = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP}
-        if "WWW-Authenticate" in told and front.tokens:
-            told["WWW-Authenticate"] = told["WWW-Authenticate"].replace(
-                "http://token.invalid", f"http://{self.headers['Host']}"
-            )
+        here = f"http://{self.headers['Host']}"
+        told = {name: value.replace("http://token.invalid", here) for name, value in told.items()}
         if self.path.partition("?")[0].endswith("/tags/list") and answer.status == HTTPStatus.OK:
             listed = json.loads(data)
             listed["tags"] = [tag for tag in listed["tags"] or [] if tag not in front.unlisted]
