@@ -115,7 +115,7 @@ KINDS: dict[str, dict[str, object]] = {
     "plain": {},
     "token service": {"tokens": True},
     "hidden until pushed to": {"tokens": True, "hides": True},
-    "throttling": {"throttles": 7},
+    "throttling": {"throttles": 29},
     "failing once in a blob": {"breaks": 1},
     # Where it is on PATH: github.com/project-zot/zot, which lists what refers to an image itself (OCI 1.1).
     "zot": {"program": "zot"},
