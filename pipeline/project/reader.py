@@ -23,6 +23,8 @@ _SHAPE = [
 ]
 #: Their being there counts, not what is in them.
 _FOUND_BY_RELX = {f"config/{name}{src}" for name in ("sys.config", "vm.args") for src in ("", ".src")}
+#: Where rebar3 looks for dependencies and applications.
+_LINKED = ("_checkouts", "apps", "lib")
 _PLUGIN = f"{BUILD}/_checkouts/pipeline_reader"
 _PLUGIN_APP = (
     '{application, pipeline_reader, [{description, "reader"}, {vsn, "1"}, {registered, []}, '
@@ -48,6 +50,7 @@ async def read(project: Project) -> Application:
     if project.rebar_config:
         source = source.with_file("rebar.config", project.rebar_config).without_file("rebar.config.script")
     project = dataclasses.replace(project, source=source)
+    await _refuse_links(source)
     if not await source.glob("rebar.config*"):
         raise InputError("rebar.config: not found; --source must be the root of a rebar3 project")
     if not await source.glob("**/*.script"):
@@ -61,6 +64,17 @@ async def read(project: Project) -> Application:
             "come without their repository; give the checkout's git folder with --git=.git"
         )
     return Application.parse(text, asked)
+
+
+async def _refuse_links(source: dagger.Directory) -> None:
+    """Raise `InputError` for a dependency or an application that is a link: rebar3 follows it, the stages do not."""
+    found = [path for folder in _LINKED for path in await source.glob(f"{folder}/*") if not path.endswith("/")]
+    for path in found:
+        if await source.stat(path, do_not_follow_symlinks=True).file_type() is dagger.FileType.SYMLINK:
+            raise InputError(
+                f"{path}: a link, which is not followed here: something else would be built. Put the folder itself in "
+                "its place, as cp -RL makes it"
+            )
 
 
 async def _shape(source: dagger.Directory) -> dagger.Directory:

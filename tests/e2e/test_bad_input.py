@@ -95,6 +95,21 @@ def dockerignore(source: Path) -> None:
     (source / ".dockerignore").write_text("docs\n[oops\n")
 
 
+def link_in(source: Path, path: str) -> None:
+    (source / "elsewhere").mkdir()
+    name = Path(path).name
+    (source / path).rename(source / "elsewhere" / name)
+    (source / path).symlink_to(f"../elsewhere/{name}")
+
+
+def linked_checkout(source: Path) -> None:
+    link_in(source, "_checkouts/tiny_text")
+
+
+def linked_application(source: Path) -> None:
+    link_in(source, "apps/greeter_core")
+
+
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
@@ -115,6 +130,8 @@ def dockerignore(source: Path) -> None:
         (circle, "applications that need each other in a circle: greeter_core -> greeter_web -> greeter_core"),
         (release_name, "rebar.config: release grüße: its name is that of a user, a folder, a command and a node"),
         (other_profile, "rebar.config: the profile has no release; docker has one: choose with --profile"),
+        (linked_checkout, "_checkouts/tiny_text: a link, which is not followed here"),
+        (linked_application, "apps/greeter_core: a link, which is not followed here"),
         (dockerignore, ".dockerignore:2: '[oops' is no pattern: a [ without its ]"),
     ],
 )
