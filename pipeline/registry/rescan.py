@@ -87,10 +87,11 @@ def _newly_exploited(finding: Mapping[str, Any], before: Mapping[str, Any], now:
         return False
     # Who answered for it when the image was published knew something else.
     answers = [entry for entry in now["policy"]["accept"] if entry not in before.get("policy", {}).get("accept", ())]
-    if finding["status"] == Status.ACCEPTED and {entry["id"] for entry in answers} & {
-        finding["id"],
-        *finding["aliases"],
-    }:
+    names, package = {finding["id"], *finding["aliases"]}, finding["package"]
+    purls = [package["purl"]] if package["purl"] else []
+    if finding["status"] == Status.ACCEPTED and any(
+        acceptance_of(entry).covers(names, package["name"], purls) for entry in answers
+    ):
         return False
     return not any(known.get("exploited") for known in before["findings"] if _same(known, finding))
 

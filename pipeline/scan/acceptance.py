@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pipeline.errors import InputError, parse_toml
@@ -37,9 +37,11 @@ class Acceptance:
         """Tell whether it is meant for a finding."""
         if finding.kind is Kind.SECRET:
             return self.id == finding.id and self.package.lstrip("/") == finding.package.lstrip("/")
-        return self.id in finding.names and (
-            self.package == finding.package or matches(self.package, parsed(finding.purls))
-        )
+        return self.covers(finding.names, finding.package, finding.purls)
+
+    def covers(self, names: Collection[str], package: str, purls: Iterable[str]) -> bool:
+        """Tell whether it is meant for a flaw of these names in a package, which it names by name or package URL."""
+        return self.id in names and (self.package == package or matches(self.package, parsed(purls)))
 
     @property
     def lost(self) -> str:

@@ -10,7 +10,7 @@ import dagger
 
 from pipeline.errors import InputError
 from pipeline.sbom.purl import Purl, parsed
-from pipeline.scan.acceptance import acceptance_of
+from pipeline.scan.acceptance import Acceptance, acceptance_of
 from pipeline.scan.findings import Finding
 
 #: What was done away with there: it counts as new if nobody answers for it any more.
@@ -27,8 +27,8 @@ class Baseline:
     packages: frozenset[tuple[str, ...]]
     #: As `findings.json` has them.
     findings: tuple[Mapping[str, Any], ...] = ()
-    #: Names of flaws and packages, each with the last day on which somebody answers for it.
-    accepted: tuple[tuple[str, str, dt.date], ...] = ()
+    #: What somebody answered for there.
+    accepted: tuple[Acceptance, ...] = ()
 
     @classmethod
     def parse(cls, text: str, name: str) -> Self:
@@ -49,12 +49,12 @@ class Baseline:
         try:
             document = json.loads(text)
             packages = document["packages"]
-            image, accepted = document["image"], [acceptance_of(raw) for raw in document["policy"]["accept"]]
+            image = document["image"]
             return cls(
                 f"{image['name']}@{image['digest']}",
                 frozenset(map(_bare, parsed(packages))),
                 tuple(document["findings"]),
-                tuple((entry.id, entry.package, entry.until) for entry in accepted),
+                tuple(acceptance_of(raw) for raw in document["policy"]["accept"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
@@ -77,7 +77,7 @@ class Baseline:
         return ""
 
     def _expired(self, finding: Finding, today: dt.date) -> bool:
-        return any(until < today and id_ in finding.names for id_, _, until in self.accepted)
+        return any(entry.until < today and entry.matches(finding) for entry in self.accepted)
 
 
 async def read_baseline(file: dagger.File | None) -> Baseline | None:

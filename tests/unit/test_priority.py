@@ -260,8 +260,13 @@ def test_an_answer_that_is_taken_back_is_new_but_one_whose_time_has_come_is_not(
     entry = Acceptance("CVE-2026-1", "cowlib", "why", dt.date(2026, 12, 31))
     before = earlier(COWLIB, packages=(COWLIB.purl,), acceptances=[entry])
     assert outcome(judged(COWLIB, baseline=before))["cowlib"][0] == "breaking"
-    gone = dataclasses.replace(before, accepted=((entry.id, entry.package, dt.date(2026, 11, 29)),))
+    gone = dataclasses.replace(before, accepted=(dataclasses.replace(entry, until=dt.date(2026, 11, 29)),))
     assert outcome(judged(COWLIB, baseline=gone))["cowlib"][0] == "warning"
+    # The time of an answer for another package says nothing.
+    other = dataclasses.replace(gone.accepted[0], package="cowboy")
+    assert (
+        outcome(judged(COWLIB, baseline=dataclasses.replace(gone, accepted=(entry, other))))["cowlib"][0] == "breaking"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"packages": [], "image": {}}'])
@@ -361,6 +366,10 @@ def test_what_has_come_to_be_exploited_alarms_though_it_was_accepted_before_and_
     again = dataclasses.replace(entry, reason="patched by hand")
     known = verdict_of(SSH, acceptances=[again], threats=THREATS, rules=Rules(acceptances=(again,)))
     assert not compare(before, known)[1]
+    # Who answers for another package with that flaw does not.
+    elsewhere = dataclasses.replace(again, package="inets")
+    both = Rules(acceptances=(entry, elsewhere))
+    assert compare(before, verdict_of(SSH, acceptances=[entry, elsewhere], threats=THREATS, rules=both))[1]
     # Those that were published before did not say.
     old = copy.deepcopy(before)
     for finding in old["findings"]:
