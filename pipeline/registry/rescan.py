@@ -10,6 +10,7 @@ from pipeline.registry.signing import CYCLONEDX
 from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.scan.acceptance import acceptance_of
+from pipeline.scan.findings import is_same_flaw
 from pipeline.scan.verdict import SUPPRESSING, Status
 from pipeline.table import table
 
@@ -107,7 +108,4 @@ def _same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two findings are of the same flaw in the same version of a package."""
     if any(one["package"][key] != other["package"][key] for key in ("name", "version", "kind")):
         return False
-    if one["id"] == other["id"]:
-        return True
-    two_cves = one["id"].startswith("CVE-") and other["id"].startswith("CVE-")
-    return not two_cves and bool({one["id"], *one["aliases"]} & {other["id"], *other["aliases"]})
+    return is_same_flaw(*((each["id"], {each["id"], *each["aliases"]}) for each in (one, other)))

@@ -3,7 +3,7 @@
 import urllib.parse
 from collections.abc import Iterable, Iterator, Sequence
 
-from pipeline.report.remedies import remedies, unmended
+from pipeline.report.remedies import changes
 from pipeline.report.report import Report, counts, remarks, scanners
 from pipeline.scan.verdict import Judged, Status
 
@@ -56,11 +56,11 @@ def _exploited(item: Judged) -> str:
 
 
 def _changes(report: Report) -> Iterator[str]:
-    changes = [*map(str, remedies(report)), *filter(None, [unmended(report)])]
-    if changes:
-        yield from ("### What to change", "", *(f"- {cell(line)}" for line in changes[:_SHOWN]))
-        if len(changes) > _SHOWN:
-            yield f"- and {len(changes) - _SHOWN} more: see `findings.json`"
+    lines = changes(report)
+    if lines:
+        yield from ("### What to change", "", *(f"- {cell(line)}" for line in lines[:_SHOWN]))
+        if len(lines) > _SHOWN:
+            yield f"- and {len(lines) - _SHOWN} more: see `findings.json`"
         yield ""
 
 

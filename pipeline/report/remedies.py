@@ -31,20 +31,23 @@ class Remedy:
 
 def remedies(report: Report) -> list[Remedy]:
     """Return what mends the findings that break the policy, or only warn: what mends most is first."""
-    findings = [item.finding for item in (*report.verdict.breaking, *report.verdict.warnings)]
     groups: dict[tuple[str, ...], list[Finding]] = {}
-    for finding in findings:
+    for finding in _wanted(report):
         if key := _group(finding):
             groups.setdefault(key, []).append(finding)
     found = [remedy for group in groups.values() for remedy in _remedies(group, report)]
     return sorted(found, key=lambda remedy: (-remedy.mends, remedy.change))
 
 
-def unmended(report: Report) -> str:
-    """Say how many of those findings nothing is known to mend; nothing if there is none."""
-    findings = [item.finding for item in (*report.verdict.breaking, *report.verdict.warnings)]
-    left = sum(not _group(finding) for finding in findings)
-    return f"no fixed version is known of {count(left, 'finding')}: see docs/policy.md on accept.toml" if left else ""
+def changes(report: Report) -> list[str]:
+    """Return them for people, a line each; at the end how many findings nothing is known to mend."""
+    left = sum(not _group(finding) for finding in _wanted(report))
+    unmended = f"no fixed version is known of {count(left, 'finding')}: see docs/policy.md on accept.toml"
+    return [*map(str, remedies(report)), *([unmended] if left else [])]
+
+
+def _wanted(report: Report) -> list[Finding]:
+    return [item.finding for item in (*report.verdict.breaking, *report.verdict.warnings)]
 
 
 def _group(finding: Finding) -> tuple[str, ...]:

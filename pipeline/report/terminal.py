@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable
 
 from pipeline.errors import PolicyError, ScannerError
-from pipeline.report.remedies import remedies, unmended
+from pipeline.report.remedies import changes
 from pipeline.report.report import Report, counts, remarks, scanners
 from pipeline.scan.verdict import Judged
 from pipeline.table import table
@@ -17,8 +17,8 @@ def terminal(report: Report) -> str:
     """Return the verdict for people, 76 columns wide, without colours."""
     verdict = report.verdict
     parts = [f"{report.image}\n{report.digest}\n"]
-    if changes := [*map(str, remedies(report)), *filter(None, [unmended(report)])]:
-        parts.append("what to change\n" + "".join(_wrapped(f"  {line}") for line in changes))
+    if lines := changes(report):
+        parts.append("what to change\n" + "".join(_wrapped(f"  {line}") for line in lines))
     parts.append(table(*counts(report), _WIDTH))
     new = "is new, and " if verdict.compared else ""
     breaks = f"what {new}breaks the policy ({verdict.policy})"

@@ -63,9 +63,9 @@ def with_mended(run: ScannerRun, answer: ScannerRun, cyclonedx: str) -> ScannerR
     if not package:
         return run
     _, name, version = package
-    open_ = {flaw for each in answer.sightings if each.version != _BEFORE for flaw in (each.id, *each.aliases)}
+    open_ = {flaw for each in answer.sightings if each.version != _BEFORE for flaw in each.names}
     reason = f"the distribution mended it in its package {name} {version}, by the database of {answer.scanner}"
-    mended = [frozenset((each.id, *each.aliases)) for each in answer.sightings if each.version == _BEFORE]
+    mended = [each.names for each in answer.sightings if each.version == _BEFORE]
     cleared = tuple(Cleared(names, "", Absence.CODE, reason) for names in mended if open_.isdisjoint(names))
     return dataclasses.replace(run, cleared=(*run.cleared, *cleared))
 

@@ -11,7 +11,7 @@ import dagger
 from pipeline.errors import InputError
 from pipeline.sbom.purl import Purl, parsed
 from pipeline.scan.acceptance import Acceptance, acceptance_of
-from pipeline.scan.findings import Finding
+from pipeline.scan.findings import Finding, is_same_flaw
 
 #: What was done away with there: it counts as new if nobody answers for it any more.
 _SUPPRESSED = ("accepted", "not_affected", "fixed")
@@ -90,8 +90,7 @@ def _same(raw: Mapping[str, Any], finding: Finding) -> bool:
     package = raw["package"]
     if (package["kind"], package["name"]) != (finding.kind.value, finding.package):
         return False
-    two_cves = raw["id"].startswith("CVE-") and finding.id.startswith("CVE-")
-    return raw["id"] == finding.id or (not two_cves and bool({raw["id"], *raw["aliases"]} & finding.names))
+    return is_same_flaw((raw["id"], {raw["id"], *raw["aliases"]}), (finding.id, finding.names))
 
 
 def _bare(purl: Purl) -> tuple[str, ...]:

@@ -116,6 +116,11 @@ class Sighting:
     urgency: Urgency = Urgency()
 
     @property
+    def names(self) -> frozenset[str]:
+        """Every name of the flaw."""
+        return frozenset((self.id, *self.aliases))
+
+    @property
     def is_erlang(self) -> bool:
         """Tell whether the package is Erlang/OTP as a whole."""
         return self.kind is Kind.OTP and self.package == ERLANG
@@ -154,7 +159,7 @@ class Cleared:
         return (
             sighting.kind is Kind.OTP
             and self.package in ("", sighting.package)
-            and not self.names.isdisjoint((sighting.id, *sighting.aliases))
+            and not self.names.isdisjoint(sighting.names)
         )
 
 
@@ -262,6 +267,15 @@ class Finding:
         urgency = self.urgency
         worst = (not urgency.exploited, -self.severity, -(urgency.epss or 0), -(urgency.score or 0))
         return (*worst, self.kind, self.package, self.version, self.id)
+
+
+def is_same_flaw(one: tuple[str, Collection[str]], other: tuple[str, Collection[str]]) -> bool:
+    """Tell whether two findings, each by its first name and all its names, are of one flaw; two CVEs never are."""
+    (first, names), (second, others) = one, other
+    if first == second:
+        return True
+    two_cves = first.startswith("CVE-") and second.startswith("CVE-")
+    return not two_cves and not set(names).isdisjoint(others)
 
 
 def rank(name: str) -> tuple[int, str]:

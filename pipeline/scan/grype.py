@@ -87,8 +87,8 @@ async def with_threats(images: Images, databases: Databases, runs: Sequence[Scan
     ours = [run for run in runs if run.scanner == "grype"]
     if not ours or any(run.failure for run in ours):
         return tuple(runs)
-    seen = {name for run in ours for each in run.sightings for name in (each.id, *each.aliases)}
-    named = {name for run in runs for each in run.sightings for name in (each.id, *each.aliases)}
+    seen = {name for run in ours for each in run.sightings for name in each.names}
+    named = {name for run in runs for each in run.sightings for name in each.names}
     asked = sorted(name for name in named - seen if name.startswith("CVE-"))
     if not asked:
         return tuple(runs)

@@ -65,13 +65,9 @@ def join(sightings: Sequence[Sighting], threats: Mapping[str, Urgency] = Mapping
     return tuple(sorted(findings, key=lambda finding: finding.order))
 
 
-def _names(sighting: Sighting) -> frozenset[str]:
-    return frozenset((sighting.id, *sighting.aliases))
-
-
 def _cves(sighting: Sighting) -> frozenset[str]:
     """Return the CVEs that a sighting names; the Erlang Ecosystem Foundation's EEF-CVE-... is one."""
-    return frozenset(filter(None, map(_cve, _names(sighting))))
+    return frozenset(filter(None, map(_cve, sighting.names)))
 
 
 def _cve(name: str) -> str:
@@ -88,7 +84,7 @@ def _flaws(sightings: Sequence[Sighting]) -> list[tuple[str, frozenset[str], lis
     """
     meant: dict[str, frozenset[str]] = collections.defaultdict(frozenset)
     for sighting in sightings:
-        for name in _names(sighting):
+        for name in sighting.names:
             meant[name] |= _cves(sighting)
     groups: dict[str, list[Sighting]] = collections.defaultdict(list)
     names: dict[str, frozenset[str]] = collections.defaultdict(frozenset)
@@ -102,11 +98,11 @@ def _flaws(sightings: Sequence[Sighting]) -> list[tuple[str, frozenset[str], lis
 
 def _linked(sightings: Sequence[Sighting]) -> list[tuple[list[Sighting], frozenset[str]]]:
     """Return each sighting that names a CVE alone, and those that name none as far as they share names."""
-    parts = [([sighting], _names(sighting)) for sighting in sightings if _cves(sighting)]
+    parts = [([sighting], sighting.names) for sighting in sightings if _cves(sighting)]
     chains: list[tuple[list[Sighting], frozenset[str]]] = []
     for sighting in sightings:
         if not _cves(sighting):
-            part, names = [sighting], _names(sighting)
+            part, names = [sighting], sighting.names
             for chain in [chain for chain in chains if chain[1] & names]:
                 chains.remove(chain)
                 part, names = [*chain[0], *part], names | chain[1]
