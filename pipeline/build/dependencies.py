@@ -14,7 +14,7 @@ from pipeline.scripts import script
 
 #: The host name under which `--mirror` is known to the stages that fetch.
 MIRROR_HOST = "mirror"
-#: A line for each locked package that was fetched: NAME VERSION REPOSITORY.
+#: A line for each locked package that was fetched: NAME VERSION REPOSITORY sha512:CHECKSUM.
 PACKAGES = "/pipeline/packages"
 _CACHE = "/root/.cache/rebar3"
 _CLONE = "build/resources/clone.sh"

@@ -1,6 +1,7 @@
 """Syft and the inventory of the release, as containers; the SBOM that they make."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 
@@ -89,8 +90,15 @@ async def subject_of(project: Project, application: Application) -> Subject:
         project.runtime,
         _source(project, application),
         own if len(images) > 1 else "",
+        await _sha512(published, digest),
     )
     return Subject(project, application, release, native, published, scanned, image, variants)
+
+
+async def _sha512(layout: dagger.Directory, digest: str) -> str:
+    """Return the SHA-512 of a manifest in a layout."""
+    manifest = await layout.file(f"blobs/{digest.replace(':', '/')}").contents()
+    return hashlib.sha512(manifest.encode()).hexdigest()
 
 
 async def _variants(
@@ -144,10 +152,11 @@ def platform_documents(sboms: Mapping[str, Sbom]) -> dict[str, str]:
 
 async def of_platforms(subject: Subject) -> dict[str, Sbom]:
     """Return the SBOM of each image of an index, by its platform; none if one image alone is published."""
+    sums = await gathered(*(_sha512(each.layout, each.digest) for each in subject.variants.values()))
     found = await gathered(
         *(
-            _describe(subject, dataclasses.replace(subject.image, digest=each.digest, seen_on=""), each)
-            for each in subject.variants.values()
+            _describe(subject, dataclasses.replace(subject.image, digest=each.digest, seen_on="", sha512=sha512), each)
+            for each, sha512 in zip(subject.variants.values(), sums, strict=True)
         )
     )
     return dict(zip(subject.variants, (sbom for _, sbom in found), strict=True))

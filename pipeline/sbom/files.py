@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import Images, default_images
 from pipeline.sbom import purl
-from pipeline.sbom.component import Component, Kind, content_of
+from pipeline.sbom.component import Component, Content, Kind, content_of
 from pipeline.sbom.document import HOME, TOOL, tool_version
 from pipeline.sbom.licence import License
 from pipeline.sbom.vendored import content_in
@@ -55,6 +55,39 @@ def files(
     ]
 
 
+def natives(release: Mapping[str, Any], project: tuple[str, str]) -> list[Component]:
+    """Return the native files of a release that are neither of an application nor of ERTS: relx put them there.
+
+    Parameters
+    ----------
+    release
+        The inventory of the release.
+    project
+        The project's supplier and an address.
+    """
+    found = []
+    for file in release.get("natives", ()):
+        path, name = file["path"], file["path"].rpartition("/")[2]
+        found.append(
+            Component(
+                kind=Kind.OTHER,
+                name=name,
+                # What has no number changes with its content.
+                version=f"sha256:{file['sha256']}",
+                purl=purl.of_file(name, "", file["sha256"]),
+                description="native code that the project lays into its release",
+                supplier=project[0],
+                contact=project[1],
+                sha256=file["sha256"],
+                content=Content(file["sha512"], f"the file {path}", path),
+                filename=name,
+                executable=True,
+                notes=(("path", path),),
+            )
+        )
+    return found
+
+
 def scripts(release: Mapping[str, Any]) -> list[Component]:
     """Return what the scripts of an image come from: relx, as rebar3 has it, and this program."""
     relx = release.get("relx")
@@ -88,7 +121,9 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
         licenses=(License("Apache-2.0", spdx=True),),
         supplier="github.com/erlware",
         contact="https://github.com/erlware",
-        content=content_in(release, "bin", f"the files of {release.get('root', '')}/bin"),
+        content=content_in(
+            release, "bin", f"the files of {release.get('root', '')}/bin", f"{release.get('root', '')}/bin"
+        ),
         filename="bin",
         executable=True,
         links=(home,),
