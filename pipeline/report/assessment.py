@@ -56,7 +56,8 @@ class Assessed:
         """Return every report as a file, with that of the image's own checks."""
         checks = await compliance.checks(self.subject, self.results)
         sboms = await of_platforms(self.subject)
-        text = compliance.compliance(self.report.image, self.report.digest, checks, self.subject.image.remark)
+        remark, sbom = self.subject.image.remark, self.results.sbom
+        text = compliance.compliance(self.report.image, self.report.digest, checks, remark, sbom)
         return {**self.documents(), **platform_documents(sboms), "compliance.md": text}
 
 

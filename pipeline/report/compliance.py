@@ -8,9 +8,11 @@ from pipeline.errors import PipelineError, guard
 from pipeline.image.health import prove
 from pipeline.image.size import LIMIT, size
 from pipeline.project.images import is_pinned
+from pipeline.report.completeness import completeness
 from pipeline.report.markdown import cell, markdown_table
 from pipeline.sbom.component import Kind
 from pipeline.sbom.containers import Subject
+from pipeline.sbom.sbom import Sbom
 from pipeline.scan.scanners import Results
 from pipeline.scripts import script
 
@@ -149,8 +151,8 @@ async def _of_step(key: str, name: str, step: Awaitable[str], detail: str) -> Ch
     return Check(key, name, passed=True, detail=detail)
 
 
-def compliance(image: str, digest: str, checks: Sequence[Check], remark: str = "") -> str:
-    """Return the checks of the image; one that did not run has no tick."""
+def compliance(image: str, digest: str, checks: Sequence[Check], remark: str = "", sbom: Sbom | None = None) -> str:
+    """Return the checks of the image, of which one that did not run has no tick, and the scores of its SBOM."""
     words = {True: "passed", False: "**FAILED**", None: "*did not run*"}
     counts = collections.Counter(check.passed for check in checks)
     return (
@@ -166,6 +168,7 @@ def compliance(image: str, digest: str, checks: Sequence[Check], remark: str = "
                     ("check", "result", "what was seen"),
                     [(cell(check.name), words[check.passed], cell(check.detail)) for check in checks],
                 ),
+                *(["", *completeness(sbom)] if sbom else []),
             )
         )
         + "\n"

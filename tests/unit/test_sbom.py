@@ -27,6 +27,7 @@ from spdx_tools.spdx.validation.document_validator import validate_full_spdx_doc
 from pipeline.errors import InputError
 from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import default_images
+from pipeline.report.completeness import completeness, fields
 from pipeline.sbom.beam import Source
 from pipeline.sbom.component import Component, Content, Kind
 from pipeline.sbom.cyclonedx import cyclonedx
@@ -314,6 +315,28 @@ def whole() -> Sbom:
 def checked(path: Path, text: str, compliance: str, spec: str) -> Any:  # noqa: ANN401 # one class for each
     path.write_text(text)
     return SbomChecker(str(path), validate=True, compliance=compliance, sbom_spec=spec)
+
+
+def test_what_a_component_lacks_is_told_with_its_name_and_through_whom() -> None:
+    nameless = with_app("cowlib", licenses=[], links=[], texts=[])
+    found = {field.name: field for field in fields(nameless)}
+    [reason] = [why for why, names in found["declared licence"].missing.items() if "cowlib" in names]
+    assert "those who wrote it name no licence" in reason
+    theirs, ours = found["supplier"].missing.values()
+    assert "cowlib" in theirs
+    assert ours == ("erlmcp_observability",)
+    assert any(why.startswith("the project: give --labels") for why in found["supplier"].missing)
+    supplier, total = found["supplier"], len(nameless.shipped().components)
+    assert (supplier.have, supplier.total) == (total - len(theirs) - 1, total)
+    assert 0 < supplier.score < 10
+    # Ten only where nothing is missing.
+    assert dataclasses.replace(supplier, have=999, total=1000).score == 9.9
+    assert (found["package URL"].score, found["package URL"].missing) == (10.0, {})
+    text = "\n".join(completeness(dataclasses.replace(parse(), image=dataclasses.replace(IMAGE, created=""))))
+    assert "It has no author: give --labels" in text
+    assert "It has no time: give --created." in text
+    assert re.search(r"\| declared licence \| CISA 2026, BSI TR-03183-2 \| \d\.\d \(\d+ of \d+\) \| .*cowboy", text)
+    assert "It has no" not in "\n".join(completeness(whole()))
 
 
 def test_the_checker_of_spdx_finds_the_minimum_elements_of_2021(tmp_path: Path) -> None:
