@@ -9,6 +9,15 @@ from pipeline.sbom.document import DATA_LICENSE, TOOL, kept, party, tool_version
 from pipeline.sbom.licence import COMMON, expression
 from pipeline.sbom.sbom import Image, Sbom
 
+#: Identifiers that the schema of CycloneDX 1.6 lists, which has what SPDX had in its year: readers that hold to it
+#: refuse a document for a later one.
+_LISTED = frozenset(COMMON) | {
+    *("Artistic-1.0-Perl", "Artistic-2.0", "BSD-4-Clause", "BSD-4-Clause-UC", "Beerware", "CC-BY-3.0", "CC-BY-4.0"),
+    *("FSFAP", "FSFUL", "FSFULLR", "GFDL-1.2-no-invariants-or-later", "GFDL-1.2-or-later"),
+    *("GFDL-1.3-no-invariants-only", "GFDL-1.3-no-invariants-or-later", "GFDL-1.3-or-later", "GPL-1.0-only"),
+    *("GPL-1.0-or-later", "LGPL-2.0-only", "LGPL-2.0-or-later", "Latex2e", "MPL-1.1", "OLDAP-2.8", "RSA-MD"),
+    *("Sleepycat", "TCL", "Unicode-DFS-2016", "X11", "bzip2-1.0.6", "curl"),
+}
 #: The property that says of what kind a component is.
 KIND = "pipeline:kind"
 #: The property that says from which repository a Hex package is, as rebar3 calls it; none for the public one.
@@ -202,7 +211,7 @@ def _cyclonedx_licenses(part: Component) -> list[dict[str, Any]]:
     """
     if _are_single(part):
         return [
-            {"license": {"acknowledgement": how, "id" if entry.text in COMMON else "name": entry.text}}
+            {"license": {"acknowledgement": how, "id" if entry.text in _LISTED else "name": entry.text}}
             for how, entries in (("declared", part.licenses), ("concluded", part.concluded))
             for entry in entries
         ]
@@ -211,13 +220,9 @@ def _cyclonedx_licenses(part: Component) -> list[dict[str, Any]]:
 
 
 def _are_single(part: Component) -> bool:
-    """Tell whether every licence can be written as one: something was concluded, and none is a choice.
-
-    As `id` stand common ones alone: the schema of CycloneDX 1.6 lists what SPDX had in its year, and readers that hold
-    to it refuse a document for a later one.
-    """
+    """Tell whether every licence can be written as one: something was concluded, and none is a choice."""
     entries = (*part.licenses, *part.concluded)
-    return bool(part.concluded) and all(entry.text in COMMON or entry.is_name for entry in entries)
+    return bool(part.concluded) and all(entry.text in _LISTED or entry.is_name for entry in entries)
 
 
 def _licensing(part: Component) -> dict[str, str]:

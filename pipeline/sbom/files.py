@@ -99,6 +99,8 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
         purl=purl.make("generic", TOOL, version=tool_version()),
         description="entrypoint and health check of the image",
         licenses=(License("Apache-2.0", spdx=True),),
+        concluded=(License("Apache-2.0", spdx=True),),
+        concluded_by="the licence file of this program",
         supplier="github.com/banyan-platform",
         contact="https://github.com/banyan-platform",
         content=content_of(ours, "the scripts"),

@@ -140,6 +140,7 @@ class Sbom:
             concluded=tuple(dict.fromkeys(entry for part in parts for entry in part.concluded)),
             concluded_by=next((part.concluded_by for part in parts if part.concluded_by), ""),
             copyright=tuple(dict.fromkeys(line for part in parts for line in part.copyright)),
+            vcs=purl.plain_url(self.image.source.url),
         )
 
     def lacking(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def spdx(sbom: Sbom) -> str:
             copyright_text="\n".join(sbom.own.copyright),
             checksums={"SHA256": image.digest.removeprefix("sha256:"), "SHA512": image.sha512},
             filename=image.filename,
-            source=image.source.url,
+            source=sbom.own.vcs,
             refs=[("PACKAGE-MANAGER", "purl", image.purl)],
         ),
         _spdx_package(

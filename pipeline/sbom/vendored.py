@@ -13,6 +13,8 @@ from pipeline.sbom.licence import License
 #: what is compiled in follow it.
 LICENCE_FILE = "Erlang/OTP's own licence file, system/COPYRIGHT of its sources"
 
+_OTP = "https://github.com/erlang/otp"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Vendored:
@@ -192,8 +194,9 @@ def _component(part: Vendored, version: str) -> Component:
         supplier=part.supplier,
         contact=part.home,
         links=(part.home,),
-        vcs=part.home if part.home.startswith("https://github.com/") else "",
-        notes=(("embedded-in", "erts"), ("source", "https://github.com/erlang/otp")),
+        # Of others the copy that was compiled is in Erlang/OTP's own repository.
+        vcs=part.home if part.home.startswith("https://github.com/") else _OTP,
+        notes=(("embedded-in", "erts"), ("source", _OTP)),
     )
 
 
@@ -228,5 +231,5 @@ def _unicode(version: str) -> Component:
         "https://www.unicode.org/",
         {},
     )
-    notes = (("embedded-in", "stdlib"), ("source", "https://github.com/erlang/otp"))
+    notes = (("embedded-in", "stdlib"), ("source", _OTP))
     return dataclasses.replace(_component(part, version), description="compiled into stdlib", notes=notes)
