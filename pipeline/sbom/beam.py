@@ -268,14 +268,16 @@ def _maker(component: Component, maintainers: Iterable[str]) -> tuple[str, str]:
     """Return who makes an application, and an address, by what it says itself: a registry makes nothing.
 
     The first maintainer that it names, or else the owner of a repository that it links to, or whose copyright it is.
+    Who names no address is found where that repository is.
     """
+    owners = (purl.repository(link)[:2] for link in component.links)
+    owner = next((f"{host}/{path.split('/')[0]}" for host, path in owners if host in _FORGES and "/" in path), "")
+    page = f"https://{owner}" if owner else ""
     for maintainer in maintainers:
-        return _named(maintainer)
-    for link in component.links:
-        host, path, _ = purl.repository(link)
-        if host in _FORGES and "/" in path:
-            owner = f"{host}/{path.split('/')[0]}"
-            return owner, f"https://{owner}"
+        name, address = _named(maintainer)
+        return name, address or page
+    if owner:
+        return owner, page
     for line in component.copyright:
         name = re.sub(_NO_NAME, "", line)
         if name.strip(" ,.:;-"):

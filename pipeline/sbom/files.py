@@ -46,7 +46,7 @@ def files(
     urls = {table.file(key).sha256: table.file(key).url for table in tables for key in table.files}
     theirs = any(package.name.startswith("ca-certificates") for package in packages)
     made = [
-        _component(file["path"], file["sha256"], urls.get(file["sha256"], ""), file.get("tini", ""))
+        _component(file, urls.get(file["sha256"], ""))
         for file in found
         if file["path"] in NAMES and (file["path"] != CERTIFICATES or file["sha256"] in urls or not theirs)
     ]
@@ -135,8 +135,9 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
     return [own, start]
 
 
-def _component(path: str, sha256: str, url: str, tini: str) -> Component:
+def _component(file: Mapping[str, str], url: str) -> Component:
     """Return a file of the table, or one that was given: of such a one it is known what it says of itself."""
+    path, sha256, tini = file["path"], file["sha256"], file.get("tini", "")
     version = _VERSION.search(url)
     license_id, supplier, contact = _KNOWN[NAMES[path]] if url or tini else ("", "", "")
     return Component(
@@ -150,6 +151,7 @@ def _component(path: str, sha256: str, url: str, tini: str) -> Component:
         contact=contact,
         vcs=contact if "github.com" in contact else "",
         sha256=sha256,
+        content=Content(file["sha512"], f"the file {path}", path) if file.get("sha512") else None,
         filename=path.rpartition("/")[2],
         executable=path == INIT,
         download=url,

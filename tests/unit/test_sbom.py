@@ -1007,6 +1007,14 @@ def test_the_supplier_of_erlang_is_the_one_that_it_names_itself() -> None:
     assert (packages["ryu"], packages["kernel"]) == ("Person: Ulf Adams", "Organization: Ericsson AB")
 
 
+def test_who_names_no_address_is_found_where_the_repository_is() -> None:
+    links = [{"name": "Hex", "url": "https://hex.pm/x"}, {"name": "Git", "url": "https://github.com/acme/cowlib"}]
+    named = component(with_app("cowlib", maintainers=["Some Body"], links=links), "cowlib")
+    assert (named.supplier, named.contact) == ("Some Body", "https://github.com/acme")
+    mailed = component(with_app("cowlib", maintainers=["Some Body <a@b.example>"], links=links), "cowlib")
+    assert mailed.contact == "a@b.example"
+
+
 @pytest.mark.parametrize(
     ("url", "revision", "purl"),
     [

@@ -15,7 +15,8 @@
 %%                                     compiles to machine code, and, if it knows that, names of what else was compiled in
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
 %%   locks                             one entry for each dependency of rebar.lock, shipped or not
-%%   files                             path and SHA-256 of each file of --files, and the version of tini, if it is one
+%%   files                             path, SHA-256 and SHA-512 of each file of --files, and the version of tini, if it is
+%%                                     one
 %%   natives                           path, SHA-256 and SHA-512 of each ELF file of the release that is neither of an
 %%                                     application nor of ERTS
 %%   system                            path and SHA-512 of the file that says which distribution the image is
@@ -67,6 +68,7 @@ inventory(Release, Options) ->
       applications => [application(File, Locks, Options) || File <- lists:sort(Files)],
       locks => Locks,
       files => [#{path => bin(File), sha256 => sha256(maps:get("image", Options) ++ File),
+                  sha512 => sha512(maps:get("image", Options) ++ File),
                   tini => tini(maps:get("image", Options) ++ File)} || File <- names("files", Options)],
       natives => natives(Release, Options),
       system => system(Options)}.
