@@ -1,6 +1,7 @@
 """Licences: as the packages of Hex spell them, and as SPDX does."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable
 
@@ -75,6 +76,7 @@ class License:
         return self.refs if self.spdx else ((self.expression, self.text),)
 
 
+@functools.cache
 def spdx_id(text: str) -> str:
     """Return the identifier of SPDX's list that a text is, whatever its case; nothing if it is none."""
     # Late: what only shows a table of images needs no list of licences.
