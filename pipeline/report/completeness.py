@@ -5,6 +5,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 
+from pipeline.image.labels import VENDOR
 from pipeline.report.markdown import cell, markdown_table
 from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.sbom import Sbom
@@ -64,11 +65,7 @@ def completeness(sbom: Sbom) -> list[str]:
         rows.append((field.name, cell(", ".join(field.asked)), number, cell(lacking)))
     image = sbom.image
     about = [
-        *(
-            ["It has no author: give --labels org.opencontainers.image.vendor=NAME."]
-            if not image.source.supplier
-            else []
-        ),
+        *([f"It has no author: give --labels {VENDOR}=NAME."] if not image.source.supplier else []),
         *(["It has no time: give --created."] if not image.created else []),
     ]
     return [
@@ -103,7 +100,7 @@ def _is_hashed(part: Component) -> bool:
 
 def _supplier(part: Component) -> str:
     if part.kind is Kind.OWN:
-        return f"{_OURS}give --labels org.opencontainers.image.vendor=NAME, or a link to the repository in the .app.src"
+        return f"{_OURS}give --labels {VENDOR}=NAME, or a link to the repository in the .app.src"
     return _UNNAMED
 
 

@@ -81,7 +81,7 @@ def _with(part: Component, inside: Iterable[Component]) -> Component:
     """Return a component that has others in it: it needs them, and their licences hold for it."""
     inside = list(inside)
     licenses = dict.fromkeys(entry for each in (part, *inside) for entry in each.licenses)
-    concluded = dict.fromkeys(entry for each in (part, *inside) for entry in each.concluded) if part.concluded else ()
+    concluded = dict.fromkeys(entry for each in (part, *inside) for entry in each.concluded)
     needs = {*part.needs, *(each.purl for each in inside)}
     return dataclasses.replace(part, licenses=tuple(licenses), concluded=tuple(concluded), needs=tuple(sorted(needs)))
 
