@@ -10,8 +10,7 @@ from pipeline.registry.signing import CYCLONEDX
 from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.scan.acceptance import acceptance_of
-from pipeline.scan.findings import is_same_flaw
-from pipeline.scan.verdict import SUPPRESSING, Status
+from pipeline.scan.findings import SUPPRESSING, Status, is_same_flaw
 from pipeline.table import table
 
 #: Scans a CycloneDX document against today's databases, judges by what the verdict says with which the image was
