@@ -1,12 +1,16 @@
 """Tables for people: plain text that needs no colour and fits 80 columns where its content does."""
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 
 import rich.box
 import rich.console
 import rich.table
 import rich.text
+
+#: Columns of what may end up in an error: the engine puts up to four characters before each line of one.
+WIDTH = 76
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int = 100) -> str:
@@ -41,3 +45,8 @@ def _is_number(cell: str) -> bool:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def wrapped(text: str) -> str:
+    """Return a line as lines that fit, with no word broken."""
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -9,7 +9,7 @@ import dagger
 
 from pipeline.errors import RegistryError
 from pipeline.registry.reference import Reference
-from pipeline.registry.tools import ABSENT, TAGS, Tools, ask, refusal, told
+from pipeline.registry.tools import ABSENT, Tools, ask, refusal, told
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def look(
     if create and tools.config:
         asking = asking.with_env_variable("CREATE", "yes")
     try:
-        said = await ask(asking, ["sh", TAGS, command, repository.repository, *tags])
+        said = await ask(asking, [command, repository.repository, *tags])
     except dagger.QueryError as error:
         raise RegistryError(f"{repository.repository} cannot be read: {refusal(error)}") from None
     listed, digests = [], {}

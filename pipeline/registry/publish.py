@@ -31,7 +31,7 @@ from pipeline.registry.signing import (
     Signing,
 )
 from pipeline.registry.tags import check_moves, is_version
-from pipeline.registry.tools import LONG, PATIENCE, TAGS, Tools, ask, check_host, refusal, tools_for
+from pipeline.registry.tools import LONG, PATIENCE, Tools, ask, check_host, refusal, tools_for
 from pipeline.registry.verify import Signer, attested, check_signed
 from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
@@ -339,7 +339,7 @@ async def tag_actions(
         Action(
             f"tag {tag}",
             crane,
-            ["sh", TAGS, "put", repository.repository, digest, tag, standing.get(tag, ""), within],
+            ["put", repository.repository, digest, tag, standing.get(tag, ""), within],
         )
         for tag in tags
         for within in [f"{_WITHIN}" if is_version(tag) else ""]

@@ -93,8 +93,9 @@ def execs(recorder: Recorder, word: str) -> list[Chain]:
 
 
 def words(chain: Chain) -> list[str]:
-    """Return the arguments of a command."""
-    return list(chain.call.args["args"])
+    """Return the arguments of a command, behind the entrypoint if that is none of the image's."""
+    entrypoints = chain.calls("withEntrypoint") if chain.call.args.get("useEntrypoint") else []
+    return [*(entrypoints[-1].args["args"] if entrypoints else ()), *chain.call.args["args"]]
 
 
 def reads(*names: str) -> Callable[[Chain], bool]:

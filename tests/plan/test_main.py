@@ -987,8 +987,9 @@ async def test_a_rescan_asks_the_registries_what_they_say_by_now(recorder: Recor
     assert "0 of them break" in await image.rescan()
     retired = {"retired": {"reason": "security", "message": "why"}, "others": [], "advisories": []}
     recorder.answer("Container.stdout", json.dumps([retired]), when=answers.of_a_registry_of_hex)
-    with pytest.raises(PolicyError, match=r" of them break the policy\n(.*\n)*.*retired +cowboy"):
+    with pytest.raises(PolicyError, match=r" of them break the policy\n(.*\n)*.*retired +cowboy") as failed:
         await image.rescan(fail_on="HIGH")
+    assert "\ncowboy 2.12.0 is retired (security): why\n" in str(failed.value)
     recorder.answer("Container.stdout", '[{"unknown": "nobody is there"}]', when=answers.of_a_registry_of_hex)
     assert "not known whether retired: cowboy 2.12.0: nobody is there" in await image.rescan()
 

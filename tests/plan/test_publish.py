@@ -461,7 +461,7 @@ async def test_a_dry_run_lets_no_registry_make_a_repository(recorder: Recorder) 
 async def test_a_tag_moves_only_from_what_it_was(recorder: Recorder) -> None:
     knows_password(recorder)
     steps = await tag_actions(await tools(), REPOSITORY, DIGEST, ("3.0.0", "latest"), {"latest": OTHER})
-    assert [step.args[5:] for step in steps] == [["3.0.0", "", "5"], ["latest", OTHER, ""]]
+    assert [step.args[3:] for step in steps] == [["3.0.0", "", "5"], ["latest", OTHER, ""]]
 
 
 async def test_what_somebody_else_moved_meanwhile_is_told(recorder: Recorder) -> None:
