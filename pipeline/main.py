@@ -46,7 +46,7 @@ from pipeline.registry.publish import Assess, Request
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.rescan import SbomScan
 from pipeline.registry.signing import Signing
-from pipeline.registry.tags import choose_tags
+from pipeline.registry.tags import choose_tags, followed
 from pipeline.registry.tools import Tools, tools_for
 from pipeline.registry.verify import Signer
 from pipeline.report import assessment, terminal
@@ -449,6 +449,7 @@ class Assessment:
             Login(user, password),
             None if unsigned else Signing(*key, transparency_log=transparency_log),
             Origin(builder_id, invocation),
+            follows=() if tags else followed(branch, pull_request),
             move=move,
             dry_run=dry_run,
         )

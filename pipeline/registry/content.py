@@ -131,6 +131,19 @@ async def registry_content(tools: Tools, repository: Reference, digest: str) -> 
         raise RegistryError(f"{repository.at(digest)} cannot be read: {refusal(error)}") from None
 
 
+async def labels_of(tools: Tools, repository: Reference, digest: str) -> dict[str, str]:
+    """Return the labels of an image in a registry, of an index those of its first one; none of what is no image."""
+    pinned = repository.at(digest)
+    try:
+        top = json.loads(await ask(tools.crane(), ["manifest", pinned]))
+        if top.get("manifests"):
+            pinned = repository.at(top["manifests"][0]["digest"])
+        config = json.loads(await ask(tools.crane(), ["config", pinned]))
+    except dagger.QueryError as error:
+        raise RegistryError(f"{pinned} cannot be read: {refusal(error)}") from None
+    return dict(config.get("config", {}).get("Labels") or {})
+
+
 async def sizes_of(tools: Tools, reference: Reference) -> list[str]:
     """Return the bytes to pull, as `PLATFORM BYTES`: the CLI shows a big number as 3.8e+07."""
     content = await registry_content(tools, reference, await resolve(tools, reference))

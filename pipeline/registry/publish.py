@@ -10,12 +10,12 @@ from dagger import dag
 
 from pipeline import handover
 from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
-from pipeline.image.labels import SOURCE, labels
+from pipeline.image.labels import CREATED, SOURCE, labels
 from pipeline.project.application import Application
 from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.project.reader import read
-from pipeline.registry.content import Content, Standing, layout_content, look
+from pipeline.registry.content import Content, Standing, labels_of, layout_content, look
 from pipeline.registry.provenance import Origin, lasting, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.result import result
@@ -30,7 +30,7 @@ from pipeline.registry.signing import (
     SPDX,
     Signing,
 )
-from pipeline.registry.tags import check_moves, is_version
+from pipeline.registry.tags import check_forward, check_moves, is_version
 from pipeline.registry.tools import LONG, PATIENCE, Tools, ask, check_host, refusal, tools_for
 from pipeline.registry.verify import Signer, attested, check_signed
 from pipeline.report.assessment import Assessed
@@ -72,6 +72,8 @@ class Order:
     of_images: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     #: Whether it is signed already.
     signed: bool = False
+    #: Time of the commit, as the image's label has it.
+    created: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,7 +90,9 @@ class Request:
     signing: Signing | None
     #: Who runs this, for the provenance.
     origin: Origin
-    #: Whether versions that exist may become this image.
+    #: Which of the tags follow a branch or a pull request: they go forward only.
+    follows: tuple[str, ...] = ()
+    #: Whether versions that exist may become this image, and a branch's tag that of an earlier commit.
     move: bool = False
     #: Say what would be done, and do nothing.
     dry_run: bool = False
@@ -111,7 +115,7 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     InputError
         If an argument is wrong: before anything is built.
     PolicyError
-        If the image breaks the policy, or a version would move.
+        If the image breaks the policy, or a version would move, or a branch's tag go back.
     ScannerError
         If nothing is decided about the image.
     RegistryError
@@ -135,8 +139,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
         raise PolicyError("\n".join([head, *unmet]))
     built = assessed.subject.project
-    source = labels(built, application).get(SOURCE, "")
-    provenance = await provenance_of(built, request.origin, source=source, started=assessed.report.time)
+    told = labels(built, application)
+    provenance = await provenance_of(built, request.origin, source=told.get(SOURCE, ""), started=assessed.report.time)
     documents = assessed.documents()
     predicates = {
         **_sboms(documents),
@@ -148,7 +152,15 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         predicates[OPENVEX] = vex
     of_images = {name: _sboms(files) for name, files in (await assessed.sboms()).items()} if request.signing else {}
     image = assessed.subject
-    order = Order(repository, image.published, image.image.digest, request.signing, predicates, of_images)
+    order = Order(
+        repository,
+        image.published,
+        image.image.digest,
+        request.signing,
+        predicates,
+        of_images,
+        created=told.get(CREATED, ""),
+    )
     return await send(tools, request, order)
 
 
@@ -169,7 +181,7 @@ async def send(tools: Tools, request: Request, order: Order) -> str:
     InputError
         If there is nothing to sign with any more.
     PolicyError
-        If a version would move.
+        If a version would move, or a branch's tag go back to an earlier commit.
     RegistryError
         If the registry does not do what is asked, or somebody else moves a tag at the same time.
     """
@@ -178,6 +190,9 @@ async def send(tools: Tools, request: Request, order: Order) -> str:
     tags = versions_first(request.choose(existing=before.listed))
     standing = {tag: before.digests[tag] for tag in tags if tag in before.digests}
     check_moves(standing, digest, move=request.move)
+    for tag in () if request.move else set(request.follows) & standing.keys():
+        if standing[tag] != digest:
+            check_forward(tag, standing[tag], await labels_of(tools, repository, standing[tag]), order.created)
     order = await lacking(tools, order)
     steps = publish_actions(tools, order)
     pushed = len(steps)

@@ -772,6 +772,34 @@ async def test_a_version_that_is_another_image_is_not_moved_unless_one_says_so(r
     assert "push" in tool_runs(recorder)
 
 
+async def test_a_branch_does_not_go_back_to_an_earlier_commit_unless_one_says_so(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD, {"main": OTHER, "production": OTHER})
+    said = {"config": {"Labels": {"org.opencontainers.image.created": "2026-02-05T00:00:00Z"}}}
+    index = {"manifests": [{"digest": DIGEST}]}
+    for word, text in (("manifest", index), ("config", said)):
+        recorder.answer(
+            "Container.stdout",
+            json.dumps(text),
+            when=lambda chain, word=word: bool(chain.find("from")) and answers.tool_run(chain.parent) == word,
+        )
+    for created, tags, goes_back in (
+        ("2026-02-04T00:00:00Z", {"branch": "main"}, True),
+        ("2026-02-06T00:00:00Z", {"branch": "main"}, False),
+        ("2026-02-04T00:00:00Z", {"branch": "main", "move": True}, False),
+        # Who names a tag means it.
+        ("2026-02-04T00:00:00Z", {"tags": ["production"]}, False),
+    ):
+        before = tool_runs(recorder).count("push")
+        made = assessment(recorder, created=created)
+        if goes_back:
+            with pytest.raises(PolicyError, match=rf"^nothing was pushed: main is {OTHER}, of the commit"):
+                await made.publish(unsigned=True, **tags)
+        else:
+            await made.publish(unsigned=True, **tags)
+        assert tool_runs(recorder).count("push") == before + (not goes_back)
+    assert {words(chain)[1] for chain in recorder.execs() if words(chain)[0] == "config"} == {f"{REPOSITORY}@{DIGEST}"}
+
+
 async def test_each_tag_is_asked_about_by_itself_and_the_list_only_where_it_matters(recorder: Recorder) -> None:
     answers.of_a_registry(recorder, PASSWORD)
     await assessment(recorder).publish(version="1.2.0", unsigned=True)
