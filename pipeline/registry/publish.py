@@ -140,7 +140,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         raise PolicyError("\n".join([head, *unmet]))
     built = assessed.subject.project
     told = labels(built, application)
-    provenance = await provenance_of(built, request.origin, source=told.get(SOURCE, ""), started=assessed.report.time)
+    origin = await origin_of(request)
+    provenance = await provenance_of(built, origin, source=told.get(SOURCE, ""), started=assessed.report.time)
     documents = assessed.documents()
     predicates = {
         **_sboms(documents),
@@ -215,6 +216,13 @@ async def send(tools: Tools, request: Request, order: Order) -> str:
     return repository.at(digest)
 
 
+async def origin_of(request: Request) -> Origin:
+    """Return who runs this; the builder is the one that the certificate will name, if that is known."""
+    identity = await request.signing.identity() if request.signing else None
+    is_workflow = identity is not None and identity.name.startswith("https://")
+    return dataclasses.replace(request.origin, builder=identity.name) if identity and is_workflow else request.origin
+
+
 def _sboms(documents: Mapping[str, str]) -> dict[str, str]:
     return {SPDX: documents["sbom.spdx.json"], CYCLONEDX: documents["sbom.cdx.json"]}
 
@@ -222,18 +230,19 @@ def _sboms(documents: Mapping[str, str]) -> dict[str, str]:
 async def lacking(tools: Tools, order: Order) -> Order:
     """Return what is left to do of a publication that was done before, in whole or in part: nothing is stated twice.
 
-    Only what the same key has signed is known to be there. An identity is known once there is a certificate for it.
+    Only what the same key, or the same identity, has signed is known to be there.
     """
-    if not order.signing or not order.signing.key:
+    if not order.signing:
         return order
     pinned = order.repository.at(order.digest)
     try:
         await ask(tools.crane(), ["digest", pinned])
-        public = await ask(order.signing.given_to(tools.cosign()), ["public-key", f"--key={SIGNING}/cosign.key"])
+        signer = await _signer_of(tools, order.signing)
     except dagger.QueryError:
         # It is not there, or publishing itself will say what is wrong.
         return order
-    signer = Signer(dag.set_secret("public key", public), transparency_log=order.signing.transparency_log)
+    if not signer:
+        return order
     cosign = await signer.known_to(tools.cosign())
     signed = True
     try:
@@ -257,6 +266,17 @@ async def lacking(tools: Tools, order: Order) -> Order:
         predicates=await left(order.digest, order.predicates),
         of_images={digest: await left(digest, predicates) for digest, predicates in order.of_images.items()},
         signed=signed,
+    )
+
+
+async def _signer_of(tools: Tools, signing: Signing) -> Signer | None:
+    """Return as whom an image is signed; nothing if that is known only when there is a certificate."""
+    if not signing.key:
+        identity = await signing.identity()
+        return Signer(None, identity.name, identity.issuer, sigstore=signing.sigstore) if identity else None
+    public = await ask(signing.given_to(tools.cosign()), ["public-key", f"--key={SIGNING}/cosign.key"])
+    return Signer(
+        dag.set_secret("public key", public), transparency_log=signing.transparency_log, sigstore=signing.sigstore
     )
 
 
