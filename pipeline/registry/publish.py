@@ -18,7 +18,7 @@ from pipeline.project.reader import read
 from pipeline.registry.content import Content, Standing, labels_of, layout_content, look
 from pipeline.registry.provenance import Origin, lasting, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
-from pipeline.registry.result import result
+from pipeline.registry.result import result, tested
 from pipeline.registry.signing import (
     CYCLONEDX,
     FINDINGS,
@@ -28,6 +28,7 @@ from pipeline.registry.signing import (
     RESULT,
     SIGNING,
     SPDX,
+    TESTED,
     Signing,
 )
 from pipeline.registry.tags import check_forward, check_moves, is_version
@@ -134,8 +135,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     await standing_of(tools, repository, request)
     assessed = await assess(application)
     conclude(assessed.report)
-    unmet = await assessed.unmet()
-    if unmet:
+    checks = await assessed.checks()
+    if unmet := assessed.unmet(checks):
         head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
         raise PolicyError("\n".join([head, *unmet]))
     built = assessed.subject.project
@@ -149,6 +150,8 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         PROVENANCE: provenance.predicate(),
         RESULT: result(documents["findings.json"]),
     }
+    if checks:
+        predicates[TESTED] = tested(checks, assessed.report.rules.require)
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex
     of_images = {name: _sboms(files) for name, files in (await assessed.sboms()).items()} if request.signing else {}

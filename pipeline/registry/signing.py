@@ -23,6 +23,8 @@ FINDINGS = "https://github.com/banyan-platform/erlmcp/pipeline/findings/v1"
 OPENVEX = "https://openvex.dev/ns"
 #: The verdict in short, for verifiers that do not know ours.
 RESULT = "https://in-toto.io/attestation/svr/v0.2"
+#: What was tried out on the image before it was published.
+TESTED = "https://in-toto.io/attestation/test-result/v0.1"
 #: What is attested of a published image, by predicate type: names for people.
 PREDICATES = {
     SPDX: "SPDX",
@@ -31,9 +33,11 @@ PREDICATES = {
     PROVENANCE: "provenance",
     OPENVEX: "VEX",
     RESULT: "result",
+    TESTED: "tests",
 }
-#: What it may lack: there is no OpenVEX document without a statement, and older images have no result.
-OPTIONAL = {OPENVEX, RESULT}
+#: What it may lack: there is no OpenVEX document without a statement and no test that nobody requires, and older images
+#: have no result.
+OPTIONAL = {OPENVEX, RESULT, TESTED}
 #: The predicate type of a signature alone. `cosign verify` is content with any signed statement about the image.
 SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 

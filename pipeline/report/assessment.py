@@ -2,13 +2,14 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import BuildError
 from pipeline.project.application import Application
 from pipeline.project.project import Project
 from pipeline.report import compliance
+from pipeline.report.compliance import Check
 from pipeline.report.documents import documents
 from pipeline.report.findings import findings_json
 from pipeline.report.places import Places
@@ -40,16 +41,16 @@ class Assessed:
         found = await of_platforms(self.subject)
         return {self.subject.variants[name].digest: sbom_documents(sbom) for name, sbom in found.items()}
 
-    async def unmet(self) -> list[str]:
+    async def checks(self) -> list[Check]:
+        """Run every check on the image, if one of them is required of it; without that none is run."""
+        return await compliance.checks(self.subject, self.results) if self.report.rules.require else []
+
+    def unmet(self, checks: Sequence[Check]) -> list[str]:
         """Return what is required of the image and does not hold, a line each."""
-        required = self.report.rules.require
-        if not required:
-            return []
-        checks = await compliance.checks(self.subject, self.results)
         return [
             f"{check.key}: {check.name}: {check.detail or 'no'}{' (it did not run)' if check.passed is None else ''}"
             for check in checks
-            if check.key in required and not check.passed
+            if check.key in self.report.rules.require and not check.passed
         ]
 
     async def reports(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ from pipeline.arguments import Flavor
 from pipeline.errors import BuildError, InputError, PolicyError, ScannerError, VerificationError
 from pipeline.main import Assessment, Erlmcp, Published, Verified
 from pipeline.project.images import default_images, images_in_use
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE, TESTED
 from pipeline.registry.tools import TAGS
 
 pytestmark = pytest.mark.anyio
@@ -604,8 +604,12 @@ async def test_publish_requires_the_checks_that_matter(recorder: Recorder) -> No
     # Others can be asked for, in place of those, or none.
     with pytest.raises(PolicyError, match="labels: labels complete: missing: "):
         await made.publish(version="1.2.0", unsigned=True, require=["labels"])
-    await made.publish(version="1.2.0", unsigned=True, require=["none"])
+    await made.publish(version="1.2.0", require=["none"], **signing())
     assert "push" in tool_runs(recorder)
+    # Of checks that did not run, nothing is stated.
+    types = [word for chain in recorder.execs() for word in words(chain) if word.startswith("--type=")]
+    assert types
+    assert f"--type={TESTED}" not in types
 
 
 async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder) -> None:

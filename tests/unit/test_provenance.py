@@ -6,11 +6,13 @@ import json
 import pytest
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
 from in_toto_attestation.v1 import resource_descriptor_pb2
 
 from pipeline.errors import InputError
 from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, Provenance, builder_of, lasting, source_of
-from pipeline.registry.result import result
+from pipeline.registry.result import result, tested
+from pipeline.report.compliance import Check
 
 REVISION = "1356e12d" + "0" * 32
 DIGEST = "a" * 64
@@ -112,3 +114,17 @@ def test_the_verdict_in_short_has_the_fields_of_the_specification() -> None:
     [described] = made["verifier"]["policies"]
     read = json_format.ParseDict(described, resource_descriptor_pb2.ResourceDescriptor())
     assert json.loads(read.content) == policy
+
+
+def test_the_checks_in_short_are_what_in_toto_can_read() -> None:
+    checks = [
+        Check("health", "health check present and passing", passed=True),
+        Check("labels", "labels complete", passed=False),
+        Check("writable", "nothing writable", passed=None),
+    ]
+    read = json_format.ParseDict(json.loads(tested(checks, ["sbom", "health"])), test_result_pb2.TestResult())
+    assert (read.result, list(read.passed_tests), list(read.warned_tests)) == ("WARNED", ["health"], ["labels"])
+    assert not read.failed_tests
+    [required] = read.configuration
+    assert (required.name, json.loads(required.content)) == ("require", ["health", "sbom"])
+    assert json.loads(tested(checks[:1], ["health"]))["result"] == "PASSED"
