@@ -18,7 +18,7 @@ from pipeline.project.reader import read
 from pipeline.registry.content import Content, Standing, labels_of, layout_content, look
 from pipeline.registry.provenance import Origin, lasting, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
-from pipeline.registry.result import result, tested
+from pipeline.registry.result import result, tried
 from pipeline.registry.signing import (
     CYCLONEDX,
     FINDINGS,
@@ -151,7 +151,7 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         RESULT: result(documents["findings.json"]),
     }
     if checks:
-        predicates[TESTED] = tested(checks, assessed.report.rules.require)
+        predicates[TESTED] = tried(checks, assessed.report.rules.require)
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex
     of_images = {name: _sboms(files) for name, files in (await assessed.sboms()).items()} if request.signing else {}

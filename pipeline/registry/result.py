@@ -30,7 +30,7 @@ def result(findings: str) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def tested(checks: Sequence[Check], required: Collection[str]) -> str:
+def tried(checks: Sequence[Check], required: Collection[str]) -> str:
     """Return the predicate of an image that has all that is required of it.
 
     A check that is not required and does not hold is a test with a warning; one that did not run is none.

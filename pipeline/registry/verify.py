@@ -1,6 +1,7 @@
 """Proves what a published image is: signed, and attested, by the one who must have."""
 
 import base64
+import contextlib
 import dataclasses
 import json
 from typing import Any
@@ -172,16 +173,15 @@ async def _certified(
     """
     found = set()
     for builder in {builder_of(each) for each in predicates[PROVENANCE]} - {""}:
-        if not signer.is_pattern:
-            holds = builder == signer.identity
-        else:
-            alone = dataclasses.replace(signer, identity=builder)
-            try:
+        named = [each for each in predicates[PROVENANCE] if builder_of(each) == builder]
+        held: list[dict[str, Any]] = []
+        if builder == signer.identity:
+            held = named
+        elif signer.is_pattern and not builder.startswith("^"):
+            with contextlib.suppress(VerificationError):
+                alone = dataclasses.replace(signer, identity=builder)
                 held = await attested(cosign, alone, pinned, digest, PROVENANCE)
-                holds = builder in map(builder_of, held)
-            except VerificationError:
-                holds = False
-        if holds:
+        if all(each in held for each in named):
             found.add(builder)
         elif signer.issuer == GITHUB:
             raise VerificationError(

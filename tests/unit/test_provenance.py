@@ -11,7 +11,7 @@ from in_toto_attestation.v1 import resource_descriptor_pb2
 
 from pipeline.errors import InputError
 from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, Provenance, builder_of, lasting, source_of
-from pipeline.registry.result import result, tested
+from pipeline.registry.result import result, tried
 from pipeline.report.compliance import Check
 
 REVISION = "1356e12d" + "0" * 32
@@ -122,9 +122,9 @@ def test_the_checks_in_short_are_what_in_toto_can_read() -> None:
         Check("labels", "labels complete", passed=False),
         Check("writable", "nothing writable", passed=None),
     ]
-    read = json_format.ParseDict(json.loads(tested(checks, ["sbom", "health"])), test_result_pb2.TestResult())
+    read = json_format.ParseDict(json.loads(tried(checks, ["sbom", "health"])), test_result_pb2.TestResult())
     assert (read.result, list(read.passed_tests), list(read.warned_tests)) == ("WARNED", ["health"], ["labels"])
     assert not read.failed_tests
     [required] = read.configuration
     assert (required.name, json.loads(required.content)) == ("require", ["health", "sbom"])
-    assert json.loads(tested(checks[:1], ["health"]))["result"] == "PASSED"
+    assert json.loads(tried(checks[:1], ["health"]))["result"] == "PASSED"
