@@ -30,15 +30,13 @@ _TIMESTAMPS = ObjectIdentifier("1.3.6.1.4.1.11129.2.4.2")
 _FULCIO = "1.3.6.1.4.1.57264.1"
 
 
-def claims_of(repository: str, workflow: str = "pipeline.yml", lasts: float = 300) -> dict[str, object]:
-    """Return what GitHub says of a job on main, in a token that lasts for some seconds."""
+def claims_of(repository: str, workflow: str = "pipeline.yml") -> dict[str, object]:
+    """Return what GitHub says of a job on main."""
     owner = repository.partition("/")[0]
     return {
         "iss": GITHUB,
         "aud": "sigstore",
         "sub": f"repo:{repository}:ref:refs/heads/main",
-        "exp": time.time() + lasts,
-        "iat": time.time(),
         "repository": repository,
         "repository_owner": owner,
         "ref": "refs/heads/main",
@@ -81,6 +79,11 @@ class Sigstore:
 
     #: What a token for a job says.
     claims: dict[str, object]
+    #: For how many seconds a token is good.
+    lasts: float = 300
+    #: Whether the log is known by the text of its id in place of the id, as policy-controller 0.13.1 has it of a
+    #: TrustRoot (ConvertTransparencyLogInstance of pkg/apis/config/sigstore_keys.go, and still so in August 2026).
+    named_by_text: bool = False
     #: Under which name and port its users reach it.
     port: int = 0
     host: str = "registry.localhost"
@@ -117,6 +120,10 @@ class Sigstore:
         """Where it is."""
         return f"http://{self.host}:{self.port}"
 
+    @property
+    def _log_id(self) -> bytes:
+        return _id(self._log).hex().encode() if self.named_by_text else _id(self._log)
+
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write what cosign must know of it: where it is (signing config), and by what its work is known."""
         service = {"url": self.url, "majorApiVersion": 1, "validFor": {"start": START}, "operator": "test"}
@@ -127,27 +134,47 @@ class Sigstore:
             "rekorTlogConfig": {"selector": "ANY"},
             "tsaConfig": {},
         }
-        valid = {"validFor": {"start": START}}
-        chain = {"certificates": [{"rawBytes": _plain(self._root.public_bytes(serialization.Encoding.DER))}]}
-        subject = {"organization": "sigstore.example.org", "commonName": "sigstore"}
-        root = {
-            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
-            "certificateAuthorities": [{"subject": subject, "uri": self.url, "certChain": chain, **valid}],
-            "tlogs": [self._described(self._log)],
-            "ctlogs": [self._described(self._witness)],
-        }
         paths = folder / "services.json", folder / "root.json"
-        for path, document in zip(paths, (services, root), strict=True):
+        for path, document in zip(paths, (services, self.root()), strict=True):
             path.write_text(json.dumps(document) + "\n")
         return paths
 
-    def _described(self, key: ec.EllipticCurvePrivateKey) -> dict[str, object]:
+    def root(self) -> dict[str, object]:
+        """Return by what its work is known."""
+        valid = {"validFor": {"start": START}}
+        chain = {"certificates": [{"rawBytes": _plain(self._root.public_bytes(serialization.Encoding.DER))}]}
+        subject = {"organization": "sigstore.example.org", "commonName": "sigstore"}
+        return {
+            "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
+            "certificateAuthorities": [{"subject": subject, "uri": self.url, "certChain": chain, **valid}],
+            "tlogs": [self._described(self._log, self._log_id)],
+            "ctlogs": [self._described(self._witness, _id(self._witness))],
+        }
+
+    def trust_root(self, name: str) -> dict[str, object]:
+        """Return by what its work is known, as policy-controller takes it."""
+
+        def log(key: ec.EllipticCurvePrivateKey) -> dict[str, str]:
+            form = serialization.PublicFormat.SubjectPublicKeyInfo
+            pem = key.public_key().public_bytes(serialization.Encoding.PEM, form)
+            return {"baseURL": self.url, "hashAlgorithm": "sha-256", "publicKey": _plain(pem)}
+
+        authority = {
+            "subject": {"organization": "sigstore.example.org", "commonName": "sigstore"},
+            "uri": self.url,
+            "certChain": _plain(self._root.public_bytes(serialization.Encoding.PEM)),
+        }
+        keys = {"certificateAuthorities": [authority], "ctLogs": [log(self._witness)], "tLogs": [log(self._log)]}
+        kind = {"apiVersion": "policy.sigstore.dev/v1alpha1", "kind": "TrustRoot"}
+        return {**kind, "metadata": {"name": name}, "spec": {"sigstoreKeys": keys}}
+
+    def _described(self, key: ec.EllipticCurvePrivateKey, name: bytes) -> dict[str, object]:
         details = {"rawBytes": _plain(_public(key)), "keyDetails": "PKIX_ECDSA_P256_SHA_256"}
         return {
             "baseUrl": self.url,
             "hashAlgorithm": "SHA2_256",
             "publicKey": {**details, "validFor": {"start": START}},
-            "logId": {"keyId": _plain(_id(key))},
+            "logId": {"keyId": _plain(name)},
         }
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, object] | None:
@@ -166,7 +193,7 @@ class Sigstore:
     def _identity(self, authorization: str, _: bytes) -> tuple[int, object]:
         if authorization != "bearer of-the-job":
             return 403, {}
-        return 200, {"value": token(self.claims)}
+        return 200, {"value": token({**self.claims, "iat": time.time(), "exp": time.time() + self.lasts})}
 
     def _certificate(self, authorization: str, body: bytes) -> tuple[int, object]:
         payload = authorization.removeprefix("Bearer ").split(".")[1]
@@ -245,8 +272,9 @@ class Sigstore:
         promise = {
             "body": _plain(canonical),
             "integratedTime": int(time.time()),
-            "logID": _id(self._log).hex(),
-            "logIndex": 0,
+            "logID": self._log_id.hex(),
+            # Over all trees, of which each has one.
+            "logIndex": len(self.asked),
         }
         proof = {
             "checkpoint": f"{note}\n\u2014 {self.host} {signed}\n",
@@ -295,8 +323,7 @@ def serve(sigstore: Sigstore) -> Iterator[Sigstore]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, document = sigstore.answer(self.command, self.path, self.headers, body) or (404, {})
-            send(self, status, document)
+            send(self, *(sigstore.answer(self.command, self.path, self.headers, body) or (404, {})))
 
         do_GET = do_POST  # noqa: N815 # the base class's names
 

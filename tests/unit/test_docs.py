@@ -20,6 +20,10 @@ KEYLESS = (
     " --identity=https://github.com/banyan-platform/erlmcp/.github/workflows/pipeline.yml@refs/heads/main"
     " summary"
 )
+GH = (
+    "gh attestation verify oci://ghcr.io/banyan-platform/erlmcp:3.0.0 --bundle-from-oci --repo=banyan-platform/erlmcp"
+    " --signer-workflow=banyan-platform/erlmcp/.github/workflows/pipeline.yml"
+)
 BASELINE = (
     "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified --key=file:cosign.pub"
     " findings export --path=main.json"
@@ -103,6 +107,8 @@ NOT_RUN = {
         'ci/run published --reference="$(cat image.txt)" verified --key=file:cosign.pub promote --tags=production',
         "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:production verified --key=file:cosign.pub rescan",
         "ci/run published --reference=… verified --key=… rescan",
+        'export ERLMCP_PROMOTE="…"',
+        GH,
     ],
     "a repository behind SSH": [
         'ci/run --ssh="$SSH_AUTH_SOCK" --known-hosts="$HOME/.ssh/known_hosts" build-runtime',
