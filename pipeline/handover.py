@@ -1,11 +1,20 @@
-"""Files that the module makes, handed over from its own working directory: a call's argument is in the run's log."""
+"""Files that go from this process to the engine: a call's text argument would stand in the run's log, a file does not.
 
+They lie in the working directory, from where `handed_over` takes them: it alone knows how the engine gets at them. Its
+keys follow the content, wherever a file lay.
+"""
+
+import hashlib
+import json
 import tempfile
-from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import dagger
 from dagger import dag
+
+_PACKAGE = Path(__file__).parent
+#: Where the module's own scripts lie in the working directory, all in one folder.
+_SCRIPTS = Path("scripts")
 
 
 def working_folder() -> Path:
@@ -13,15 +22,48 @@ def working_folder() -> Path:
     return Path(Path(tempfile.mkdtemp(dir=".")).name)
 
 
-def directory(files: Mapping[str, str]) -> dagger.Directory:
-    """Return a directory of some texts by name."""
-    folder = working_folder() / "files"
-    folder.mkdir()
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+def handed_over(folder: Path) -> dagger.Directory:
+    """Return a folder of the working directory, as the engine sees it."""
     return dag.current_module().workdir(str(folder))
+
+
+def directory(files: dict[str, str]) -> dagger.Directory:
+    """Return a directory of some texts by path."""
+    # The same texts are handed over once.
+    folder = Path(f"texts-{hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()}")
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return handed_over(folder)
 
 
 def file(name: str, text: str) -> dagger.File:
     """Return one text as a file."""
     return directory({name: text}).file(name)
+
+
+def script(path: str) -> dagger.File:
+    """Return one of the module's own scripts by its path in this package, such as `build/resources/layers.sh`."""
+    return _scripts().file(PurePosixPath(path).name)
+
+
+def scripts(*paths: str) -> dagger.Directory:
+    """Return some of the module's own scripts, all in one folder: what changes in another one changes no key."""
+    return _scripts().filter(include=[PurePosixPath(path).name for path in paths])
+
+
+def script_text(path: str) -> str:
+    """Return the text of one of the module's own scripts by its path in this package."""
+    return (_PACKAGE / path).read_text(encoding="utf-8")
+
+
+def _scripts() -> dagger.Directory:
+    if not _SCRIPTS.is_dir():
+        _SCRIPTS.mkdir()
+        for path in _PACKAGE.rglob("resources/*"):
+            copied = _SCRIPTS / path.name
+            copied.write_bytes(path.read_bytes())
+            # Keys have the mode in them, and that of a checkout is of whoever made it.
+            copied.chmod(0o644)
+    return handed_over(_SCRIPTS)

@@ -7,9 +7,9 @@ import dagger
 
 from pipeline.build.dependencies import configured, fetched
 from pipeline.errors import BuildError, InputError, guard
+from pipeline.handover import script
 from pipeline.project.application import Application, OwnApplication
 from pipeline.project.project import BUILD, Project, asking, with_git
-from pipeline.scripts import script
 
 #: Files for readers and for tests, at the root and in the folder of each application: no stage before the release
 #: sees them. A project whose build needs them is compiled in one stage, which sees all.
@@ -139,7 +139,7 @@ def _ready(
     container = asking(base, project, git)
     if application.repositories and not git:
         container = with_git(container, project)
-    return container.with_new_file("/pipeline/rebar3.sh", script("build/resources/rebar3.sh"))
+    return container.with_file("/pipeline/rebar3.sh", script("build/resources/rebar3.sh"))
 
 
 def _compile(

@@ -4,11 +4,11 @@ import dagger
 
 from pipeline.build.release import FILE_TIME
 from pipeline.errors import guard
+from pipeline.handover import script, scripts
 from pipeline.image import files, platforms
 from pipeline.image.platforms import Platform
 from pipeline.project.application import Application
 from pipeline.project.project import Project, builder
-from pipeline.scripts import script
 
 UID = 1000
 _BASE, _BUILDER, _ADDED = "/base", "/builder", "/added"
@@ -56,8 +56,8 @@ async def _own_files(project: Project, base: dagger.Directory, platform: Platfor
     """Return the files that we add."""
     added = dagger.dag.directory()
     for name in ("entrypoint", "healthcheck"):
-        added = added.with_new_file(f"/usr/local/bin/{name}", script(f"image/resources/{name}.sh"), permissions=0o755)
-    added = added.with_new_file(_FINISH, script("image/resources/finish.awk")).with_file(
+        added = added.with_file(f"/usr/local/bin/{name}", script(f"image/resources/{name}.sh"), permissions=0o755)
+    added = added.with_file(_FINISH, script("image/resources/finish.awk")).with_file(
         files.INIT, await files.init(project, platform), permissions=0o755
     )
     if bundle := await files.certificates(project, base):
@@ -67,10 +67,9 @@ async def _own_files(project: Project, base: dagger.Directory, platform: Platfor
 
 def _tools(project: Project) -> dagger.Container:
     """Return the builder of the engine's own platform with our scripts."""
-    container = builder(project).with_user("root")
-    for name in ("elf.escript", "packages.escript", "root.hrl", "root.sh"):
-        container = container.with_new_file(f"/pipeline/{name}", script(f"image/resources/{name}"))
-    return container
+    names = ("elf.escript", "packages.escript", "root.hrl", "root.sh")
+    own = scripts(*(f"image/resources/{name}" for name in names))
+    return builder(project).with_user("root").with_directory("/pipeline", own)
 
 
 def _architecture(platform: Platform | None) -> str:

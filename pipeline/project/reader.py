@@ -6,9 +6,9 @@ import json
 import dagger
 
 from pipeline.errors import InputError, guard
+from pipeline.handover import script, scripts
 from pipeline.project.application import Application
 from pipeline.project.project import BUILD, Project, asking, builder
-from pipeline.scripts import script
 
 #: What rebar3 must see to tell the shape of most projects: the key changes with that, not with the code.
 _SHAPE = [
@@ -26,6 +26,7 @@ _FOUND_BY_RELX = {f"config/{name}{src}" for name in ("sys.config", "vm.args") fo
 #: Where rebar3 looks for dependencies and applications.
 _LINKED = ("_checkouts", "apps", "lib")
 _PLUGIN = f"{BUILD}/_checkouts/pipeline_reader"
+_PLUGIN_SOURCES = ("pipeline_reader.erl", "common.hrl", "native.hrl")
 _PLUGIN_APP = (
     '{application, pipeline_reader, [{description, "reader"}, {vsn, "1"}, {registered, []}, '
     "{applications, [kernel, stdlib]}]}.\n"
@@ -102,13 +103,11 @@ async def _ask(project: Project, source: dagger.Directory, *, whole: bool) -> tu
             project,
             project.git if whole else None,
         )
-        .with_new_file("/pipeline/reader.sh", script("project/resources/reader.sh"))
+        .with_file("/pipeline/reader.sh", script("project/resources/reader.sh"))
         # The project's own files stay as they are: rebar3's global configuration names the plugin.
         .with_new_file("/root/.config/rebar3/rebar.config", "{plugins, [pipeline_reader]}.\n")
         .with_new_file(f"{_PLUGIN}/src/pipeline_reader.app.src", _PLUGIN_APP)
-        .with_new_file(f"{_PLUGIN}/src/pipeline_reader.erl", script("project/resources/pipeline_reader.erl"))
-        .with_new_file(f"{_PLUGIN}/src/common.hrl", script("project/resources/common.hrl"))
-        .with_new_file(f"{_PLUGIN}/src/native.hrl", script("project/resources/native.hrl"))
+        .with_directory(f"{_PLUGIN}/src", scripts(*(f"project/resources/{name}" for name in _PLUGIN_SOURCES)))
         # Plugins of the project are not there yet, and nothing is fetched for them: rebar3 warns and goes on.
         .with_env_variable("REBAR_OFFLINE", "1")
     )

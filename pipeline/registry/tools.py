@@ -10,9 +10,9 @@ import dagger
 from dagger import dag
 
 from pipeline.errors import InputError, RegistryError, last_words
+from pipeline.handover import script
 from pipeline.project.images import Images
 from pipeline.project.logins import Login, docker_config, logged_in
-from pipeline.scripts import script
 
 #: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that
 #: end so, and with no other of the engine's network: a registry with a real name is never spoken to without TLS.
@@ -56,7 +56,7 @@ class Tools:
         return (
             self._container("git")
             .with_mounted_file("/usr/local/bin/crane", image.file(program))
-            .with_new_file(TAGS, script("registry/resources/tags.sh"))
+            .with_file(TAGS, script("registry/resources/tags.sh"))
             .with_env_variable("ABSENT", ABSENT)
             .with_env_variable("REFUSED", REFUSED)
         )

@@ -5,6 +5,7 @@ import dataclasses
 from collections.abc import Awaitable, Sequence
 
 from pipeline.errors import PipelineError, guard
+from pipeline.handover import script
 from pipeline.image.health import prove
 from pipeline.image.size import LIMIT, size
 from pipeline.project.images import is_pinned
@@ -12,7 +13,6 @@ from pipeline.report.markdown import cell, markdown_table
 from pipeline.sbom.component import Kind
 from pipeline.sbom.containers import Subject
 from pipeline.scan.scanners import Results
-from pipeline.scripts import script
 
 _SCRIPT = "/pipeline/compliance.sh"
 #: Of the OCI annotations (image-spec 1.1, annotations.md), those that tell what an image is and where it comes from.
@@ -54,7 +54,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
     results
         What the scanners found in it.
     """
-    look = subject.container.with_user("root").with_new_file(_SCRIPT, script("report/resources/compliance.sh"))
+    look = subject.container.with_user("root").with_file(_SCRIPT, script("report/resources/compliance.sh"))
     seen = await guard(look.with_exec(["sh", _SCRIPT]).stdout(), "looking through the image")
     lines = [line.split("\t", 1) for line in seen.splitlines()]
     privileged = [value for what, value in lines if what == "privileged"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import dagger
 from dagger import dag
 
+from pipeline import handover
 from pipeline.build.dependencies import PACKAGES, equipped, libraries
 from pipeline.build.release import assembled
 from pipeline.errors import gathered, guard
@@ -27,7 +28,6 @@ from pipeline.sbom.files import NAMES, SCRIPTS
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
 from pipeline.sbom.spdx3 import spdx3
-from pipeline.scripts import script
 
 #: A scanner that tried the network in spite of its flags would fail at once, and say so.
 _NOWHERE = "http://127.0.0.1:9"
@@ -101,7 +101,9 @@ async def _variants(
     platforms = parse_platforms(images, own)
     variants = {}
     for name, entry in zip(images, index["manifests"], strict=True):
-        alone = published.with_new_file("index.json", json.dumps({**index, "manifests": [entry]}))
+        alone = published.with_file(
+            "index.json", handover.file("index.json", json.dumps({**index, "manifests": [entry]}))
+        )
         variants[name] = Variant(platforms[name], images[name], alone, entry["digest"])
     return variants
 
@@ -200,14 +202,12 @@ async def inventory(subject: Subject, image: dagger.Container) -> str:
         "--image": "/image",
         "--files": ",".join((*NAMES, *SCRIPTS)),
     }
-    container = (
-        subject.release.with_new_file("/pipeline/inventory.escript", script("sbom/resources/inventory.escript"))
-        .with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
-        .with_mounted_directory("/image", image.rootfs())
-    )
+    container = subject.release.with_directory(
+        "/pipeline", handover.scripts("sbom/resources/inventory.escript", "project/resources/common.hrl")
+    ).with_mounted_directory("/image", image.rootfs())
     if application.locked:
         lock = "/pipeline/rebar.lock"
-        container = container.with_new_file(lock, await project.source.file("rebar.lock").contents())
+        container = container.with_file(lock, project.source.file("rebar.lock"))
         options["--lock"] = lock
     words = [word for option, value in options.items() if value for word in (option, value)]
     out = "/pipeline/inventory.json"

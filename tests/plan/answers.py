@@ -9,7 +9,7 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import facts
@@ -95,6 +95,25 @@ def execs(recorder: Recorder, word: str) -> list[Chain]:
 def words(chain: Chain) -> list[str]:
     """Return the arguments of a command."""
     return list(chain.call.args["args"])
+
+
+def written(chain: Chain, path: str) -> str:
+    """Return the text of a file that was put into a container, by itself or in a directory; the last one counts."""
+    found = [text for step in chain.steps() for name, text in _put(step) if name == path]
+    assert found, path
+    return found[-1]
+
+
+def _put(step: Chain) -> Iterator[tuple[str, str]]:
+    """Give path and text of each file that a call puts into a container."""
+    call = step.call
+    if call.field == "withNewFile":
+        yield call.args["path"], call.args["contents"]
+    for source in call.objects() if call.field in {"withFile", "withDirectory"} else ():
+        for name, file in (source.tree or {}).items():
+            if file:
+                at = call.args["path"]
+                yield at if call.field == "withFile" else f"{at.rstrip('/')}/{name}", file[0]
 
 
 def reads(*names: str) -> Callable[[Chain], bool]:
@@ -231,8 +250,7 @@ def of_a_registry_of_hex(chain: Chain) -> bool:
 
 def asked_for(chain: Chain) -> list[str]:
     """Return the lines of what a question is about."""
-    [wanted] = [call.args["contents"] for call in chain.calls("withNewFile") if call.args["path"] == "/pipeline/wanted"]
-    return list(wanted.splitlines())
+    return written(chain, "/pipeline/wanted").splitlines()
 
 
 def nothing_retired(chain: Chain) -> str:

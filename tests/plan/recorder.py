@@ -451,6 +451,9 @@ def _origin(parent: Chain | None, call: Call, kind: str) -> str:
     """Return where the files of what a call returns come from (`Chain.origin`)."""
     if parent and parent.origin == "host" and call.field in {"directory", "filter"}:
         return "host"
+    if call.type == "CurrentModule":
+        # The working directory of a module is uploaded as a user's is.
+        return "host"
     sources = {needed.origin for needed in [*call.objects(), *([parent] if parent else [])]}
     return "exec" if "exec" in sources or kind not in {"Directory", "File"} else "api"
 

@@ -6,7 +6,7 @@ import json
 import answers
 import dagger
 import pytest
-from answers import APPLICATION, FILES, READ, execs, project, words
+from answers import APPLICATION, FILES, READ, execs, project, words, written
 from recorder import Chain, Recorder, exec_error
 
 from pipeline.build.dependencies import fetched
@@ -321,10 +321,7 @@ async def test_a_cookie_in_vm_args_gives_way_to_that_of_the_environment(recorder
     files = {**FILES, "config/vm.args": "-name a@b -setcookie secret\n"}
     container = await assembled(project(recorder, files, cookie_from_environment=True), WITH_VM_ARGS)
     await container.sync()
-    [written] = [
-        call for call in recorder.plan[-1].calls("withNewFile") if call.args["path"] == "/build/config/vm.args"
-    ]
-    assert written.args["contents"] == "-name a@b -setcookie ${RELX_COOKIE}\n"
+    assert written(recorder.plan[-1], "/build/config/vm.args") == "-name a@b -setcookie ${RELX_COOKIE}\n"
 
 
 async def test_a_file_that_relx_names_and_that_is_not_there_is_told_before_anything_is_built(

@@ -25,6 +25,7 @@ from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDi
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
 from pipeline.errors import InputError
+from pipeline.handover import script_text
 from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import default_images
 from pipeline.sbom.beam import Source
@@ -37,7 +38,6 @@ from pipeline.sbom.spdx import spdx
 from pipeline.sbom.spdx3 import spdx3
 from pipeline.sbom.texts import KNOWN, concluded, copyrights, digest
 from pipeline.scan.backports import tracked
-from pipeline.scripts import script
 
 HERE = Path(__file__).parent
 needs_erlang = pytest.mark.skipif(not shutil.which("escript"), reason="needs Erlang")
@@ -944,8 +944,8 @@ LOCK = """{"1.2.0",
 
 def inventory_of(release: Path, *options: str) -> dict[str, Any]:
     reader = release.parent / "inventory.escript"
-    reader.write_text(script("sbom/resources/inventory.escript"))
-    reader.with_name("common.hrl").write_text(script("project/resources/common.hrl"))
+    reader.write_text(script_text("sbom/resources/inventory.escript"))
+    reader.with_name("common.hrl").write_text(script_text("project/resources/common.hrl"))
     out = release.parent / "inventory.json"
     subprocess.run(["escript", reader, release, out, *options], check=True)
     return dict(json.loads(out.read_text()))
