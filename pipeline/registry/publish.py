@@ -378,6 +378,7 @@ def render_dry_run(steps: Sequence[Action], content: Content, standing: Mapping[
             *(f"would {step.name}" for step in steps),
             *(["tags that would move", *moves] if moves else []),
             *(f"{platform}: {size / _MEGA:.1f} MB" for platform, size in content.sizes.items()),
-            table(("blob (pushed unless it is there)", "bytes"), rows),
+            # A digest in one line can be copied.
+            table(("blob (pushed unless it is there)", "bytes"), rows, width=100),
         ]
     )
