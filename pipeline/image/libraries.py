@@ -88,16 +88,16 @@ def stripped(project: Project, release: dagger.Container) -> dagger.Container:
 
 
 async def check_libraries(
-    project: Project, application: Application, image: dagger.Container, platform: Platform | None
+    project: Project, application: Application, image: dagger.Directory, platform: Platform | None
 ) -> None:
     """Raise `BuildError` if a library that the release needs is not in the image, or is too old."""
     await guard(loads(project, application, image, platform).sync(), "checking libraries")
 
 
 def loads(
-    project: Project, application: Application, image: dagger.Container, platform: Platform | None
+    project: Project, application: Application, image: dagger.Directory, platform: Platform | None
 ) -> dagger.File:
-    """Return what each native file of the release loads: a line for each, with both paths and a tab between.
+    """Return what each native file of a release loads: a line for each, with both paths and a tab between.
 
     Files are read, not run: so it is one check for every platform (and musl's ldd would miss the emulator's own
     symbols in every native library of OTP).
@@ -106,4 +106,4 @@ def loads(
         *("escript", "/pipeline/elf.escript", "check", _architecture(platform)),
         *("/image", f"/opt/{application.name}", _LOADS),
     ]
-    return _tools(project).with_mounted_directory("/image", image.rootfs()).with_exec(command).file(_LOADS)
+    return _tools(project).with_mounted_directory("/image", image).with_exec(command).file(_LOADS)

@@ -16,7 +16,7 @@ from pipeline.image.labels import SOURCE, VENDOR, labels, parse_labels
 from pipeline.image.layout import parse_time
 from pipeline.image.libraries import loads
 from pipeline.image.platforms import Platform, parse_platforms
-from pipeline.image.runtime import runtime
+from pipeline.image.runtime import filled, metadata
 from pipeline.project.application import Application
 from pipeline.project.images import Images
 from pipeline.project.project import BUILD, Project
@@ -41,7 +41,8 @@ class Variant:
     """One of the images of an index."""
 
     platform: Platform | None
-    container: dagger.Container
+    #: Its root filesystem.
+    files: dagger.Directory
     #: An OCI image layout in which it is alone.
     layout: dagger.Directory
     #: Of its manifest.
@@ -57,6 +58,8 @@ class Subject:
     release: dagger.Container
     #: For the engine's own platform.
     container: dagger.Container
+    #: Its root filesystem: no label is in the key of what looks at files alone.
+    files: dagger.Directory
     #: What is published: an OCI image layout of one image, or of an index of several.
     published: dagger.Directory
     #: An OCI image layout of one image: what is scanned.
@@ -71,16 +74,20 @@ async def subject_of(project: Project, application: Application) -> Subject:
     """Build the image of a project, and export it."""
     project = await equipped(project, application)
     release = await assembled(project, application)
-    images, bases = await export.variants(project, application, release)
-    published, digest = await export.layout(images, project.created, bases)
+    made, bases = await export.variants(project, application, release)
+    images = {name: metadata(image, project, application) for name, image in made.items()}
+    published, digest = await export.layout(project, images, bases)
     own = await dag.default_platform()
-    native = images.get(own) or await runtime(project, application, release)
-    variants = await _variants(published, digest, images, own) if len(images) > 1 else {}
+    native = made.get(own) or await filled(project, application, release)
+    whole = metadata(native, project, application)
+    variants = await _variants(published, digest, made, own) if len(images) > 1 else {}
     # Scanners want one image; the others differ from it in machine code alone.
     if own in variants:
         scanned = variants[own].layout
+    elif len(images) == 1:
+        scanned = published
     else:
-        scanned = published if len(images) == 1 else (await export.layout(native, project.created))[0]
+        scanned, _ = await export.layout(project, {own: whole}, {})
     image = Image(
         project.repository_of(application.name),
         application.version,
@@ -90,7 +97,7 @@ async def subject_of(project: Project, application: Application) -> Subject:
         _source(project, application),
         own if len(images) > 1 else "",
     )
-    return Subject(project, application, release, native, published, scanned, image, variants)
+    return Subject(project, application, release, whole, native.rootfs(), published, scanned, image, variants)
 
 
 async def _variants(
@@ -104,7 +111,7 @@ async def _variants(
         alone = published.with_file(
             "index.json", handover.file("index.json", json.dumps({**index, "manifests": [entry]}))
         )
-        variants[name] = Variant(platforms[name], images[name], alone, entry["digest"])
+        variants[name] = Variant(platforms[name], images[name].rootfs(), alone, entry["digest"])
     return variants
 
 
@@ -165,15 +172,15 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
     BuildError
         If Syft or the inventory fails.
     """
-    return await _describe(subject, subject.image, Variant(None, subject.container, subject.layout, ""))
+    return await _describe(subject, subject.image, Variant(None, subject.files, subject.layout, ""))
 
 
 async def _describe(subject: Subject, image: Image, variant: Variant) -> tuple[str, Sbom]:
     project, application = subject.project, subject.application
-    loaded = loads(project, application, variant.container, variant.platform)
+    loaded = loads(project, application, variant.files, variant.platform)
     found, inventoried, libraries = await gathered(
         guard(syft(project.images, variant.layout).contents(), "syft"),
-        guard(inventory(subject, variant.container), "the inventory of the release"),
+        guard(inventory(subject, variant.files), "the inventory of the release"),
         guard(loaded.contents(), "reading what native code loads"),
     )
     return found, Sbom.parse(image, found, inventoried, project.images, libraries)
@@ -190,7 +197,7 @@ def syft(images: Images, layout: dagger.Directory) -> dagger.File:
     )
 
 
-async def inventory(subject: Subject, image: dagger.Container) -> str:
+async def inventory(subject: Subject, image: dagger.Directory) -> str:
     """Return what the release in an image is made of: JSON of `inventory.escript`."""
     project, application = subject.project, subject.application
     options = {
@@ -204,7 +211,7 @@ async def inventory(subject: Subject, image: dagger.Container) -> str:
     }
     container = subject.release.with_directory(
         "/pipeline", handover.scripts("sbom/resources/inventory.escript", "project/resources/common.hrl")
-    ).with_mounted_directory("/image", image.rootfs())
+    ).with_mounted_directory("/image", image)
     if application.locked:
         lock = "/pipeline/rebar.lock"
         container = container.with_file(lock, project.source.file("rebar.lock"))

@@ -152,21 +152,41 @@ def of_the_release(chain: Chain) -> bool:
 
 
 def of_exports(recorder: Recorder) -> None:
-    """Let an image be exported, and its base be pulled by crane."""
+    """Let an image be packed and exported, and its base be pulled by crane."""
+
+    def packed(chain: Chain) -> dict[str, str]:
+        [tarball] = [step for step in chain.walk() if step.call.field == "asTarball"]
+        return _texts(_architecture(tarball), 1 + OWN_LAYERS)
+
+    def pulled(chain: Chain) -> dict[str, str]:
+        pull = next(step for step in chain.steps() if step.call.field == "withExec")
+        return _texts(words(pull)[2].rpartition("/")[2], 1)
 
     def export(chain: Chain) -> str:
         target = Path(chain.call.args["path"])
-        platforms = [step.call.args.get("platform") for step in chain.steps() if step.call.field == "container"]
-        architecture = next(filter(None, platforms), "linux/amd64").partition("/")[2]
         if chain.call.type == "File":
-            _archive(target, architecture, 1 + OWN_LAYERS)
-        else:
-            pull = next(step for step in chain.steps() if step.call.field == "withExec")
-            _layout(target, words(pull)[2].rpartition("/")[2], 1)
+            _archive(target, _architecture(chain), 1 + OWN_LAYERS)
+        for name, file in (chain.parent.tree or {}).items() if chain.call.type == "Directory" else ():
+            if file:
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                (target / name).write_text(file[0])
         return str(target)
 
+    recorder.answer("Container.directory", packed, when=lambda chain: chain.call.args["path"] == "/layout")
+    recorder.answer("Container.directory", pulled, when=lambda chain: chain.call.args["path"] == "/base")
     recorder.answer("File.export", export)
     recorder.answer("Directory.export", export)
+
+
+def _architecture(chain: Chain) -> str:
+    """Return that of the image that a chain packs."""
+    platforms = [step.call.args.get("platform") for step in chain.steps() if step.call.field == "container"]
+    return str(next(filter(None, platforms), "linux/amd64")).partition("/")[2]
+
+
+def _texts(architecture: str, count: int) -> dict[str, str]:
+    """Return the files of a layout; nothing reads its layers."""
+    return {name: data.decode(errors="replace") for name, data in _blobs(architecture, count).items()}
 
 
 def _blobs(architecture: str, count: int) -> dict[str, bytes]:
@@ -209,12 +229,6 @@ def _archive(path: Path, architecture: str, count: int) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(blob)
             archive.addfile(info, io.BytesIO(blob))
-
-
-def _layout(folder: Path, architecture: str, count: int) -> None:
-    for name, blob in _blobs(architecture, count).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(blob)
 
 
 def of_scanners(recorder: Recorder, latency: float = 0) -> None:

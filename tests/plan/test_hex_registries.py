@@ -76,7 +76,7 @@ def variables(chain: Chain) -> dict[str, str]:
 async def results(recorder: Recorder, made: Project, day: str = DAY) -> Results:
     layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}"})
     builder = dagger.dag.container().from_(IMAGES["builder-alpine"])
-    scanned = Subject(made, APPLICATION, builder, dagger.dag.container(), layout, layout, IMAGE)
+    scanned = Subject(made, APPLICATION, builder, dagger.dag.container(), dagger.dag.directory(), layout, layout, IMAGE)
     scanners = Scanners(IMAGES, Databases(day), project=made)
     return await scan(scanners, lambda: describe(scanned), layout, hex_config=ACME)
 
@@ -152,7 +152,9 @@ async def test_a_rescan_asks_about_what_the_attested_sbom_has(recorder: Recorder
 def subject(recorder: Recorder) -> Subject:
     layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}"})
     builder = dagger.dag.container().from_(IMAGES["builder-alpine"])
-    return Subject(project(recorder), APPLICATION, builder, dagger.dag.container(), layout, layout, IMAGE)
+    return Subject(
+        project(recorder), APPLICATION, builder, dagger.dag.container(), dagger.dag.directory(), layout, layout, IMAGE
+    )
 
 
 async def test_what_one_repository_says_counts_though_another_one_is_silent(recorder: Recorder) -> None:
