@@ -118,8 +118,8 @@ async def native_dependencies(project: Project, application: Application) -> tup
     """Return which dependencies call other programs than Erlang's to be compiled."""
     if not (application.packages or application.repositories or application.unlocked or application.checkouts):
         return ()
-    text = (await _got(project, application)).file("/fetched/native.json").contents()
-    return Native.parse(json.loads(await guard(text, "fetching the dependencies")))
+    text = await (await _got(project, application)).file("/fetched/native.json").contents()
+    return Native.parse(json.loads(text))
 
 
 async def fetched(project: Project, application: Application) -> dagger.Container:
@@ -130,6 +130,7 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
     something: plugins, dependencies that are not locked.
     """
     filled = (await _got(project, application)).with_exec(["sh", _FETCH, "compile", project.profile])
+    filled = await guard(filled.sync(), "fetching and compiling the dependencies")
     # A fresh container: mirrors, secrets and caches of the fetching stay out of every later key.
     stage = (
         _locked(builder(project), project, application)
@@ -139,10 +140,10 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
         .with_label("stage", "deps")
     )
     if application.packages:
-        stage = stage.with_file(PACKAGES, (await _packages(project, application)).file("packages"))
+        stage = stage.with_file(PACKAGES, filled.file(PACKAGES))
     else:
         stage = stage.with_new_file(PACKAGES, "")
-    return await guard(stage.sync(), "fetching and compiling the dependencies")
+    return await stage.sync()
 
 
 async def _got(project: Project, application: Application) -> dagger.Container:
@@ -154,7 +155,8 @@ async def _got(project: Project, application: Application) -> dagger.Container:
     stand_ins = {app.app_file.removesuffix(".script"): _stand_in(app) for app in application.apps}
     container = configured(_locked(builder(project), project, application), application, more=stand_ins)
     if packages := trees.pop("", None):
-        container = container.with_file(f"{PACKAGES}.etf", packages.file("packages.etf"))
+        for name in ("packages", "packages.etf"):
+            container = container.with_file(f"/pipeline/{name}", packages.file(name))
     if trees:
         container = with_git(container, project)
     for name, tree in trees.items():
@@ -162,7 +164,8 @@ async def _got(project: Project, application: Application) -> dagger.Container:
     if application.plugins or application.unlocked:
         container = _with_git_access(_with_hex_access(container, project, application.hex), project)
         container = container.with_env_variable("PIPELINE_ONLINE", "yes")
-    return _with_scripts(container, _SOURCE, *_NATIVE).with_exec(["sh", _FETCH, "get", project.profile])
+    got = _with_scripts(container, _SOURCE, *_NATIVE).with_exec(["sh", _FETCH, "get", project.profile])
+    return await guard(got.sync(), "fetching the dependencies")
 
 
 async def _packages(project: Project, application: Application) -> dagger.Directory:

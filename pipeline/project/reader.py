@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import posixpath
+from collections.abc import Iterable
 
 import dagger
 
@@ -51,11 +53,13 @@ async def read(project: Project) -> Application:
     if project.rebar_config:
         source = source.with_file("rebar.config", project.rebar_config).without_file("rebar.config.script")
     project = dataclasses.replace(project, source=source)
-    await _refuse_links(source)
-    if not await source.glob("rebar.config*"):
+    # One question for all that is asked about names.
+    names = await source.glob("**")
+    await _refuse_links(source, names)
+    if not any(name.startswith("rebar.config") for name in names):
         raise InputError("rebar.config: not found; --source must be the root of a rebar3 project")
-    if not await source.glob("**/*.script"):
-        text, asked = await _ask(project, await _shape(source), whole=False)
+    if not any(name.endswith(".script") for name in names):
+        text, asked = await _ask(project, _shape(source, names), whole=False)
         if "again" not in json.loads(text):
             return Application.parse(text, asked)
     text, asked = await _ask(project, source, whole=True)
@@ -67,10 +71,10 @@ async def read(project: Project) -> Application:
     return Application.parse(text, asked)
 
 
-async def _refuse_links(source: dagger.Directory) -> None:
+async def _refuse_links(source: dagger.Directory, names: Iterable[str]) -> None:
     """Raise `InputError` for a dependency or an application that is a link: rebar3 follows it, the stages do not."""
-    found = [path for folder in _LINKED for path in await source.glob(f"{folder}/*") if not path.endswith("/")]
-    for path in found:
+    # Names of folders end in a slash.
+    for path in (name for name in names if posixpath.dirname(name) in _LINKED and not name.endswith("/")):
         if await source.stat(path, do_not_follow_symlinks=True).file_type() is dagger.FileType.SYMLINK:
             raise InputError(
                 f"{path}: a link, which is not followed here: something else would be built. Put the folder itself in "
@@ -78,9 +82,9 @@ async def _refuse_links(source: dagger.Directory) -> None:
             )
 
 
-async def _shape(source: dagger.Directory) -> dagger.Directory:
+def _shape(source: dagger.Directory, names: Iterable[str]) -> dagger.Directory:
     shape = source.filter(include=_SHAPE)
-    for name in sorted(_FOUND_BY_RELX & set(await source.glob("config/*"))):
+    for name in sorted(_FOUND_BY_RELX.intersection(names)):
         shape = shape.with_new_file(name, "")
     return shape
 

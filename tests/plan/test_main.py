@@ -16,6 +16,7 @@ from recorder import Chain, Recorder, exec_error
 
 from pipeline.arguments import Flavor
 from pipeline.errors import BuildError, InputError, PolicyError, ScannerError, VerificationError
+from pipeline.image.layout import OWN_LAYERS
 from pipeline.main import Assessment, Erlmcp, Published, Verified
 from pipeline.project.images import default_images, images_in_use
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE
@@ -232,11 +233,45 @@ async def test_the_dockerignore_counts_before_anything_is_read(recorder: Recorde
 async def test_image_tarball_is_an_index_of_its_platforms(recorder: Recorder) -> None:
     archive = await erlmcp(recorder, platforms=["linux/amd64", "linux/arm64"]).image_tarball()
     assert await archive.name() == "image.tar"
-    exports = [chain for chain in recorder.plan if chain.call.field == "export" and chain.call.type == "File"]
-    platforms = [chain.calls("container")[0].args.get("platform") for chain in exports]
+    platforms = [chain.calls("container")[0].args.get("platform") for chain in recorder.find("asTarball")]
     assert sorted(platforms, key=str) == [None, "linux/arm64"]
     pulls = [words(chain)[2] for chain in recorder.execs() if words(chain)[0] == "pull"]
     assert sorted(pulls) == ["--platform=linux/amd64", "--platform=linux/arm64"]
+
+
+async def test_what_looks_at_an_image_takes_it_out_of_the_engine_once_and_reads_no_layer(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    await passing(recorder).assess().reports()
+    assert not [chain for chain in recorder.plan if chain.call.field == "export" and chain.find("asTarball")]
+    assert len(recorder.find("asTarball")) == 1
+    read = {
+        chain.parent.call.args["path"] for chain in recorder.plan if chain.call.field == "contents" and chain.parent
+    }
+    assert "index.json" in read
+    layers = {
+        chain.call.args["path"] for chain in recorder.find("withFile") if chain.call.args["path"].startswith("blobs/")
+    }
+    assert len(layers) == OWN_LAYERS + 1
+    assert not layers & read
+
+
+async def test_a_label_runs_nothing_again_that_looks_at_files_alone(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+
+    async def keys(**changes: object) -> dict[str, set[str]]:
+        start = len(recorder.plan)
+        await passing(recorder, **changes).assess().verdict()
+        runs = [step for chain in recorder.plan[start:] for step in chain.walk() if step.call.field == "withExec"]
+        return {
+            name: {step.content_key for step in runs if name in str(step.call.args["args"])}
+            for name in ("elf.escript', 'check", "inventory.escript", "tar -xf")
+        }
+
+    plain, labelled = await keys(), await keys(labels=["org.opencontainers.image.vendor=Example"])
+    assert all(plain.values())
+    assert [plain[name] == labelled[name] for name in plain] == [True, True, False]
+    # Of one release there is one check of what it loads.
+    assert len(plain["elf.escript', 'check"]) == 1
 
 
 async def test_health_starts_the_image_as_a_service_after_its_proof(recorder: Recorder) -> None:
