@@ -64,9 +64,15 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
         elif not then:
             other.append(finding)
     changes = now.get("remedies", ()) if breaking else ()
-    header = ("advisory", "package", "version", "severity", "fixed in", "status")
+    header = ("severity", "advisory", "package", "fixed in", "status")
     rows = [
-        (f["id"], f["package"]["name"], f["package"]["version"], f["severity"], ", ".join(f["fixed"]), f["status"])
+        (
+            f["severity"],
+            f["id"],
+            f"{f['package']['name']} {f['package']['version']}",
+            ", ".join(f["fixed"]),
+            f["status"],
+        )
         for f in [*breaking, *other]
     ]
     exploited = [finding for finding in now["findings"] if _newly_exploited(finding, before, now)]

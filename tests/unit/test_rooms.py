@@ -9,7 +9,7 @@ PIPELINE = Path(__file__).parents[2] / "pipeline"
 #: From the ground up: a room uses those before it, and what stands beside the rooms.
 ROOMS = ("project", "build", "image", "sbom", "scan", "report", "registry")
 #: Beside the rooms; these use no room.
-GROUND = {"errors", "handover", "output", "scripts", "table"}
+GROUND = {"errors", "handover", "output", "sdk", "table"}
 #: Above them.
 TOP = {"__init__", "arguments", "main"}
 FILES = sorted(PIPELINE.rglob("*.py"))
