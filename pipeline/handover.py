@@ -4,17 +4,17 @@ They lie in the working directory, from where `handed_over` takes them: it alone
 keys follow the content, wherever a file lay.
 """
 
+import functools
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 import dagger
 from dagger import dag
 
 _PACKAGE = Path(__file__).parent
-#: Where the module's own scripts lie in the working directory, all in one folder.
-_SCRIPTS = Path("scripts")
 
 
 def working_folder() -> Path:
@@ -27,14 +27,18 @@ def handed_over(folder: Path) -> dagger.Directory:
     return dag.current_module().workdir(str(folder))
 
 
-def directory(files: dict[str, str]) -> dagger.Directory:
-    """Return a directory of some texts by path."""
-    # The same texts are handed over once.
-    folder = Path(f"texts-{hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()}")
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+def directory(files: Mapping[str, str]) -> dagger.Directory:
+    """Return a directory of some texts by path; the same texts are handed over once."""
+    name = hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()
+    folder = Path(f"texts-{name}")
+    if not folder.is_dir():
+        for path, text in files.items():
+            written = folder / path
+            written.parent.mkdir(parents=True, exist_ok=True)
+            written.write_text(text, encoding="utf-8")
+        for each in (folder, *folder.rglob("*")):
+            # Keys have the mode in them, and the mode has the user's umask.
+            each.chmod(0o755 if each.is_dir() else 0o644)
     return handed_over(folder)
 
 
@@ -59,11 +63,10 @@ def script_text(path: str) -> str:
 
 
 def _scripts() -> dagger.Directory:
-    if not _SCRIPTS.is_dir():
-        _SCRIPTS.mkdir()
-        for path in _PACKAGE.rglob("resources/*"):
-            copied = _SCRIPTS / path.name
-            copied.write_bytes(path.read_bytes())
-            # Keys have the mode in them, and that of a checkout is of whoever made it.
-            copied.chmod(0o644)
-    return handed_over(_SCRIPTS)
+    return directory(_texts())
+
+
+@functools.cache
+def _texts() -> Mapping[str, str]:
+    """Return all scripts by name; each has its own."""
+    return {path.name: path.read_text(encoding="utf-8") for path in _PACKAGE.rglob("resources/*")}

@@ -1,5 +1,6 @@
 """No text of the module, or of the user, stands in the run's log: it is handed over as a file."""
 
+import os
 from pathlib import Path
 
 import answers
@@ -14,6 +15,7 @@ from pipeline.build.release import assembled
 from pipeline.image.runtime import runtime
 from pipeline.project.reader import read
 
+SCRIPTS = sorted(Path(pipeline.__file__).parent.rglob("resources/*"))
 #: Characters that a line of the log may have.
 LINE = 300
 
@@ -35,11 +37,12 @@ async def test_no_call_has_a_script_or_a_configuration_in_its_arguments(recorder
     assert not [text for text in texts if text in APPLICATION.configs.values()]
 
 
-def edit(name: str) -> None:
-    Path("scripts", name).write_text("another")
+async def test_a_script_has_the_key_of_its_content_alone(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = {path.name: path.read_text() for path in SCRIPTS}
 
+    def edit(name: str) -> None:
+        monkeypatch.setattr(handover, "_texts", lambda: {**texts, name: "another"})
 
-async def test_a_script_has_the_key_of_its_content_alone(recorder: Recorder) -> None:
     async def keys() -> list[str]:
         await handover.script("build/resources/layers.sh").size()
         await handover.scripts("image/resources/elf.escript", "image/resources/root.hrl").digest()
@@ -64,12 +67,16 @@ def test_one_converter_serves_every_step_of_every_query() -> None:
     assert dag.container().with_workdir("/x")._ctx.converter is dag.directory()._ctx.converter  # noqa: SLF001
 
 
-def test_scripts_have_one_mode_whatever_the_checkout_has(tmp_path: Path) -> None:
-    handover.script("build/resources/layers.sh")
-    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "scripts").iterdir()}
-    assert modes == {0o644}
+def test_what_is_handed_over_has_one_mode_whatever_the_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        handover.directory({"a/b": "text"})
+    finally:
+        os.umask(before)
+    modes = {path.name[:5]: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes == {"texts": 0o755, "a": 0o755, "b": 0o644}
 
 
 def test_every_script_has_a_name_of_its_own() -> None:
-    paths = sorted(path.name for path in Path(pipeline.__file__).parent.rglob("resources/*"))
-    assert paths == sorted(set(paths))
+    names = [path.name for path in SCRIPTS]
+    assert sorted(names) == sorted(set(names))
