@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.errors import BuildError
+from pipeline.image.size import measured
 from pipeline.project.application import Application
 from pipeline.project.project import Project
 from pipeline.report import compliance
 from pipeline.report.documents import documents
 from pipeline.report.findings import findings_json
+from pipeline.report.html import html
 from pipeline.report.places import Places
 from pipeline.report.report import Report, reported
 from pipeline.sbom.containers import Subject, describe, of_platforms, platform_documents, subject_of
@@ -45,7 +47,8 @@ class Assessed:
         required = self.report.rules.require
         if not required:
             return []
-        checks = await compliance.checks(self.subject, self.results)
+        layers = await measured(self.subject.container)
+        checks = await compliance.checks(self.subject, self.results, layers)
         return [
             f"{check.key}: {check.name}: {check.detail or 'no'}{' (it did not run)' if check.passed is None else ''}"
             for check in checks
@@ -54,10 +57,12 @@ class Assessed:
 
     async def reports(self) -> dict[str, str]:
         """Return every report as a file, with that of the image's own checks."""
-        checks = await compliance.checks(self.subject, self.results)
+        layers = await measured(self.subject.container)
+        checks = await compliance.checks(self.subject, self.results, layers)
         sboms = await of_platforms(self.subject)
         text = compliance.compliance(self.report.image, self.report.digest, checks, self.subject.image.remark)
-        return {**self.documents(), **platform_documents(sboms), "compliance.md": text}
+        page = html(self.report, self.results, checks, layers)
+        return {**self.documents(), **platform_documents(sboms), "compliance.md": text, "report.html": page}
 
 
 async def assess(

@@ -2,11 +2,12 @@
 
 import collections
 import dataclasses
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 
 from pipeline.errors import PipelineError, guard
 from pipeline.image.health import prove
-from pipeline.image.size import LIMIT, size
+from pipeline.image.layout import Layer
+from pipeline.image.size import LIMIT, within_limit
 from pipeline.project.images import is_pinned
 from pipeline.report.markdown import cell, markdown_table
 from pipeline.sbom.component import Kind
@@ -44,7 +45,7 @@ class Check:
     detail: str = ""
 
 
-async def checks(subject: Subject, results: Results) -> list[Check]:
+async def checks(subject: Subject, results: Results, layers: list[Layer]) -> list[Check]:
     """Run every check on an image.
 
     Parameters
@@ -53,6 +54,8 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
         The image.
     results
         What the scanners found in it.
+    layers
+        Of the image, lowest first.
     """
     look = subject.container.with_user("root").with_new_file(_SCRIPT, script("report/resources/compliance.sh"))
     seen = await guard(look.with_exec(["sh", _SCRIPT]).stdout(), "looking through the image")
@@ -73,7 +76,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
         Check(
             "base-pinned", "base image pinned by digest", is_pinned(subject.project.runtime), subject.project.runtime
         ),
-        await _of_step("size", "size in budget", size(subject.container), f"at most {LIMIT:.0f} MB compressed"),
+        _size(layers),
         _sbom(results, packages),
     ]
 
@@ -140,13 +143,12 @@ def _sbom(results: Results, packages: int) -> Check:
     return Check("sbom", name, found == packages and not unknown and not versionless, detail)
 
 
-async def _of_step(key: str, name: str, step: Awaitable[str], detail: str) -> Check:
-    """Make a check of a step that raises if it does not hold."""
+def _size(layers: list[Layer]) -> Check:
     try:
-        await step
+        within_limit(layers)
     except PipelineError as error:
-        return Check(key, name, passed=False, detail=str(error).partition("\n")[0])
-    return Check(key, name, passed=True, detail=detail)
+        return Check("size", "size in budget", passed=False, detail=str(error).partition("\n")[0])
+    return Check("size", "size in budget", passed=True, detail=f"at most {LIMIT:.0f} MB compressed")
 
 
 def compliance(image: str, digest: str, checks: Sequence[Check], remark: str = "") -> str:

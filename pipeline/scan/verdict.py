@@ -44,6 +44,8 @@ class Judged:
     reason: str = ""
     #: Of a VEX document, if one is about it: the one that counts.
     statement: Statement | None = None
+    #: By which somebody answers for it, if one counts.
+    acceptance: Acceptance | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -220,7 +222,7 @@ def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance],
     entries = [entry for entry in acceptances if entry.matches(finding)]
     for entry in entries:
         if entry.until >= today:
-            return Judged(finding, Status.ACCEPTED, f"{entry.reason} (until {entry.until})")
+            return Judged(finding, Status.ACCEPTED, f"{entry.reason} (until {entry.until})", acceptance=entry)
     reasons = []
     if finding.urgency.exploited and policy.known_exploited:
         reasons.append(f"{finding.urgency}, which breaks the policy whatever the severity (--fail-on-known-exploited)")

@@ -38,6 +38,7 @@ ALWAYS = {
     "gl-container-scanning-report.json",
     "grype.sarif",
     "junit.xml",
+    "report.html",
     "report.md",
     "sbom.cdx.json",
     "sbom.spdx.json",

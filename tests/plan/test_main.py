@@ -421,7 +421,7 @@ async def test_a_secret_breaks_scan_and_publish_and_stands_in_every_report(recor
             await call
     assert "push" not in tool_runs(recorder)
     files = await passing(recorder).assess().reports()
-    for name in ("findings.json", "findings.sarif", "trivy.sarif", "junit.xml", "report.md"):
+    for name in ("findings.json", "findings.sarif", "trivy.sarif", "junit.xml", "report.md", "report.html"):
         text = await files.file(name).contents()
         assert "private-key" in text, name
         assert "/opt/greeter/key.pem" in text, name
@@ -433,7 +433,7 @@ async def test_a_secret_breaks_scan_and_publish_and_stands_in_every_report(recor
 async def test_reports_say_who_calls_what_an_advisory_names(recorder: Recorder) -> None:
     answers.of_checks(recorder)
     files = await passing(recorder).assess().reports()
-    for name in ("findings.json", "findings.sarif", "report.md"):
+    for name in ("findings.json", "findings.sarif", "report.md", "report.html"):
         assert "called by greeter_web:answer/1 of greeter_web" in await files.file(name).contents(), name
     [asked] = [
         call.args["contents"]
@@ -556,9 +556,21 @@ async def test_reports_are_written_whatever_the_verdict(recorder: Recorder) -> N
     files = await erlmcp(recorder).assess(fail_on="LOW").reports()
     names = await files.entries()
     assert {"findings.json", "findings.sarif", "report.md", "junit.xml", "sbom.cdx.json", "compliance.md"} <= set(names)
+    assert "report.html" in names
     assert json.loads(await files.file("findings.json").contents())["verdict"]["passed"] is False
     assert "health check present and passing" in await files.file("compliance.md").contents()
     assert scans(recorder) == ["grype", "grype", "syft", "trivy", "trivy"]
+
+
+async def test_the_page_asks_the_engine_for_nothing_more(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    files = await erlmcp(recorder).assess().reports()
+    page = await files.file("report.html").contents()
+    # Its sizes are of the export by which the size is checked: one for the layout that is scanned, one for that.
+    exports = [leaf for leaf in recorder.plan if leaf.call.field == "export" and leaf.calls("asTarball")]
+    assert len(exports) == 2
+    for said in ('"name":"ranch"', "size in budget", "CVE-2025-32433"):
+        assert said in page
 
 
 # Publishing -----------------------------------------------------------------------------------------------------------
@@ -731,7 +743,7 @@ async def test_what_is_said_of_an_index_names_the_image_that_was_looked_at(
     answers.of_checks(recorder)
     files = await passing(recorder, platforms=platforms).assess().reports()
     remark = "of the images of this index that for linux/amd64 was looked at"
-    for name in ("findings.json", "compliance.md", "report.md", "sbom.spdx.json"):
+    for name in ("findings.json", "compliance.md", "report.md", "report.html", "sbom.spdx.json"):
         assert (remark in await files.file(name).contents()) is bool(platforms), name
     metadata = json.loads(await files.file("sbom.cdx.json").contents())["metadata"]
     said = [each["value"] for each in metadata["properties"] if each["name"] == "pipeline:platform"]
