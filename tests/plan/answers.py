@@ -39,8 +39,9 @@ READ = {
             "app_file": f"apps/{name}/src/{name}.app.src",
             "vsn": "1",
             "computed": False,
+            "needs": needs,
         }
-        for name in ("core", "web", "alone")
+        for name, needs in (("core", ["kernel"]), ("web", ["kernel", "core"]), ("alone", ["kernel"]))
     ],
     "other_apps": [],
     "locked": ["cowboy"],
@@ -51,6 +52,7 @@ READ = {
     "repositories": [],
     "native": [],
     "hex": "",
+    "executed": [],
     "plugins": [],
     "dropped_plugins": [],
     "sys_config": None,
@@ -112,7 +114,7 @@ def of_reading(recorder: Recorder, read: dict | None = None) -> None:
 def of_images(recorder: Recorder) -> None:
     """Let builder and runtime be of one Alpine release, and nothing stand against the other platform."""
     recorder.answer("File.contents", "ID=alpine\nVERSION_ID=3.22.1\n", when=reads("/etc/os-release"))
-    recorder.answer("File.contents", "", when=reads("/layers/problems"))
+    recorder.answer("File.contents", "", when=reads("/layers/problems", "/pipeline/why"))
     recorder.answer(
         "Directory.exists", lambda _: True, when=lambda chain: chain.call.args["path"].endswith("ca-certificates.crt")
     )
