@@ -7,8 +7,8 @@ import dagger
 from dagger import dag
 
 
-def by_rebar3(image: str, source: dagger.Directory, *command: str) -> dagger.Container:
-    """Run a command of rebar3 as a user does, in the builder; whatever comes of it."""
+def by_rebar3(image: str, source: dagger.Directory, *command: str, flags: str = "") -> dagger.Container:
+    """Run a command of rebar3 as a user does, in the builder, with these flags of Erlang; whatever comes of it."""
     return (
         dag.container()
         .from_(image)
@@ -18,6 +18,7 @@ def by_rebar3(image: str, source: dagger.Directory, *command: str) -> dagger.Con
         .with_env_variable("TERM", "dumb")
         .with_env_variable("ERL_COMPILER_OPTIONS", "deterministic")
         .with_env_variable("REBAR_OFFLINE", "1")
+        .with_env_variable("ERL_FLAGS", flags)
         .with_exec(["rebar3", *command], expect=dagger.ReturnType.ANY)
     )
 
