@@ -21,6 +21,8 @@ _OF_AN_APPLICATION = {"src", "include", "priv", "c_src"}
 _HEADERS = ["include/**", "**/include/**/*.hrl"]
 _CONFIGS = ("rebar.config", "rebar.config.script")
 _ASKED = "===> git was asked"
+#: What the compiler says of something that another application has.
+_UNSEEN = re.compile(r"can't find include|undefined parse transform|behaviour \S+ undefined")
 _SCRIPTS = ("application.sh", "pipeline_compiler.erl", "pipeline_interface.escript")
 #: Set where every module is compiled: rebar3 need not look for one; see `rebar3.sh`.
 _COMPILED = "PIPELINE_COMPILED"
@@ -42,31 +44,31 @@ async def compiled(project: Project, application: Application) -> dagger.Contain
         If git is asked, and its folder was not given.
     """
     base = await fetched(project, application)
-    failures: list[BuildError] = []
+    ways: dict[str, Callable[[dagger.Directory | None], dagger.Container]] = {
+        "grown": lambda git: grown(project, application, base, git),
+        "whole": lambda git: whole(project, application, base, git, siblings=False),
+    }
+    if application.other_apps:
+        ways["siblings"] = lambda git: whole(project, application, base, git, siblings=True)
     if not application.one_stage and not application.executed:
         try:
             if container := await separate(project, application, base):
                 return container
         except BuildError as error:
-            failures.append(error)
-    ways: list[Callable[[dagger.Directory | None], dagger.Container]] = [
-        lambda git: whole(project, application, base, git, siblings=False)
-    ]
-    if not failures:
-        ways.insert(0, lambda git: grown(project, application, base, git))
-    if application.other_apps:
-        ways.append(lambda git: whole(project, application, base, git, siblings=True))
+            if not _UNSEEN.search(str(error)):
+                ways.pop("grown")
     git = project.git if application.asks_git else None
-    for way in ways:
+    failures: dict[str, BuildError] = {}
+    for name, way in ways.items():
         for answering in (git, project.git) if project.git and not git else (git,):
             try:
                 return await guard(way(answering).sync(), "compiling")
             except BuildError as error:
-                failures.append(error)
+                failures[name] = error
                 if _ASKED not in str(error):
                     break
     # Of the stage that sees what the release needs; one that sees more may fail for what nobody asked for.
-    raise _refusal(project, failures[1] if len(failures) > 1 else failures[0])
+    raise _refusal(project, failures["whole"])
 
 
 def _refusal(project: Project, failure: BuildError) -> BuildError | InputError:
