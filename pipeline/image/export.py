@@ -10,7 +10,7 @@ from dagger import dag
 
 from pipeline.build.dependencies import equipped
 from pipeline.build.release import assembled
-from pipeline.handover import working_folder
+from pipeline.handover import handed, handed_file, working_folder
 from pipeline.image.base import bases
 from pipeline.image.layout import add_image, add_index, pack, parse_time, read_base
 from pipeline.image.platforms import parse_platforms
@@ -60,7 +60,7 @@ async def tarball(
     await write(images, created, bases, folder / "layout")
     target = folder / "image.tar"
     pack(folder / "layout", target)
-    return await dag.current_module().workdir_file(str(target)).sync()
+    return await handed_file(target).sync()
 
 
 async def layout(
@@ -82,7 +82,7 @@ async def layout(
     """
     folder = working_folder() / "layout"
     digest = await write(images, created, bases, folder)
-    return await dag.current_module().workdir(str(folder)).sync(), digest
+    return await handed(folder).sync(), digest
 
 
 async def write(
