@@ -1,20 +1,24 @@
 """The functions of the module without the module: a client of the engine runs them in one process.
 
-What can be called, with which arguments and help, is read from the signatures that the module is registered by, and what
-the Dagger API adds to a container, a directory or a file from the SDK's own. Words are read as `dagger call` reads them.
+What can be called, with which arguments and help, is read from the signatures that the module is registered by, and
+what the Dagger API adds to a container, a directory or a file from the SDK's. Words are read as `dagger call` does it.
 """
 
+import contextlib
 import csv
 import dataclasses
 import enum
 import functools
 import inspect
 import json
+import operator
 import os
+import socket
 import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -24,8 +28,11 @@ from typing import Any
 import anyio
 import dagger
 import graphql
+import rich.console
+import rich.live
 from dagger import dag
-from dagger.client._session import ConnectConfig, ConnectParams, SharedConnection
+from dagger.client._config import ConnectConfig
+from dagger.client._session import ConnectParams, SharedConnection
 from dagger.client.base import Scalar, Type
 from dagger.mod import default_module
 from dagger.mod._arguments import Parameter
@@ -35,14 +42,27 @@ from pipeline import handover
 from pipeline.__main__ import telling
 from pipeline.errors import PipelineError, gathered
 from pipeline.main import Erlmcp
+from pipeline.progress import Collector, Progress
 
 #: What `dagger call` has for every function: options with a value, and switches.
-_VALUES = {"-o": "--output", "--output": "--output", "--progress": "--progress"}
-_SWITCHES = {"-j": "--json", "--json": "--json", "-y": "--auto-apply", "--auto-apply": "--auto-apply"}
-_HELP = {"-h", "--help"}
+_VALUES = {"-o": "output", "--output": "output", "--progress": ""}
+_SWITCHES = {"-j": "json", "--json": "json", "-y": "auto_apply", "--auto-apply": "auto_apply"} | {
+    "-h": "help",
+    "--help": "help",
+}
 #: And what only the CLI itself can do.
 _CLI_ONLY = {
-    *("-m", "--mod", "-M", "--no-mod", "--eager-runtime", "--allow-llm", "-i", "--interactive", "--interactive-command"),
+    *(
+        "-m",
+        "--mod",
+        "-M",
+        "--no-mod",
+        "--eager-runtime",
+        "--allow-llm",
+        "-i",
+        "--interactive",
+        "--interactive-command",
+    ),
     *("-w", "--web", "-E", "--no-exit", "--lock", "--x-release", "--workdir", "--cloud", "--scale-out"),
     *("--dot-output", "--dot-focus-field", "--dot-show-internal"),
 }
@@ -75,7 +95,7 @@ class Option:
     @property
     def flag(self) -> str:
         """Its name."""
-        return "--" + _cli_name(self.parameter.name)
+        return "--" + cli_name(self.parameter.name)
 
     @property
     def type(self) -> Any:  # noqa: ANN401 # a type, or what stands for one
@@ -97,7 +117,7 @@ class Option:
     def check(self, text: str) -> None:
         """Raise `UsageError` for a text that cannot be what it takes, as far as that can be told without an engine."""
         kind = _element(self.type)
-        for each in _csv(text) if kind else [text]:
+        for each in csv_of(text) if kind else [text]:
             self._plain(kind or self.type, each)
 
     async def value(self, texts: Sequence[str]) -> Any:  # noqa: ANN401 # what the function takes
@@ -105,7 +125,7 @@ class Option:
         kind = _element(self.type)
         if not kind:
             return await self._one(self.type, texts[-1])
-        return await gathered(*(self._one(kind, each) for text in texts for each in _csv(text)))
+        return await gathered(*(self._one(kind, each) for text in texts for each in csv_of(text)))
 
     async def _one(self, kind: Any, text: str) -> Any:  # noqa: ANN401 # as above
         if kind is dagger.Directory:
@@ -127,10 +147,8 @@ class Option:
         except dagger.QueryError as error:
             raise UsageError(f'failed to get value for argument "{self.flag[2:]}": {error}') from None
 
-    def _plain(self, kind: Any, text: str) -> Any:  # noqa: ANN401, PLR0911 # one line for each kind
+    def _plain(self, kind: Any, text: str) -> Any:  # noqa: ANN401 # as above
         if kind is bool:
-            if text not in _TRUE | _FALSE:
-                raise self._invalid(text, "expected true or false")
             return text in _TRUE
         if kind is int:
             try:
@@ -151,6 +169,17 @@ class Option:
 
     def _invalid(self, text: str, reason: str) -> UsageError:
         return UsageError(f'invalid argument "{text}" for "{self.flag}" flag: {reason}')
+
+
+@dataclasses.dataclass
+class ApiFunction(Function[Any, Any]):
+    """A function of the Dagger API, by its method in the SDK."""
+
+    @functools.cached_property
+    def type_hints(self) -> dict[str, Any]:
+        """Its types by name."""
+        hints = typing.get_type_hints(self.wrapped)
+        return {name: _resolved(kind, self.origin or object) for name, kind in hints.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,10 +221,10 @@ class Verb:
         elif issubclass(kind, Type):
             # `with_` takes a function of Python, and is the SDK's own.
             methods = inspect.getmembers(kind, inspect.isfunction)
-            functions = (Function(m, origin=kind) for name, m in methods if name[0] != "_" and name != "with_")
+            functions = (ApiFunction(m, origin=kind) for name, m in methods if name[0] != "_" and name != "with_")
         else:
             return {}
-        verbs = (Verb(_cli_name(function.name), function) for function in functions)
+        verbs = (Verb(cli_name(function.name), function) for function in functions)
         return {verb.name: verb for verb in verbs if verb.supported}
 
 
@@ -244,34 +273,11 @@ def parse(words: Sequence[str]) -> Call:
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        step = call.steps[-1]
-        if word in _HELP:
-            call.help = True
-        elif word.startswith("-"):
-            flag, separator, text = word.partition("=")
-            option = step.verb.options.get(flag)
-            if flag in _CLI_ONLY:
-                raise UsageError(f"{flag}: only the Dagger CLI has this; call it without --direct")
-            if telling([word]):
-                continue
-            if option and option.type is bool and not separator:
-                text = "true"
-            elif (option or flag in _VALUES) and not separator:
-                if not rest:
-                    raise UsageError(f"flag needs an argument: {flag}")
-                text = rest.pop(0)
-            if option:
-                option.check(text)
-                step.texts.setdefault(flag, []).append(text)
-            elif flag in _VALUES:
-                if _VALUES[flag] == "--output":
-                    call.output = text
-            elif flag in _SWITCHES:
-                setattr(call, _SWITCHES[flag].strip("-").replace("-", "_"), text not in _FALSE)
-            else:
-                raise UsageError(f"unknown flag: {flag}")
-        elif verb := step.verb.next.get(word):
-            call.steps.append(Step(verb))
+        verbs = call.steps[-1].verb.next
+        if word.startswith("-"):
+            _read_option(call, word, rest)
+        elif word in verbs:
+            call.steps.append(Step(verbs[word]))
         else:
             raise UsageError(f'unknown command "{word}" for "{call.path}"')
     if not call.help:
@@ -279,11 +285,39 @@ def parse(words: Sequence[str]) -> Call:
     return call
 
 
+def _read_option(call: Call, word: str, rest: list[str]) -> None:
+    """Note an option; its value may be the next of the words that are left."""
+    step = call.steps[-1]
+    flag, separator, text = word.partition("=")
+    option = step.verb.options.get(flag)
+    switch = (option and option.type is bool) or flag in _SWITCHES
+    if flag in _CLI_ONLY:
+        raise UsageError(f"{flag}: only the Dagger CLI has this; call it without --direct")
+    if telling([word]):
+        return
+    if not (option or switch or flag in _VALUES):
+        raise UsageError(f"unknown flag: {flag}")
+    if not separator and not switch:
+        if not rest:
+            raise UsageError(f"flag needs an argument: {flag}")
+        text = rest.pop(0)
+    if switch and (text or "true") not in _TRUE | _FALSE:
+        raise UsageError(f'invalid argument "{text}" for "{flag}" flag: expected true or false')
+    text = (text or "true") if switch else text
+    if option:
+        option.check(text)
+        step.texts.setdefault(flag, []).append(text)
+    elif switch:
+        setattr(call, _SWITCHES[flag], text in _TRUE)
+    elif _VALUES[flag]:
+        setattr(call, _VALUES[flag], text)
+
+
 def _check(call: Call) -> None:
     for step in call.steps:
         missing = [flag[2:] for flag, option in step.verb.options.items() if option.required and flag not in step.texts]
         if missing:
-            raise UsageError(f'required flag(s) "{", ".join(missing)}" not set')
+            raise UsageError('required flag(s) "{}" not set'.format('", "'.join(missing)))
     last = call.steps[-1].verb
     if any(step.verb.name == "terminal" for step in call.steps):
         raise UsageError("terminal: only the Dagger CLI can open one; call it without --direct")
@@ -293,7 +327,9 @@ def _check(call: Call) -> None:
         functions = f": call one of its functions ({', '.join(last.next)})" if last.next else ""
         raise UsageError(f"{last.name or 'the module'} gives nothing that can be shown{functions}")
     if kind is dagger.Changeset and not (call.output or call.auto_apply):
-        raise UsageError(f"{last.name}: direct mode does not ask; say --auto-apply, or chain export --path=. or as-patch")
+        raise UsageError(
+            f"{last.name}: direct mode does not ask; say --auto-apply, or chain export --path=. or as-patch"
+        )
 
 
 # Running --------------------------------------------------------------------------------------------------------------
@@ -311,12 +347,17 @@ async def answer(call: Call) -> str:
     if isinstance(value, Type):
         await _made(value, call)
         return ""
-    text = json.dumps(value, indent=4, ensure_ascii=False) + "\n" if call.json else _plain(value)
+    text = json.dumps(value, indent=4, ensure_ascii=False) + "\n" if call.json else plain(value)
     if call.output:
-        Path(call.output).parent.mkdir(parents=True, exist_ok=True)
-        Path(call.output).write_text(text, encoding="utf-8")
-        _say(f'Saved output to "{Path(call.output).absolute()}".')
+        _save(call.output, text)
     return text
+
+
+def _save(path: str, text: str) -> None:
+    file = Path(path).absolute()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    _say(f'Saved output to "{file}".')
 
 
 async def _made(value: Any, call: Call) -> None:  # noqa: ANN401 # an object of the API
@@ -331,19 +372,24 @@ async def _made(value: Any, call: Call) -> None:  # noqa: ANN401 # an object of 
         await value.id()
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
     """Return a value as the CLI prints it: a line for each of a list, and one value as it is."""
     if isinstance(value, list):
-        return "".join(f"{_plain(each)}\n" for each in value)
+        return "".join(f"{plain(each)}\n" for each in value)
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-async def _context(path: str, ignored: Sequence[str]) -> dagger.Directory:
-    """Return what an argument is by default: a path of the repository that the pipeline lies in."""
+def _repository() -> Path:
+    """Return the repository that the pipeline lies in, or where it lies if that is in none."""
     here = Path(__file__).resolve().parents[1]
-    top = next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+
+
+async def _context(path: str, ignored: Sequence[str]) -> dagger.Directory:
+    """Return what an argument is by default: a path of the repository."""
+    top = _repository()
     return await dag.host().directory(str(top / path.strip("/")), exclude=list(ignored)).sync()
 
 
@@ -369,6 +415,24 @@ class Session:
         self.process.wait()
 
 
+@contextlib.contextmanager
+def _told(listener: socket.socket | None) -> Iterator[None]:
+    """Tell what the engine does, unless the CLI does, until the session has ended."""
+    if not listener:
+        yield
+        return
+    console = rich.console.Console(stderr=True, highlight=False)
+    progress, start = Progress(console), time.monotonic()
+    collector = Collector(listener, progress)
+    shown = rich.live.Live(progress, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    try:
+        with shown if console.is_terminal else contextlib.nullcontext():
+            yield
+    finally:
+        collector.stop()
+        console.print(f"{time.monotonic() - start:7.1f} s  in all; {progress.summary()}")
+
+
 async def _run(call: Call, session: Session) -> str:
     connection = session.connection()
     known = _schema_file()
@@ -384,7 +448,7 @@ async def _run(call: Call, session: Session) -> str:
 
 
 def _schema_file() -> Path:
-    """Return where the engine's schema is kept: beside the SDK, for the CLI that is used, which is of the engine's version."""
+    """Return where the engine's schema is kept: beside the SDK, for the CLI that is used, whose version it has."""
     cli = os.environ.get("_EXPERIMENTAL_DAGGER_CLI_BIN") or "dagger"
     try:
         status = Path(cli).stat()
@@ -402,7 +466,7 @@ def _keep(file: Path, text: str) -> None:
         return  # it is asked again next time
 
 
-def main(words: Sequence[str], process: subprocess.Popen[str] | None) -> int:
+def main(words: Sequence[str], process: subprocess.Popen[str] | None, listener: socket.socket | None) -> int:
     """Run a command line in a session that was started; return the exit code."""
     session = Session(process) if process else None
     try:
@@ -418,7 +482,7 @@ def main(words: Sequence[str], process: subprocess.Popen[str] | None) -> int:
     code, said, text = 0, "", ""
     # Files have the same permissions as in the module's container, since these are part of the engine's keys.
     os.umask(0o022)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _told(listener):
         handover.work_outside(Path(folder))
         try:
             text = anyio.run(_run, call, session)
@@ -480,7 +544,7 @@ def _about(option: Option) -> str:
     default = json.loads(option.parameter.default_value) if option.parameter.default_value else None
     if default:
         # As the CLI writes it: text in quotes, but not the name of a choice.
-        said += f' (default "{default}")' if option.type is str else f" (default {_plain(default)})"
+        said += f' (default "{default}")' if option.type is str else f" (default {plain(default)})"
     return f"{said} [required]".strip() if option.required else said
 
 
@@ -492,13 +556,14 @@ def _kind(option: Option) -> str:
     one = kind or option.type
     if inspect.isclass(one) and issubclass(one, enum.Enum):
         return ",".join(member.name for member in one)
-    return ("[]" if kind else "") + names.get(one, one.__name__)
+    return f"{'[]' if kind else ''}{names.get(one, one.__name__)}"
 
 
 # Types ----------------------------------------------------------------------------------------------------------------
 
 
-def _cli_name(name: str) -> str:
+def cli_name(name: str) -> str:
+    """Return a name of Python's as the command line has it."""
     return name.replace("_", "-")
 
 
@@ -513,6 +578,17 @@ def _element(kind: Any) -> Any:  # noqa: ANN401 # as above
     return typing.get_args(kind)[0] if typing.get_origin(kind) is list else None
 
 
-def _csv(text: str) -> list[str]:
+def _resolved(kind: Any, owner: type) -> Any:  # noqa: ANN401 # as above
+    """Return a type of the API itself: not Self, nor what stands for it where types are checked at run time."""
+    if kind is typing.Self:
+        return owner
+    if within := [_resolved(each, owner) for each in typing.get_args(kind)]:
+        outer = typing.get_origin(kind)
+        return outer[*within] if outer is list else functools.reduce(operator.or_, within)
+    checked = inspect.isclass(kind) and kind.__module__.startswith("dagger.client")
+    return getattr(dagger, kind.__name__, kind) if checked else kind
+
+
+def csv_of(text: str) -> list[str]:
     """Return the parts of a list, as CSV parts them."""
     return [each.strip() for each in next(csv.reader([text]), [])]
