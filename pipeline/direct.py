@@ -321,6 +321,7 @@ def _check(call: Call) -> None:
     last = call.steps[-1].verb
     if any(step.verb.name == "terminal" for step in call.steps):
         raise UsageError("terminal: only the Dagger CLI can open one; call it without --direct")
+    _check_defaults(call)
     kind = _element(last.returns) or last.returns
     own = getattr(kind, "__dagger_object_type__", None)
     if own or (_element(last.returns) and inspect.isclass(kind) and issubclass(kind, Type)):
@@ -330,6 +331,36 @@ def _check(call: Call) -> None:
         raise UsageError(
             f"{last.name}: direct mode does not ask; say --auto-apply, or chain export --path=. or as-patch"
         )
+
+
+def _check_defaults(call: Call) -> None:
+    """Raise `UsageError` for a default that a `.env` gives to the module: it would not be heard here.
+
+    The engine reads the nearest one above the folder of the call, whose names begin with that of the module, and one
+    beside `dagger.json`.
+    """
+    cwd, module = Path.cwd(), Path(__file__).resolve().parents[1]
+    above = next((folder / ".env" for folder in (cwd, *cwd.parents) if (folder / ".env").is_file()), None)
+    for file, prefix in ((above, "erlmcp"), (module / ".env", "")):
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file and file.is_file() else []
+        for name in (line.partition("=")[0].removeprefix("export ").strip() for line in lines if "=" in line):
+            plain_name = _letters(name)
+            if plain_name.startswith(prefix) and (flag := _named(call, plain_name.removeprefix(prefix))):
+                raise UsageError(f"{file}: {name} is a default of the module alone: give {flag}, or leave --direct out")
+
+
+def _named(call: Call, name: str) -> str:
+    """Return the argument that a default is for, by letters alone, if the call does not give it; or nothing."""
+    for at, step in enumerate(call.steps):
+        for flag in step.verb.options:
+            its = _letters(flag)
+            if flag not in step.texts and (name == its if not at else name.endswith(_letters(step.verb.name) + its)):
+                return flag
+    return ""
+
+
+def _letters(name: str) -> str:
+    return name.replace("-", "").replace("_", "").lower()
 
 
 # Running --------------------------------------------------------------------------------------------------------------

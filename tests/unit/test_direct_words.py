@@ -2,6 +2,7 @@
 
 import base64
 import io
+from pathlib import Path
 
 import pytest
 import rich.console
@@ -87,6 +88,27 @@ def test_what_is_wrong_is_refused_before_anything_is_asked(words: list[str], sai
     with pytest.raises(UsageError) as raised:
         parse(words)
     assert str(raised.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("line", "flag"),
+    [
+        ("ERLMCP_FLAVOR='\"DEBIAN\"'", "--flavor"),
+        ("export ERLMCP_TRIVYDB=./db", "--trivy-db"),
+        ("erlmcp_assess_failOn=LOW", "--fail-on"),
+    ],
+)
+def test_a_default_that_only_the_module_hears_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, flag: str
+) -> None:
+    (tmp_path / ".env").write_text(f"OTHER=1\nFLAVOR=2\nERLMCP_ARGUMENTS=--x\n\n{line}\n")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    name = line.removeprefix("export ").partition("=")[0]
+    with pytest.raises(UsageError, match=rf"/\.env: {name} is a default of the module alone: give {flag}, or leave"):
+        parse(["assess", "verdict"])
+    given = ["--flavor=debian", "--trivy-db=x", "assess", "--fail-on=low", "verdict"]
+    assert parse(given).steps[1].texts == {"--fail-on": ["low"]}
 
 
 def test_lists_are_parted_as_csv() -> None:
