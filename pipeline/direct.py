@@ -378,10 +378,7 @@ async def answer(call: Call) -> str:
     if isinstance(value, Type):
         await _made(value, call)
         return ""
-    text = json.dumps(value, indent=4, ensure_ascii=False) + "\n" if call.json else plain(value)
-    if call.output:
-        _save(call.output, text)
-    return text
+    return json.dumps(value, indent=4, ensure_ascii=False) + "\n" if call.json else plain(value)
 
 
 def _save(path: str, text: str) -> None:
@@ -507,32 +504,48 @@ def main(words: Sequence[str], process: subprocess.Popen[str] | None, listener: 
             session.end()
         _say(f"Error: {error}\nRun '{_PROGRAM} --help' for usage.")
         return 1
-    if call.help or not session:
+    if not session:
         sys.stdout.write(render_help(call))
         return 0
-    code, said, text = 0, "", ""
     # Files have the same permissions as in the module's container, since these are part of the engine's keys.
     os.umask(0o022)
-    with tempfile.TemporaryDirectory() as folder, _told(listener):
+    # The session stays where it is: paths of the command line are those of the folder of the call.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), _told(listener):
         handover.work_outside(Path(folder))
-        try:
-            text = anyio.run(_run, call, session)
-        except PipelineError as error:
-            code, said = 1, f"{type(error).__name__}: {error}"
-        except dagger.ExecError as error:
-            code, said = error.exit_code, _output_of(error)
-        except (UsageError, dagger.DaggerError) as error:
-            code, said = 1, str(error)
-        except KeyboardInterrupt:
-            code, said = 130, "canceled"
-        finally:
-            session.end()
-    sys.stdout.write(text)
-    if text and not text.endswith("\n") and sys.stdout.isatty():
+        outcome = _outcome(call, session)
+    if outcome.text and call.output:
+        _save(call.output, outcome.text)
+    sys.stdout.write(outcome.text)
+    if outcome.text and not outcome.text.endswith("\n") and sys.stdout.isatty():
         sys.stdout.write("\n")
-    if said:
-        _say(f"Error: {said}")
-    return code
+    if outcome.error:
+        _say(f"Error: {outcome.error}")
+    return outcome.code
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What a call came to: what goes to standard output, or an error and its exit code."""
+
+    text: str = ""
+    error: str = ""
+    code: int = 0
+
+
+def _outcome(call: Call, session: Session) -> _Outcome:
+    """Run what was called, and end the session; exit codes are those of `dagger call`."""
+    try:
+        return _Outcome(anyio.run(_run, call, session))
+    except PipelineError as error:
+        return _Outcome(error=f"{type(error).__name__}: {error}", code=1)
+    except dagger.ExecError as error:
+        return _Outcome(error=_output_of(error), code=error.exit_code)
+    except (UsageError, dagger.DaggerError) as error:
+        return _Outcome(error=str(error), code=1)
+    except KeyboardInterrupt:
+        return _Outcome(error="canceled", code=130)
+    finally:
+        session.end()
 
 
 def _output_of(error: dagger.ExecError) -> str:

@@ -11,31 +11,25 @@ from dagger import dag
 _outside: Path | None = None
 
 
-def work_outside(folder: Path) -> None:
-    """Say that there is no module here: files are handed over from a folder of this machine."""
+def work_outside(folder: Path | None) -> None:
+    """Say that there is no module here: files are handed over from a folder of this machine, the working directory."""
     global _outside  # noqa: PLW0603 # one for the whole process, like the connection
-    _outside = folder.absolute()
+    _outside = folder
 
 
 def working_folder() -> Path:
     """Return a new folder of the module's own working directory: from there it can hand files over."""
     if _outside:
+        # What the engine exports goes to paths of another process, the session's, which works elsewhere.
         return Path(tempfile.mkdtemp(dir=_outside))
     return Path(Path(tempfile.mkdtemp(dir=".")).name)
 
 
-def handed(folder: Path) -> dagger.Directory:
-    """Return a folder in one that `working_folder` gave as a directory of the engine."""
+def handed_over(folder: Path) -> dagger.Directory:
+    """Return a folder of the working directory, as the engine sees it."""
     if _outside:
-        return dag.host().directory(str(folder))
+        return dag.host().directory(str(folder.absolute()))
     return dag.current_module().workdir(str(folder))
-
-
-def handed_file(path: Path) -> dagger.File:
-    """Return a file in a folder that `working_folder` gave as a file of the engine."""
-    if _outside:
-        return dag.host().file(str(path))
-    return dag.current_module().workdir_file(str(path))
 
 
 def directory(files: Mapping[str, str]) -> dagger.Directory:
@@ -44,7 +38,7 @@ def directory(files: Mapping[str, str]) -> dagger.Directory:
     folder.mkdir()
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
-    return handed(folder)
+    return handed_over(folder)
 
 
 def file(name: str, text: str) -> dagger.File:

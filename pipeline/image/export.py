@@ -10,7 +10,7 @@ from dagger import dag
 
 from pipeline.build.dependencies import equipped
 from pipeline.build.release import assembled
-from pipeline.handover import handed, handed_file, working_folder
+from pipeline.handover import handed_over, working_folder
 from pipeline.image.base import bases
 from pipeline.image.layout import add_image, add_index, pack, parse_time, read_base
 from pipeline.image.platforms import parse_platforms
@@ -58,9 +58,9 @@ async def tarball(
     """Return what `layout` returns as one file, an OCI archive."""
     folder = working_folder()
     await write(images, created, bases, folder / "layout")
-    target = folder / "image.tar"
-    pack(folder / "layout", target)
-    return await handed_file(target).sync()
+    (folder / "archive").mkdir()
+    pack(folder / "layout", folder / "archive" / "image.tar")
+    return await handed_over(folder / "archive").file("image.tar").sync()
 
 
 async def layout(
@@ -82,7 +82,7 @@ async def layout(
     """
     folder = working_folder() / "layout"
     digest = await write(images, created, bases, folder)
-    return await handed(folder).sync(), digest
+    return await handed_over(folder).sync(), digest
 
 
 async def write(

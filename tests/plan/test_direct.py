@@ -160,7 +160,7 @@ async def test_the_engine_is_asked_for_the_same(recorder: Recorder, tmp_path: Pa
     try:
         found = await outcome(direct.answer(direct.parse(words)))
     finally:
-        handover._outside = None  # noqa: SLF001 # as the next test expects it
+        handover.work_outside(None)
     now = asked(recorder)
     returned = direct.parse(words).steps[-1].verb.returns
     assert not found.startswith("QueryError"), found
