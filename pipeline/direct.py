@@ -52,18 +52,8 @@ _SWITCHES = {"-j": "json", "--json": "json", "-y": "auto_apply", "--auto-apply":
 }
 #: And what only the CLI itself can do.
 _CLI_ONLY = {
-    *(
-        "-m",
-        "--mod",
-        "-M",
-        "--no-mod",
-        "--eager-runtime",
-        "--allow-llm",
-        "-i",
-        "--interactive",
-        "--interactive-command",
-    ),
-    *("-w", "--web", "-E", "--no-exit", "--lock", "--x-release", "--workdir", "--cloud", "--scale-out"),
+    *("-m", "--mod", "-M", "--no-mod", "--eager-runtime", "--allow-llm", "--lock", "--x-release", "--workdir"),
+    *("-i", "--interactive", "--interactive-command", "-w", "--web", "-E", "--no-exit", "--cloud", "--scale-out"),
     *("--dot-output", "--dot-focus-field", "--dot-show-internal"),
 }
 _TRUE, _FALSE = {"1", "t", "T", "true", "TRUE", "True"}, {"0", "f", "F", "false", "FALSE", "False"}
@@ -327,6 +317,8 @@ def _check(call: Call) -> None:
     if own or (_element(last.returns) and inspect.isclass(kind) and issubclass(kind, Type)):
         functions = f": call one of its functions ({', '.join(last.next)})" if last.next else ""
         raise UsageError(f"{last.name or 'the module'} gives nothing that can be shown{functions}")
+    if call.output and inspect.isclass(kind) and issubclass(kind, Type) and not hasattr(kind, "export"):
+        raise UsageError(f"--output: {last.name} gives nothing that can be written to a file")
     if kind is dagger.Changeset and not (call.output or call.auto_apply):
         raise UsageError(
             f"{last.name}: direct mode does not ask; say --auto-apply, or chain export --path=. or as-patch"
@@ -500,8 +492,8 @@ def main(words: Sequence[str], process: subprocess.Popen[str] | None, listener: 
     try:
         call = parse(words)
     except UsageError as error:
-        if session:
-            session.end()
+        if process:
+            process.kill()
         _say(f"Error: {error}\nRun '{_PROGRAM} --help' for usage.")
         return 1
     if not session:

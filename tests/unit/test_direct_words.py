@@ -81,6 +81,10 @@ def test_who_tells_what_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None
         (["release", "terminal"], "terminal: only the Dagger CLI can open one; call it without --direct"),
         (["refresh-images"], "refresh-images: direct mode does not ask; say --auto-apply, or chain export"),
         (["--mod=.", "scan"], "--mod: only the Dagger CLI has this; call it without --direct"),
+        (
+            ["-o", "x", "build-runtime", "as-service"],
+            "--output: as-service gives nothing that can be written to a file",
+        ),
         (["scan", "-i"], "-i: only the Dagger CLI has this"),
     ],
 )
@@ -133,20 +137,19 @@ def test_help_names_functions_and_arguments_with_their_texts() -> None:
     assert '(default "prod")' in render_help(parse(["--help"]))
 
 
-class Session:
+class Process:
     """A session that is never asked."""
 
-    def __init__(self) -> None:
-        self.stdin = io.StringIO()
+    killed = False
 
-    def wait(self) -> int:
-        return 0
+    def kill(self) -> None:
+        self.killed = True
 
 
 def test_a_wrong_word_ends_the_session_that_was_started(capsys: pytest.CaptureFixture[str]) -> None:
-    session = Session()
-    assert direct.main(["nothing"], session, None) == 1  # type: ignore[arg-type]
-    assert session.stdin.closed
+    process = Process()
+    assert direct.main(["nothing"], process, None) == 1  # type: ignore[arg-type]
+    assert process.killed
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
