@@ -581,6 +581,8 @@ def _about(option: Option) -> str:
     if default:
         # As the CLI writes it: text in quotes, but not the name of a choice.
         said += f' (default "{default}")' if option.type is str else f" (default {plain(default)})"
+    elif _element(option.type) not in {None, str}:
+        said += " (default [])"
     return f"{said} [required]".strip() if option.required else said
 
 
