@@ -65,7 +65,7 @@ Baseline = Annotated[
 # How a registry is reached, and who must have signed what lies there.
 User = Annotated[str, Doc("Who logs in to the registry.")]
 Password = Annotated[dagger.Secret | None, Doc("Password or token of that user.")]
-Move = Annotated[bool, Doc("Let version tags that exist name another image from now on.")]
+Move = Annotated[bool, Doc("Allow moving existing version tags, and branch tags back to an earlier commit.")]
 # A secret, so that a private key that is given by mistake stays where it is: a file would lie in the engine's cache.
 PublicKey = Annotated[
     dagger.Secret | None, Name("key"), Doc("Public key (PEM, such as file:cosign.pub) of who must have signed it.")

@@ -9,7 +9,10 @@ from typing import Annotated
 import dagger
 from dagger import DefaultPath, Doc, Ignore, Name, check, function, generate, object_type
 
-from pipeline import handover
+from pipeline import (
+    handover,
+    sdk,  # noqa: F401 # what it is imported for is what it does to the SDK
+)
 from pipeline.arguments import (
     Accept,
     AcceptOldDb,
@@ -45,8 +48,8 @@ from pipeline.registry.provenance import Origin
 from pipeline.registry.publish import Assess, Request
 from pipeline.registry.reference import Reference, parse_repository
 from pipeline.registry.rescan import SbomScan
-from pipeline.registry.signing import Signing
-from pipeline.registry.tags import choose_tags
+from pipeline.registry.signing import Signing, Sigstore
+from pipeline.registry.tags import choose_tags, followed
 from pipeline.registry.tools import Tools, tools_for
 from pipeline.registry.verify import Signer
 from pipeline.report import assessment, terminal
@@ -163,6 +166,13 @@ class Erlmcp:
     docker_config: Annotated[
         dagger.Secret | None,
         Doc("Docker's config.json (file:PATH) with the logins of registries, for crane and cosign."),
+    ] = None
+    sigstore_services: Annotated[
+        dagger.File | None,
+        Doc("Where the services of a Sigstore of your own are (cosign signing-config create), to sign without a key."),
+    ] = None
+    sigstore_root: Annotated[
+        dagger.File | None, Doc("By what the work of that Sigstore is known (cosign trusted-root create).")
     ] = None
     platforms: Annotated[
         list[str], Doc("Platforms of the image archive: linux/amd64, linux/arm64 or both (default: the engine's own).")
@@ -359,6 +369,11 @@ class Erlmcp:
         application = await reader.read(project)
         return await dependencies.equipped(project, application), application
 
+    @property
+    def sigstore(self) -> Sigstore:
+        """The Sigstore that signatures are made and known by."""
+        return Sigstore(self.sigstore_services, self.sigstore_root)
+
     async def scanners(self, project: Project, time: dt.datetime) -> Scanners:
         """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""
         scout = scout_of(self.scout_user, self.scout_token, project.images)
@@ -447,8 +462,9 @@ class Assessment:
             choose,
             bool(version and not tags),
             Login(user, password),
-            None if unsigned else Signing(*key, transparency_log=transparency_log),
+            None if unsigned else Signing(*key, transparency_log=transparency_log, sigstore=self.erlmcp.sigstore),
             Origin(builder_id, invocation),
+            follows=() if tags else followed(branch, pull_request),
             move=move,
             dry_run=dry_run,
         )
@@ -635,7 +651,13 @@ class Verified:
     @property
     def signer(self) -> Signer:
         """Who must have signed it."""
-        return Signer(self.key, self.identity, self.issuer, transparency_log=self.transparency_log)
+        return Signer(
+            self.key,
+            self.identity,
+            self.issuer,
+            transparency_log=self.transparency_log,
+            sigstore=self.published.erlmcp.sigstore,
+        )
 
     async def scan(self, criteria: Criteria) -> SbomScan:
         """Return what judges an image by today's databases, its SBOM and the policy that it was published with."""

@@ -1,6 +1,7 @@
-"""Tables for people: plain text that needs no colour and fits 80 columns where its content does."""
+"""Tables for people: plain text that needs no colour and fits a terminal of 80 columns."""
 
 import io
+import textwrap
 from collections.abc import Iterable, Sequence
 
 import rich.box
@@ -8,8 +9,11 @@ import rich.console
 import rich.table
 import rich.text
 
+#: Columns; the engine puts up to four characters before a line of an error.
+WIDTH = 76
 
-def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int = 100) -> str:
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int = WIDTH) -> str:
     """Return rows as a table.
 
     Parameters
@@ -19,7 +23,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], width: int = 100
     rows
         Cells as text.
     width
-        Columns of the terminal to fit, in characters.
+        Columns to fit; a longer cell is folded.
     """
     body = [tuple(row) for row in rows]
     result = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
@@ -41,3 +45,8 @@ def _is_number(cell: str) -> bool:
 def count(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def wrapped(text: str) -> str:
+    """Return a line as lines that fit, with no word broken."""
+    return textwrap.fill(text, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import dagger
 
-from pipeline.build.dependencies import configured, fetched
-from pipeline.errors import BuildError, InputError, guard
+from pipeline.build.dependencies import configured, fetched, libraries
+from pipeline.errors import BuildError, InputError, gathered, guard
+from pipeline.handover import script
 from pipeline.project.application import Application, OwnApplication
 from pipeline.project.project import BUILD, Project, asking, with_git
-from pipeline.scripts import script
 
 #: Files for readers and for tests, at the root and in the folder of each application: no stage before the release
 #: sees them. A project whose build needs them is compiled in one stage, which sees all.
@@ -21,14 +21,20 @@ _OF_AN_APPLICATION = {"src", "include", "priv", "c_src"}
 _HEADERS = ["include/**", "**/include/**/*.hrl"]
 _CONFIGS = ("rebar.config", "rebar.config.script")
 _ASKED = "===> git was asked"
+#: What the compiler says of something that another application has.
+_UNSEEN = re.compile(r"can't find include|undefined parse transform|behaviour \S+ undefined")
+_SCRIPTS = ("application.sh", "pipeline_compiler.erl", "pipeline_interface.escript")
+#: Set where every module is compiled: rebar3 need not look for one; see `rebar3.sh`.
+_COMPILED = "PIPELINE_COMPILED"
 
 
 async def compiled(project: Project, application: Application) -> dagger.Container:
     """Compile the applications that the release needs, on top of the dependencies, all in `/build/_build`.
 
-    First each application in a stage of its own. What that cannot model (an application that needs a sibling without
-    saying so, a hook that needs more) shows as a failure; then all is compiled in one stage that sees everything, as
-    rebar3 does, and the failure of that one is the user's.
+    First each application in a stage of its own, which sees the interfaces of those that it needs, or, where code of
+    the project runs meanwhile, all that was compiled before it. What that cannot model (an application that needs a
+    sibling without saying so, a hook that needs more) shows as a failure; then all is compiled in one stage that sees
+    everything, as rebar3 does, and the failure of that one is the user's.
 
     Raises
     ------
@@ -38,49 +44,107 @@ async def compiled(project: Project, application: Application) -> dagger.Contain
         If git is asked, and its folder was not given.
     """
     base = await fetched(project, application)
-    ways: list[Callable[[dagger.Directory | None], dagger.Container]] = [
-        lambda git: grown(project, application, base, git),
-        lambda git: whole(project, application, base, git, siblings=False),
-    ]
+    ways: dict[str, Callable[[dagger.Directory | None], dagger.Container]] = {
+        "grown": lambda git: grown(project, application, base, git),
+        "whole": lambda git: whole(project, application, base, git, siblings=False),
+    }
     if application.other_apps:
-        ways.append(lambda git: whole(project, application, base, git, siblings=True))
+        ways["siblings"] = lambda git: whole(project, application, base, git, siblings=True)
+    if not application.one_stage and not application.executed:
+        try:
+            if container := await separate(project, application, base):
+                return container
+        except BuildError as error:
+            if not _UNSEEN.search(str(error)):
+                ways.pop("grown")
     git = project.git if application.asks_git else None
-    failures: list[BuildError] = []
-    for way in ways:
+    failures: dict[str, BuildError] = {}
+    for name, way in ways.items():
         for answering in (git, project.git) if project.git and not git else (git,):
             try:
                 return await guard(way(answering).sync(), "compiling")
             except BuildError as error:
-                failures.append(error)
+                failures[name] = error
                 if _ASKED not in str(error):
                     break
     # Of the stage that sees what the release needs; one that sees more may fail for what nobody asked for.
-    failure = failures[1] if len(failures) > 1 else failures[0]
-    if _ASKED in str(failure) and not project.git:
-        what = str(failure).partition(_ASKED)[2].partition(": ")[2].splitlines()[0]
-        raise InputError(
-            f"compiling asks git ({what}), and sources come without their repository; "
-            "give the checkout's git folder with --git=.git"
+    raise _refusal(project, failures["whole"])
+
+
+def _refusal(project: Project, failure: BuildError) -> BuildError | InputError:
+    """Return what the user reads: what rebar3 said, or what to give if it asked git."""
+    if _ASKED not in str(failure) or project.git:
+        return failure
+    what = str(failure).partition(_ASKED)[2].partition(": ")[2].splitlines()[0]
+    return InputError(
+        f"compiling asks git ({what}), and sources come without their repository; "
+        "give the checkout's git folder with --git=.git"
+    )
+
+
+async def separate(project: Project, application: Application, base: dagger.Container) -> dagger.Container | None:
+    """Compile each application beside the interfaces of those that it needs; at the same time where none needs another.
+
+    What comes out of a command is keyed by that command, whatever it wrote, but for a single file, which is keyed by
+    what is in it. So an interface is one file: as long as that is the same, those that need it are not compiled again.
+
+    Returns
+    -------
+    All of them in one container; nothing if this way does not do for the project: where an application's code is run
+    while another one is compiled, that one must see all of it.
+
+    Raises
+    ------
+    BuildError
+        With rebar3's own words.
+    """
+    ready = configured(_ready(project, application, base, None), application)
+    # rebar3 knows an application by this file.
+    known = project.source.filter(include=[app.app_file for app in application.apps])
+    for files in (*_shared(project, application), known):
+        ready = ready.with_directory(BUILD, files)
+    for name in _SCRIPTS:
+        ready = ready.with_file(f"/pipeline/{name}", script(f"build/resources/{name}"))
+    folder = libraries(project).removeprefix(f"{BUILD}/")
+    stages: dict[str, dagger.Container] = {}
+    for app in application.apps:
+        container = ready.with_directory(BUILD, _files(project, application, app))
+        for name in application.needed(app):
+            container = container.with_file(f"/pipeline/seen/{name}.tar", _interface(stages[name]))
+        others = [other.dir for other in application.apps if other is not app]
+        stages[app.name] = container.with_exec(
+            ["sh", "/pipeline/application.sh", project.profile, app.dir, app.name, folder, *others]
         )
-    raise failure
+    reasons = await gathered(
+        *(guard(stage.file("/pipeline/why").contents(), f"compiling {name}") for name, stage in stages.items())
+    )
+    if any(reasons):
+        return None
+    container = ready
+    for app in application.apps:
+        for path in (f"{BUILD}/{app.dir}", f"{libraries(project)}/{app.name}"):
+            container = container.with_directory(path, stages[app.name].directory(path))
+    return container.with_env_variable(_COMPILED, "yes").with_label("stage", "compile")
+
+
+def _interface(stage: dagger.Container) -> dagger.File:
+    """Return what those that need an application see of it, as `application.sh` leaves it."""
+    # A file of a container would be keyed by the command; one of a directory is not.
+    return stage.directory("/pipeline").file("interface.tar")
 
 
 def grown(
     project: Project, application: Application, base: dagger.Container, git: dagger.Directory | None
 ) -> dagger.Container:
     """Compile application by application: each stage is the one before and the files of one application."""
-    late = aside(application)
     container = configured(_ready(project, application, base, git), application)
     if application.one_stage:
-        files = project.source.filter(exclude=[*late, *_without(application)])
+        files = project.source.filter(exclude=[*aside(application), *_without(application)])
         return _compile(container.with_directory(BUILD, files), project, application.apps)
-    own = [app.dir for app in application.apps]
-    container = container.with_directory(
-        BUILD, project.source.filter(exclude=[*late, *_without(application), *own])
-    ).with_directory(BUILD, project.source.filter(include=_HEADERS, exclude=[*late, *_without(application)]))
+    for files in _shared(project, application):
+        container = container.with_directory(BUILD, files)
     for app in application.apps:
-        files = project.source.filter(include=[f"{app.dir}/**"], exclude=[*late, *_without(application)])
-        container = _compile(container.with_directory(BUILD, files), project, [app])
+        container = _compile(container.with_directory(BUILD, _files(project, application, app)), project, [app])
     return container
 
 
@@ -117,6 +181,21 @@ def aside(application: Application) -> list[str]:
     ]
 
 
+def _shared(project: Project, application: Application) -> list[dagger.Directory]:
+    """Return the files that every application sees: those that are no application's, and all headers."""
+    without = [*aside(application), *_without(application)]
+    own = [app.dir for app in application.apps]
+    return [
+        project.source.filter(exclude=[*without, *own]),
+        project.source.filter(include=_HEADERS, exclude=without),
+    ]
+
+
+def _files(project: Project, application: Application, app: OwnApplication) -> dagger.Directory:
+    """Return the files of an application."""
+    return project.source.filter(include=[f"{app.dir}/**"], exclude=[*aside(application), *_without(application)])
+
+
 def _configurations(application: Application) -> list[str]:
     """Return the patterns of what is there already: configurations, lock, checkouts."""
     folders = [f"{app.dir}/" for app in application.apps if app.dir != "."]
@@ -139,7 +218,7 @@ def _ready(
     container = asking(base, project, git)
     if application.repositories and not git:
         container = with_git(container, project)
-    return container.with_new_file("/pipeline/rebar3.sh", script("build/resources/rebar3.sh"))
+    return container.with_file("/pipeline/rebar3.sh", script("build/resources/rebar3.sh"))
 
 
 def _compile(

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import dagger
 
 from pipeline.errors import InputError
+from pipeline.handover import script_text
 from pipeline.project import vm_args
 from pipeline.project.application import Application
 from pipeline.project.project import Project
-from pipeline.scripts import script
 
 
 async def faults(project: Project, application: Application) -> list[str]:
@@ -88,7 +88,7 @@ async def made(project: Project, application: Application) -> dict[str, str]:
             files[f"{kind}.src"] = await given.contents()
         elif found is None:
             upper = application.name.upper().replace("-", "_")
-            text = script(f"build/resources/{kind}.src").replace("@NODE_NAME@", f"{upper}_NODE_NAME")
+            text = script_text(f"build/resources/{kind}.src").replace("@NODE_NAME@", f"{upper}_NODE_NAME")
             files[f"{kind}.src"] = text.replace("@NAME@", application.name)
     if project.cookie_from_environment and "vm.args.src" in files:
         files["vm.args.src"] = vm_args.without_cookies(files["vm.args.src"])

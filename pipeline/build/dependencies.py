@@ -3,18 +3,19 @@
 import dataclasses
 import json
 import re
+from collections.abc import Mapping
 
 import dagger
 from dagger import dag
 
+from pipeline import handover
 from pipeline.errors import BuildError, InputError, gathered, guard
 from pipeline.project.application import Application, GitDependency, Native, OwnApplication
 from pipeline.project.project import BUILD, Project, builder, with_git
-from pipeline.scripts import script
 
 #: The host name under which `--mirror` is known to the stages that fetch.
 MIRROR_HOST = "mirror"
-#: A line for each locked package that was fetched: NAME VERSION REPOSITORY.
+#: A line for each locked package that was fetched: NAME VERSION REPOSITORY sha512:CHECKSUM.
 PACKAGES = "/pipeline/packages"
 _CACHE = "/root/.cache/rebar3"
 _CLONE = "build/resources/clone.sh"
@@ -51,13 +52,16 @@ def libraries(project: Project) -> str:
     return f"{BUILD}/_build/{project.profile.replace(',', '+')}/lib"
 
 
-def configured(container: dagger.Container, application: Application, name: str = "rebar.config") -> dagger.Container:
-    """Put the project's configurations in place; `name` is that of the root's."""
-    container = container.with_new_file(f"{BUILD}/rebar.config", application.configs[name])
-    for path, text in application.configs.items():
-        if "/" in path:
-            container = container.with_new_file(f"{BUILD}/{path}", text)
-    return container
+def configured(
+    container: dagger.Container,
+    application: Application,
+    name: str = "rebar.config",
+    more: Mapping[str, str] | None = None,
+) -> dagger.Container:
+    """Put the project's configurations in place; `name` is that of the root's, `more` are other texts by path."""
+    texts = {path: text for path, text in application.configs.items() if "/" in path}
+    files = handover.directory({**texts, "rebar.config": application.configs[name], **(more or {})})
+    return container.with_directory(BUILD, files)
 
 
 async def equipped(project: Project, application: Application) -> Project:
@@ -114,8 +118,8 @@ async def native_dependencies(project: Project, application: Application) -> tup
     """Return which dependencies call other programs than Erlang's to be compiled."""
     if not (application.packages or application.repositories or application.unlocked or application.checkouts):
         return ()
-    text = (await _got(project, application)).file("/fetched/native.json").contents()
-    return Native.parse(json.loads(await guard(text, "fetching the dependencies")))
+    text = await (await _got(project, application)).file("/fetched/native.json").contents()
+    return Native.parse(json.loads(text))
 
 
 async def fetched(project: Project, application: Application) -> dagger.Container:
@@ -126,19 +130,20 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
     something: plugins, dependencies that are not locked.
     """
     filled = (await _got(project, application)).with_exec(["sh", _FETCH, "compile", project.profile])
+    filled = await guard(filled.sync(), "fetching and compiling the dependencies")
     # A fresh container: mirrors, secrets and caches of the fetching stay out of every later key.
     stage = (
-        (await _locked(builder(project), project, application))
+        _locked(builder(project), project, application)
         .with_directory(f"{BUILD}/_build", filled.directory("/fetched/_build"))
         .with_directory(f"{_CACHE}/hex", filled.directory("/fetched/hex"))
         .with_env_variable("REBAR_OFFLINE", "1")
         .with_label("stage", "deps")
     )
     if application.packages:
-        stage = stage.with_file(PACKAGES, (await _packages(project, application)).file("packages"))
+        stage = stage.with_file(PACKAGES, filled.file(PACKAGES))
     else:
         stage = stage.with_new_file(PACKAGES, "")
-    return await guard(stage.sync(), "fetching and compiling the dependencies")
+    return await stage.sync()
 
 
 async def _got(project: Project, application: Application) -> dagger.Container:
@@ -147,11 +152,11 @@ async def _got(project: Project, application: Application) -> dagger.Container:
     if application.packages:
         steps[""] = _packages(project, application)
     trees = dict(zip(steps, await gathered(*steps.values()), strict=True))
-    container = configured(await _locked(builder(project), project, application), application)
-    for app in application.apps:
-        container = container.with_new_file(f"{BUILD}/{app.app_file.removesuffix('.script')}", _stand_in(app))
+    stand_ins = {app.app_file.removesuffix(".script"): _stand_in(app) for app in application.apps}
+    container = configured(_locked(builder(project), project, application), application, more=stand_ins)
     if packages := trees.pop("", None):
-        container = container.with_file(f"{PACKAGES}.etf", packages.file("packages.etf"))
+        for name in ("packages", "packages.etf"):
+            container = container.with_file(f"/pipeline/{name}", packages.file(name))
     if trees:
         container = with_git(container, project)
     for name, tree in trees.items():
@@ -159,7 +164,8 @@ async def _got(project: Project, application: Application) -> dagger.Container:
     if application.plugins or application.unlocked:
         container = _with_git_access(_with_hex_access(container, project, application.hex), project)
         container = container.with_env_variable("PIPELINE_ONLINE", "yes")
-    return _with_scripts(container, _SOURCE, *_NATIVE).with_exec(["sh", _FETCH, "get", project.profile])
+    got = _with_scripts(container, _SOURCE, *_NATIVE).with_exec(["sh", _FETCH, "get", project.profile])
+    return await guard(got.sync(), "fetching the dependencies")
 
 
 async def _packages(project: Project, application: Application) -> dagger.Directory:
@@ -167,8 +173,8 @@ async def _packages(project: Project, application: Application) -> dagger.Direct
     container = (
         # Whatever builder compiles them.
         builder(dataclasses.replace(project, native=False))
-        .with_new_file(f"{BUILD}/rebar.config", application.hex)
-        .with_new_file("/pipeline/wanted", application.packages)
+        .with_file(f"{BUILD}/rebar.config", handover.file("rebar.config", application.hex))
+        .with_file("/pipeline/wanted", handover.file("wanted", application.packages))
     )
     container = _with_scripts(_with_hex_access(container, project, application.hex), _SOURCE)
     found = container.with_exec(["sh", _FETCH, "packages"]).directory("/fetched")
@@ -200,8 +206,8 @@ async def registered(project: Project, hex_config: str, wanted: str, day: str) -
     """
     container = (
         builder(dataclasses.replace(project, native=False))
-        .with_new_file(f"{BUILD}/rebar.config", hex_config)
-        .with_new_file("/pipeline/wanted", wanted)
+        .with_file(f"{BUILD}/rebar.config", handover.file("rebar.config", hex_config))
+        .with_file("/pipeline/wanted", handover.file("wanted", wanted))
         .with_env_variable("REGISTRY_DATE", day)
     )
     container = _with_scripts(_with_hex_access(container, project, hex_config), *_REGISTRY)
@@ -215,7 +221,7 @@ async def registered(project: Project, hex_config: str, wanted: str, day: str) -
 
 async def _cloned(project: Project, dependency: GitDependency) -> dagger.Directory:
     """Fetch a git dependency by its commit, with its history; return its tree."""
-    container = dag.container().from_(project.images["git"]).with_new_file("/pipeline/clone.sh", script(_CLONE))
+    container = dag.container().from_(project.images["git"]).with_file("/pipeline/clone.sh", handover.script(_CLONE))
     command = ["sh", "/pipeline/clone.sh", dependency.url, dependency.commit, dependency.folder]
     tree = _with_git_access(container, project).with_exec(command).directory("/fetched")
     try:
@@ -242,9 +248,7 @@ def _with_git_access(container: dagger.Container, project: Project) -> dagger.Co
 
 
 def _with_scripts(container: dagger.Container, *paths: str) -> dagger.Container:
-    for path in (_FETCH_SH, *paths):
-        container = container.with_new_file(f"/pipeline/{path.rpartition('/')[2]}", script(path))
-    return container
+    return container.with_directory("/pipeline", handover.scripts(_FETCH_SH, *paths))
 
 
 def _stand_in(app: OwnApplication) -> str:
@@ -252,10 +256,10 @@ def _stand_in(app: OwnApplication) -> str:
     return _STAND_IN % app.name
 
 
-async def _locked(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
+def _locked(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
     """Put the lock and the checkouts in place."""
     if application.locked:
-        container = container.with_new_file(f"{BUILD}/rebar.lock", await project.source.file("rebar.lock").contents())
+        container = container.with_file(f"{BUILD}/rebar.lock", project.source.file("rebar.lock"))
     if application.checkouts:
         container = container.with_directory(f"{BUILD}/_checkouts", project.source.directory("_checkouts"))
     return container

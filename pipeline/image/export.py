@@ -1,6 +1,7 @@
 """The image out of the engine: as an OCI layout or an archive, the same bytes whatever engine built it."""
 
 import contextlib
+import json
 import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -8,16 +9,20 @@ from pathlib import Path
 import dagger
 from dagger import dag
 
+from pipeline import handover
 from pipeline.build.dependencies import equipped
 from pipeline.build.release import assembled
-from pipeline.handover import working_folder
+from pipeline.errors import BuildError
 from pipeline.image.base import bases
-from pipeline.image.layout import add_image, add_index, pack, parse_time, read_base
+from pipeline.image.layout import Image, blob, finished, pack, parse_time, texts_of
 from pipeline.image.platforms import parse_platforms
-from pipeline.image.runtime import runtime
+from pipeline.image.runtime import filled, metadata
 from pipeline.project.application import Application
-from pipeline.project.project import Project
+from pipeline.project.project import Project, builder
 from pipeline.project.reader import read
+
+#: In the container that unpacks it.
+_TAR, _LAYOUT = "/image.tar", "/layout"
 
 
 @contextlib.asynccontextmanager
@@ -25,19 +30,24 @@ async def exported(image: dagger.Container) -> AsyncGenerator[Path]:
     """Export an image to a local OCI archive (layers gzipped) for as long as the context lasts."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "image.tar")
-        await image.as_tarball(
-            forced_compression=dagger.ImageLayerCompression.Gzip,
-            media_types=dagger.ImageMediaTypes.OCIMediaTypes,
-        ).export(str(path))
+        await tarball(image).export(str(path))
         yield path
+
+
+def tarball(image: dagger.Container) -> dagger.File:
+    """Return an image as the engine packs it, in an OCI archive, its layers gzipped."""
+    return image.as_tarball(
+        forced_compression=dagger.ImageLayerCompression.Gzip,
+        media_types=dagger.ImageMediaTypes.OCIMediaTypes,
+    )
 
 
 async def variants(
     project: Project, application: Application, release: dagger.Container
 ) -> tuple[dict[str, dagger.Container], dict[str, dagger.Directory]]:
-    """Return the image for each platform that was asked for, and its base as the registry has it."""
+    """Return the image for each platform that was asked for, without metadata, and its base as the registry has it."""
     wanted = parse_platforms(project.platforms, await dag.default_platform())
-    images = {name: await runtime(project, application, release, platform) for name, platform in wanted.items()}
+    images = {name: await filled(project, application, release, platform) for name, platform in wanted.items()}
     crane, service = project.images["crane"], project.registry_service
     return images, await bases(crane, project.runtime, wanted, service, project.docker_config)
 
@@ -47,59 +57,70 @@ async def archive(project: Project) -> dagger.File:
     application = await read(project)
     project = await equipped(project, application)
     images, layers = await variants(project, application, await assembled(project, application))
-    return await tarball(images, project.created, layers)
-
-
-async def tarball(
-    images: dagger.Container | Mapping[str, dagger.Container],
-    created: str,
-    bases: Mapping[str, dagger.Directory] | None = None,
-) -> dagger.File:
-    """Return what `layout` returns as one file, an OCI archive."""
-    folder = working_folder()
-    await write(images, created, bases, folder / "layout")
-    target = folder / "image.tar"
-    pack(folder / "layout", target)
-    return await dag.current_module().workdir_file(str(target)).sync()
+    whole = {name: metadata(image, project, application) for name, image in images.items()}
+    made, _ = await layout(project, whole, layers)
+    folder = handover.working_folder()
+    await made.export(str(folder / "layout"))
+    (folder / "archive").mkdir()
+    pack(folder / "layout", folder / "archive" / "image.tar")
+    return await handover.handed_over(folder / "archive").file("image.tar").sync()
 
 
 async def layout(
-    images: dagger.Container | Mapping[str, dagger.Container],
-    created: str,
-    bases: Mapping[str, dagger.Directory] | None = None,
+    project: Project, images: Mapping[str, dagger.Container], bases: Mapping[str, dagger.Directory]
 ) -> tuple[dagger.Directory, str]:
-    """Return an image as an OCI image layout, and its digest: the same for the same content, whatever engine built it.
+    """Return images as an OCI image layout, and its digest: the same for the same content, whatever engine built it.
+
+    The layers stay in the engine: of what it packs, and of the bases, each is a file, whose key is its content. What is
+    read here is what describes them.
 
     Parameters
     ----------
+    project
+        What the user gave: its time of creation comes into the configuration, for the engine writes that of the build.
     images
-        The image, or one for each platform by its name: several come under one index.
-    created
-        The time to write into the configuration, RFC 3339; the engine writes the time of the build.
+        By platform; several come under one index.
     bases
         By platform, what `base_layers` gave. Without it the base's layers are as the engine packs them: with
         other bytes after it was restarted, and so with another digest.
     """
-    folder = working_folder() / "layout"
-    digest = await write(images, created, bases, folder)
-    return await dag.current_module().workdir(str(folder)).sync(), digest
+    time = parse_time(project.created)
+    layers: dict[str, dagger.File] = {}
+    made = []
+    for platform, container in images.items():
+        packed, given = _packed(project, container), bases.get(platform)
+        base = await described(given) if given else None
+        if base and base.platform != platform:
+            raise BuildError(
+                f"the registry's base image is for {base.platform}, not for {platform}; choose one that has it"
+            )
+        image = finished(await described(packed), time, base)
+        for layer in image.layers:
+            source = given if given and base and layer in base.layers else packed
+            layers[layer["digest"]] = source.file(blob(layer["digest"]))
+        made.append(image)
+    texts, digest = texts_of(made)
+    whole = handover.directory(texts)
+    for name, file in layers.items():
+        whole = whole.with_file(blob(name), file)
+    return await whole.sync(), digest
 
 
-async def write(
-    images: dagger.Container | Mapping[str, dagger.Container],
-    created: str,
-    bases: Mapping[str, dagger.Directory] | None,
-    folder: Path,
-) -> str:
-    """Write what `layout` returns into a folder of this machine; return the image's digest."""
-    time = parse_time(created)
-    descriptors = []
-    for platform, image in ({"": images} if isinstance(images, dagger.Container) else images).items():
-        with tempfile.TemporaryDirectory() as temporary:
-            base = None
-            if bases and platform in bases:
-                await bases[platform].export(temporary)
-                base = read_base(Path(temporary), platform)
-            async with exported(image) as archive:
-                descriptors.append(add_image(archive, folder, time, base))
-    return add_index(folder, descriptors)
+def _packed(project: Project, image: dagger.Container) -> dagger.Directory:
+    """Return an image as the engine packs it: an OCI image layout, its layers gzipped."""
+    return (
+        builder(project)
+        .with_user("root")
+        .with_mounted_file(_TAR, tarball(image))
+        .with_exec(["sh", "-c", f"mkdir {_LAYOUT} && tar -xf {_TAR} -C {_LAYOUT}"])
+        .directory(_LAYOUT)
+    )
+
+
+async def described(layout: dagger.Directory) -> Image:
+    """Return what the one image in a layout says of itself."""
+    index = json.loads(await layout.file("index.json").contents())
+    [entry] = index["manifests"]
+    manifest = json.loads(await layout.file(blob(entry["digest"])).contents())
+    config = json.loads(await layout.file(blob(manifest["config"]["digest"])).contents())
+    return Image(entry["mediaType"], manifest, config)

@@ -7,9 +7,9 @@ import dagger
 
 from pipeline.build.dependencies import MIRROR_HOST
 from pipeline.errors import BuildError, InputError, guard
+from pipeline.handover import script, scripts
 from pipeline.image.platforms import Platform, architecture
 from pipeline.project.project import Project, builder
-from pipeline.scripts import script
 
 #: The init, process 1: it reaps what a health check that was killed leaves behind.
 INIT = "/usr/local/bin/tini"
@@ -44,8 +44,7 @@ async def init(project: Project, platform: Platform | None) -> dagger.File:
     checked = (
         builder(project)
         .with_user("root")
-        .with_new_file(_ELF, script("image/resources/elf.escript"))
-        .with_new_file("/pipeline/root.hrl", script("image/resources/root.hrl"))
+        .with_directory("/pipeline", scripts("image/resources/elf.escript", "image/resources/root.hrl"))
         .with_mounted_file(_OUT, given)
         .with_exec(["escript", _ELF, "static", platform.architecture if platform else "native", _OUT])
     )
@@ -83,7 +82,7 @@ async def _fetched(project: Project, key: str, argument: str) -> dagger.File:
     the network.
     """
     file = project.images.file(key)
-    container = builder(project).with_user("root").with_new_file(_FETCH, script("image/resources/fetch.escript"))
+    container = builder(project).with_user("root").with_file(_FETCH, script("image/resources/fetch.escript"))
     if project.mirror and urllib.parse.urlsplit(file.url).hostname == MIRROR_HOST:
         container = container.with_service_binding(MIRROR_HOST, project.mirror)
     fetched = container.with_exec(["escript", _FETCH, file.url, file.sha256, _OUT]).file(_OUT)

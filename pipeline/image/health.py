@@ -6,10 +6,10 @@ import time
 import dagger
 
 from pipeline.errors import BuildError
+from pipeline.handover import script
 from pipeline.image.crash import diagnose
 from pipeline.image.runtime import Built
 from pipeline.project.application import Application
-from pipeline.scripts import script
 from pipeline.table import table
 
 #: Seconds that a node may take to answer for the first time.
@@ -90,7 +90,7 @@ async def prove(image: dagger.Container, application: Application) -> list[Obser
     BuildError
         If the node does not start (with its own words why), or a level does not show.
     """
-    proof = image.with_new_file(_SCRIPT, script("image/resources/prove_health.sh")).with_exec(
+    proof = image.with_file(_SCRIPT, script("image/resources/prove_health.sh")).with_exec(
         ["sh", _SCRIPT, str(START_LIMIT), str(STOP_LIMIT)], expect=dagger.ReturnType.ANY
     )
     steps = parse_observations(await proof.stdout())

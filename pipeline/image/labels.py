@@ -10,6 +10,8 @@ from pipeline.project.project import Project
 _OCI = "org.opencontainers.image"
 #: The label with the address of the sources.
 SOURCE = f"{_OCI}.source"
+#: The labels with the commit, and with its time.
+REVISION, CREATED = f"{_OCI}.revision", f"{_OCI}.created"
 #: The label with who makes it.
 VENDOR = f"{_OCI}.vendor"
 
@@ -33,8 +35,8 @@ def labels(project: Project, application: Application) -> dict[str, str]:
         f"{_OCI}.licenses": _licenses(application.licenses),
         SOURCE: source,
         f"{_OCI}.version": application.version,
-        f"{_OCI}.revision": project.revision,
-        f"{_OCI}.created": project.created,
+        REVISION: project.revision,
+        CREATED: project.created,
         f"{_OCI}.base.name": reference,
         f"{_OCI}.base.digest": digest,
     }

@@ -4,11 +4,11 @@ import dagger
 
 from pipeline.build.release import FILE_TIME
 from pipeline.errors import guard
+from pipeline.handover import script, scripts
 from pipeline.image import files, platforms
 from pipeline.image.platforms import Platform
 from pipeline.project.application import Application
 from pipeline.project.project import Project, builder
-from pipeline.scripts import script
 
 UID = 1000
 _BASE, _BUILDER, _ADDED = "/base", "/builder", "/added"
@@ -56,8 +56,8 @@ async def _own_files(project: Project, base: dagger.Directory, platform: Platfor
     """Return the files that we add."""
     added = dagger.dag.directory()
     for name in ("entrypoint", "healthcheck"):
-        added = added.with_new_file(f"/usr/local/bin/{name}", script(f"image/resources/{name}.sh"), permissions=0o755)
-    added = added.with_new_file(_FINISH, script("image/resources/finish.awk")).with_file(
+        added = added.with_file(f"/usr/local/bin/{name}", script(f"image/resources/{name}.sh"), permissions=0o755)
+    added = added.with_file(_FINISH, script("image/resources/finish.awk")).with_file(
         files.INIT, await files.init(project, platform), permissions=0o755
     )
     if bundle := await files.certificates(project, base):
@@ -67,10 +67,9 @@ async def _own_files(project: Project, base: dagger.Directory, platform: Platfor
 
 def _tools(project: Project) -> dagger.Container:
     """Return the builder of the engine's own platform with our scripts."""
-    container = builder(project).with_user("root")
-    for name in ("elf.escript", "packages.escript", "root.hrl", "root.sh"):
-        container = container.with_new_file(f"/pipeline/{name}", script(f"image/resources/{name}"))
-    return container
+    names = ("elf.escript", "packages.escript", "root.hrl", "root.sh")
+    own = scripts(*(f"image/resources/{name}" for name in names))
+    return builder(project).with_user("root").with_directory("/pipeline", own)
 
 
 def _architecture(platform: Platform | None) -> str:
@@ -89,16 +88,16 @@ def stripped(project: Project, release: dagger.Container) -> dagger.Container:
 
 
 async def check_libraries(
-    project: Project, application: Application, image: dagger.Container, platform: Platform | None
+    project: Project, application: Application, image: dagger.Directory, platform: Platform | None
 ) -> None:
     """Raise `BuildError` if a library that the release needs is not in the image, or is too old."""
     await guard(loads(project, application, image, platform).sync(), "checking libraries")
 
 
 def loads(
-    project: Project, application: Application, image: dagger.Container, platform: Platform | None
+    project: Project, application: Application, image: dagger.Directory, platform: Platform | None
 ) -> dagger.File:
-    """Return what each native file of the release loads: a line for each, with both paths and a tab between.
+    """Return what each native file of a release loads: a line for each, with both paths and a tab between.
 
     Files are read, not run: so it is one check for every platform (and musl's ldd would miss the emulator's own
     symbols in every native library of OTP).
@@ -107,4 +106,4 @@ def loads(
         *("escript", "/pipeline/elf.escript", "check", _architecture(platform)),
         *("/image", f"/opt/{application.name}", _LOADS),
     ]
-    return _tools(project).with_mounted_directory("/image", image.rootfs()).with_exec(command).file(_LOADS)
+    return _tools(project).with_mounted_directory("/image", image).with_exec(command).file(_LOADS)

@@ -11,8 +11,8 @@ import dagger
 from dagger import dag
 
 from pipeline.errors import InputError, guard
+from pipeline.handover import scripts
 from pipeline.project.project import Project
-from pipeline.scripts import script
 
 _SCRIPT = "/pipeline/elf.escript"
 
@@ -81,8 +81,7 @@ async def release_for(platform: Platform, project: Project, release: dagger.Cont
     """
     await check_pulls(platform, project.builder)
     swapped = (
-        release.with_new_file(_SCRIPT, script("image/resources/elf.escript"))
-        .with_new_file("/pipeline/root.hrl", script("image/resources/root.hrl"))
+        release.with_directory("/pipeline", scripts("image/resources/elf.escript", "image/resources/root.hrl"))
         .with_mounted_directory("/foreign", container(platform, project.builder).rootfs())
         .with_exec(["escript", _SCRIPT, "swap", platform.architecture, "/layers", "/foreign"])
     )

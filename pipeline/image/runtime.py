@@ -42,7 +42,14 @@ async def built(project: Project) -> Built:
 async def runtime(
     project: Project, application: Application, release: dagger.Container, platform: Platform | None = None
 ) -> dagger.Container:
-    """Return the image of a release, for the engine's platform or another.
+    """Return the image of a release, for the engine's platform or another; `filled` says what can be wrong with it."""
+    return metadata(await filled(project, application, release, platform), project, application)
+
+
+async def filled(
+    project: Project, application: Application, release: dagger.Container, platform: Platform | None = None
+) -> dagger.Container:
+    """Return the image of a release without its metadata: what looks at its files alone has no other key.
 
     Raises
     ------
@@ -62,8 +69,8 @@ async def runtime(
     image = platforms.container(platform, project.runtime).with_directory("/", added)
     for layer in LAYERS:
         image = image.with_directory("/", release.directory(f"/layers/{layer}").with_timestamps(FILE_TIME))
-    await check_libraries(project, application, image, platform)
-    return metadata(image, project, application)
+    await check_libraries(project, application, image.rootfs(), platform)
+    return image
 
 
 async def check_health_url(project: Project, base: dagger.Directory) -> None:

@@ -20,7 +20,7 @@ _BIGGEST = 20
 #: How many layers are ours.
 _OWN = 4
 #: An application of the release, with all its files.
-_APPLICATION = re.compile(r"/opt/[^/]+/lib/[^/]+")
+APPLICATION = re.compile(r"/opt/[^/]+/lib/[^/]+")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,16 +32,20 @@ class Part:
     uncompressed: int
 
 
-def parts_of(layers: list[Layer]) -> list[Part]:
+def components_of(layers: list[Layer]) -> dict[str, list[Layer]]:
     """Sort the layers of a runtime image into its components; ours are the last four, below them is the base."""
     own = ("libraries", "ERTS and OTP", "dependencies", "applications")
-    groups = {
+    return {
         "base": layers[: -len(own)],
         **{name: [layer] for name, layer in zip(own, layers[-len(own) :], strict=True)},
     }
+
+
+def parts_of(layers: list[Layer]) -> list[Part]:
+    """Return the components of a runtime image with their sizes."""
     return [
         Part(name, sum(layer.compressed for layer in group), sum(layer.uncompressed for layer in group))
-        for name, group in groups.items()
+        for name, group in components_of(layers).items()
     ]
 
 
@@ -77,7 +81,7 @@ def render(layers: list[Layer]) -> str:
     biggest = collections.Counter[str]()
     for layer in layers[-_OWN:]:
         for path, size in layer.files.items():
-            application = _APPLICATION.match(path)
+            application = APPLICATION.match(path)
             biggest[application[0] if application else path] += size
     return (
         table(("component", "MB compressed", "MB unpacked", "budget", ""), rows)
@@ -95,6 +99,26 @@ def _mega(size: int) -> str:
     return f"{size / _MEGA:.1f}"
 
 
+async def measured(image: dagger.Container) -> list[Layer]:
+    """Return the layers of an image, lowest first."""
+    async with exported(image) as path:
+        return read_layers(path)
+
+
+def within_limit(layers: list[Layer]) -> str:
+    """Return the table of sizes.
+
+    Raises
+    ------
+    PolicyError
+        If the image is over the limit, with the table.
+    """
+    text = render(layers)
+    if over_limit(layers):
+        raise PolicyError(f"the image is over {LIMIT:.0f} MB\n{text}")
+    return text
+
+
 async def size(image: dagger.Container) -> str:
     """Measure the image.
 
@@ -103,9 +127,4 @@ async def size(image: dagger.Container) -> str:
     PolicyError
         If it is over the limit, with the table.
     """
-    async with exported(image) as path:
-        layers = read_layers(path)
-    text = render(layers)
-    if over_limit(layers):
-        raise PolicyError(f"the image is over {LIMIT:.0f} MB\n{text}")
-    return text
+    return within_limit(await measured(image))

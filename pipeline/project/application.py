@@ -19,6 +19,8 @@ class OwnApplication:
     vsn: str
     #: Whether a command, a file or a script gives its version.
     computed: bool = False
+    #: Applications that its own file names, of the project or not.
+    needs: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class Application:
     #: Configurations of the stages, by path: of the project (`rebar.config`), of the release
     #: (`rebar.release.config`), of applications (`apps/x/rebar.config`).
     configs: dict[str, str]
+    #: What of the project, or of its plugins, runs or reaches into other applications while one is compiled.
+    executed: tuple[str, ...] = ()
     #: What the project asks of its git repository when it is read.
     asked: tuple[str, ...] = ()
 
@@ -121,8 +125,8 @@ class Application:
         if problem := release_name_problem(raw["name"]):
             raise InputError(f"rebar.config: {problem}")
         return cls(
-            apps=tuple(OwnApplication(**app) for app in raw.pop("apps")),
-            other_apps=tuple(OwnApplication(**app) for app in raw.pop("other_apps")),
+            apps=tuple(OwnApplication(**_frozen(app)) for app in raw.pop("apps")),
+            other_apps=tuple(OwnApplication(**_frozen(app)) for app in raw.pop("other_apps")),
             native=Native.parse(raw.pop("native")),
             repositories=tuple(GitDependency(**repository) for repository in raw.pop("repositories")),
             plugins={plugin["name"]: plugin["pinned"] for plugin in raw.pop("plugins")},
@@ -147,9 +151,21 @@ class Application:
             return "the project's root is an application beside others"
         return ""
 
+    def needed(self, app: OwnApplication) -> list[str]:
+        """Return the names of the project's own applications that one needs, and those that they need, in order."""
+        needed: set[str] = set(app.needs)
+        for other in reversed(self.apps[: self.apps.index(app)]):
+            if other.name in needed:
+                needed.update(other.needs)
+        return [other.name for other in self.apps[: self.apps.index(app)] if other.name in needed]
+
     def summary(self, native: str = "") -> str:
         """Return what was read, for people; `native` is what is known of native code."""
-        ways = f"in one stage: {self.one_stage}" if self.one_stage else "each application in a stage of its own"
+        ways = "each application in a stage of its own"
+        if self.one_stage:
+            ways = f"in one stage: {self.one_stage}"
+        elif self.executed:
+            ways = f"{ways}, on top of the one before: {self.executed[0]}"
         rows = {
             "release": f"{self.name} {self.version}",
             "applications": ", ".join(f"{app.name} {app.vsn}" for app in self.apps),

@@ -5,8 +5,8 @@ import dataclasses
 import dagger
 from dagger import dag
 
+from pipeline.handover import script
 from pipeline.project.images import Images
-from pipeline.scripts import script
 
 BUILD = "/build"
 
@@ -95,7 +95,7 @@ def asking(container: dagger.Container, project: Project, git: dagger.Directory 
 
 
 def _before_git(container: dagger.Container) -> dagger.Container:
-    container = container.with_new_file("/pipeline/bin/git", script("project/resources/git.sh"), permissions=0o755)
+    container = container.with_file("/pipeline/bin/git", script("project/resources/git.sh"), permissions=0o755)
     return container.with_env_variable("PATH", "/pipeline/bin:${PATH}", expand=True)
 
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import posixpath
+from collections.abc import Iterable
 
 import dagger
 
 from pipeline.errors import InputError, guard
+from pipeline.handover import script, scripts
 from pipeline.project.application import Application
 from pipeline.project.project import BUILD, Project, asking, builder
-from pipeline.scripts import script
 
 #: What rebar3 must see to tell the shape of most projects: the key changes with that, not with the code.
 _SHAPE = [
@@ -26,6 +28,7 @@ _FOUND_BY_RELX = {f"config/{name}{src}" for name in ("sys.config", "vm.args") fo
 #: Where rebar3 looks for dependencies and applications.
 _LINKED = ("_checkouts", "apps", "lib")
 _PLUGIN = f"{BUILD}/_checkouts/pipeline_reader"
+_PLUGIN_SOURCES = ("pipeline_reader.erl", "common.hrl", "native.hrl")
 _PLUGIN_APP = (
     '{application, pipeline_reader, [{description, "reader"}, {vsn, "1"}, {registered, []}, '
     "{applications, [kernel, stdlib]}]}.\n"
@@ -50,11 +53,13 @@ async def read(project: Project) -> Application:
     if project.rebar_config:
         source = source.with_file("rebar.config", project.rebar_config).without_file("rebar.config.script")
     project = dataclasses.replace(project, source=source)
-    await _refuse_links(source)
-    if not await source.glob("rebar.config*"):
+    # One question for all that is asked about names.
+    names = await source.glob("**")
+    await _refuse_links(source, names)
+    if not any(name.startswith("rebar.config") for name in names):
         raise InputError("rebar.config: not found; --source must be the root of a rebar3 project")
-    if not await source.glob("**/*.script"):
-        text, asked = await _ask(project, await _shape(source), whole=False)
+    if not any(name.endswith(".script") for name in names):
+        text, asked = await _ask(project, _shape(source, names), whole=False)
         if "again" not in json.loads(text):
             return Application.parse(text, asked)
     text, asked = await _ask(project, source, whole=True)
@@ -66,10 +71,10 @@ async def read(project: Project) -> Application:
     return Application.parse(text, asked)
 
 
-async def _refuse_links(source: dagger.Directory) -> None:
+async def _refuse_links(source: dagger.Directory, names: Iterable[str]) -> None:
     """Raise `InputError` for a dependency or an application that is a link: rebar3 follows it, the stages do not."""
-    found = [path for folder in _LINKED for path in await source.glob(f"{folder}/*") if not path.endswith("/")]
-    for path in found:
+    # Names of folders end in a slash.
+    for path in (name for name in names if posixpath.dirname(name) in _LINKED and not name.endswith("/")):
         if await source.stat(path, do_not_follow_symlinks=True).file_type() is dagger.FileType.SYMLINK:
             raise InputError(
                 f"{path}: a link, which is not followed here: something else would be built. Put the folder itself in "
@@ -77,9 +82,9 @@ async def _refuse_links(source: dagger.Directory) -> None:
             )
 
 
-async def _shape(source: dagger.Directory) -> dagger.Directory:
+def _shape(source: dagger.Directory, names: Iterable[str]) -> dagger.Directory:
     shape = source.filter(include=_SHAPE)
-    for name in sorted(_FOUND_BY_RELX & set(await source.glob("config/*"))):
+    for name in sorted(_FOUND_BY_RELX.intersection(names)):
         shape = shape.with_new_file(name, "")
     return shape
 
@@ -102,13 +107,11 @@ async def _ask(project: Project, source: dagger.Directory, *, whole: bool) -> tu
             project,
             project.git if whole else None,
         )
-        .with_new_file("/pipeline/reader.sh", script("project/resources/reader.sh"))
+        .with_file("/pipeline/reader.sh", script("project/resources/reader.sh"))
         # The project's own files stay as they are: rebar3's global configuration names the plugin.
         .with_new_file("/root/.config/rebar3/rebar.config", "{plugins, [pipeline_reader]}.\n")
         .with_new_file(f"{_PLUGIN}/src/pipeline_reader.app.src", _PLUGIN_APP)
-        .with_new_file(f"{_PLUGIN}/src/pipeline_reader.erl", script("project/resources/pipeline_reader.erl"))
-        .with_new_file(f"{_PLUGIN}/src/common.hrl", script("project/resources/common.hrl"))
-        .with_new_file(f"{_PLUGIN}/src/native.hrl", script("project/resources/native.hrl"))
+        .with_directory(f"{_PLUGIN}/src", scripts(*(f"project/resources/{name}" for name in _PLUGIN_SOURCES)))
         # Plugins of the project are not there yet, and nothing is fetched for them: rebar3 warns and goes on.
         .with_env_variable("REBAR_OFFLINE", "1")
     )

@@ -113,8 +113,9 @@ async def filtered(source: dagger.Directory) -> dagger.Directory:
     Where there is the index of a checkout, what its `.gitignore` files name stays out unless it is tracked; elsewhere
     (an archive, a folder of a greater repository) nothing says what is tracked, and all is taken.
     """
-    excluded = [".git", *await _ignored(source)]
-    if ".dockerignore" in await source.entries():
+    names = await source.entries()
+    excluded = [".git", *(await _ignored(source) if ".git/" in names else [])]
+    if ".dockerignore" in names:
         patterns = parse_dockerignore(await source.file(".dockerignore").contents())
         return source.filter(exclude=excluded).filter(exclude=patterns) if patterns else source.filter(exclude=excluded)
     return source.filter(exclude=excluded)

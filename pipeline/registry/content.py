@@ -9,7 +9,7 @@ import dagger
 
 from pipeline.errors import RegistryError
 from pipeline.registry.reference import Reference
-from pipeline.registry.tools import ABSENT, TAGS, Tools, ask, refusal, told
+from pipeline.registry.tools import ABSENT, Tools, ask, refusal, told
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ async def look(
     if create and tools.config:
         asking = asking.with_env_variable("CREATE", "yes")
     try:
-        said = await ask(asking, ["sh", TAGS, command, repository.repository, *tags])
+        said = await ask(asking, [command, repository.repository, *tags])
     except dagger.QueryError as error:
         raise RegistryError(f"{repository.repository} cannot be read: {refusal(error)}") from None
     listed, digests = [], {}
@@ -129,6 +129,19 @@ async def registry_content(tools: Tools, repository: Reference, digest: str) -> 
         return await read_content(digest, read)
     except dagger.QueryError as error:
         raise RegistryError(f"{repository.at(digest)} cannot be read: {refusal(error)}") from None
+
+
+async def labels_of(tools: Tools, repository: Reference, digest: str) -> dict[str, str]:
+    """Return the labels of an image in a registry, of an index those of its first one; none of what is no image."""
+    pinned = repository.at(digest)
+    try:
+        top = json.loads(await ask(tools.crane(), ["manifest", pinned]))
+        if top.get("manifests"):
+            pinned = repository.at(top["manifests"][0]["digest"])
+        config = json.loads(await ask(tools.crane(), ["config", pinned]))
+    except dagger.QueryError as error:
+        raise RegistryError(f"{pinned} cannot be read: {refusal(error)}") from None
+    return dict(config.get("config", {}).get("Labels") or {})
 
 
 async def sizes_of(tools: Tools, reference: Reference) -> list[str]:

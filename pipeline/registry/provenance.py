@@ -112,16 +112,16 @@ def source_of(predicate: Mapping[str, Any]) -> str:
 
 
 def builder_of(predicate: Mapping[str, Any]) -> str:
-    """Return who built it, for people."""
+    """Return who built it; empty if nobody said it."""
     builder = str(predicate.get("runDetails", {}).get("builder", {}).get("id", ""))
-    return "a builder that nobody named" if builder in ("", UNNAMED_BUILDER) else builder
+    return "" if builder == UNNAMED_BUILDER else builder
 
 
 def lasting(predicate: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a predicate without the times of its run: two runs that differ in them alone made the same of the same."""
+    """Return a predicate without the run and its times: two that differ in these alone made the same of the same."""
     details = predicate.get("runDetails", {})
-    kept = {key: value for key, value in details.get("metadata", {}).items() if key not in {"startedOn", "finishedOn"}}
-    return {**predicate, "runDetails": {**details, "metadata": kept}} if details else predicate
+    kept = {key: value for key, value in details.items() if key != "metadata"}
+    return {**predicate, "runDetails": kept} if details else predicate
 
 
 async def provenance_of(

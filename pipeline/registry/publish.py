@@ -10,15 +10,15 @@ from dagger import dag
 
 from pipeline import handover
 from pipeline.errors import InputError, PolicyError, RegistryError, VerificationError
-from pipeline.image.labels import SOURCE, labels
+from pipeline.image.labels import CREATED, SOURCE, labels
 from pipeline.project.application import Application
 from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.project.reader import read
-from pipeline.registry.content import Content, Standing, layout_content, look
+from pipeline.registry.content import Content, Standing, labels_of, layout_content, look
 from pipeline.registry.provenance import Origin, lasting, provenance_of
 from pipeline.registry.reference import Reference, parse_repository
-from pipeline.registry.result import result
+from pipeline.registry.result import result, tried
 from pipeline.registry.signing import (
     CYCLONEDX,
     FINDINGS,
@@ -28,10 +28,11 @@ from pipeline.registry.signing import (
     RESULT,
     SIGNING,
     SPDX,
+    TESTED,
     Signing,
 )
-from pipeline.registry.tags import check_moves, is_version
-from pipeline.registry.tools import LONG, PATIENCE, TAGS, Tools, ask, check_host, refusal, tools_for
+from pipeline.registry.tags import check_forward, check_moves, is_version
+from pipeline.registry.tools import LONG, PATIENCE, Tools, ask, check_host, refusal, tools_for
 from pipeline.registry.verify import Signer, attested, check_signed
 from pipeline.report.assessment import Assessed
 from pipeline.report.terminal import conclude
@@ -72,6 +73,8 @@ class Order:
     of_images: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     #: Whether it is signed already.
     signed: bool = False
+    #: Time of the commit, as the image's label has it.
+    created: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,7 +91,9 @@ class Request:
     signing: Signing | None
     #: Who runs this, for the provenance.
     origin: Origin
-    #: Whether versions that exist may become this image.
+    #: Which of the tags follow a branch or a pull request: they go forward only.
+    follows: tuple[str, ...] = ()
+    #: Whether versions that exist may become this image, and a branch's tag that of an earlier commit.
     move: bool = False
     #: Say what would be done, and do nothing.
     dry_run: bool = False
@@ -111,7 +116,7 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     InputError
         If an argument is wrong: before anything is built.
     PolicyError
-        If the image breaks the policy, or a version would move.
+        If the image breaks the policy, or a version would move, or a branch's tag go back.
     ScannerError
         If nothing is decided about the image.
     RegistryError
@@ -130,13 +135,14 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     await standing_of(tools, repository, request)
     assessed = await assess(application)
     conclude(assessed.report)
-    unmet = await assessed.unmet()
-    if unmet:
+    checks = await assessed.checks()
+    if unmet := assessed.unmet(checks):
         head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
         raise PolicyError("\n".join([head, *unmet]))
     built = assessed.subject.project
-    source = labels(built, application).get(SOURCE, "")
-    provenance = await provenance_of(built, request.origin, source=source, started=assessed.report.time)
+    told = labels(built, application)
+    origin = await origin_of(request)
+    provenance = await provenance_of(built, origin, source=told.get(SOURCE, ""), started=assessed.report.time)
     documents = assessed.documents()
     predicates = {
         **_sboms(documents),
@@ -144,11 +150,21 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
         PROVENANCE: provenance.predicate(),
         RESULT: result(documents["findings.json"]),
     }
+    if checks:
+        predicates[TESTED] = tried(checks, assessed.report.rules.require)
     if vex := documents.get("vex.openvex.json"):
         predicates[OPENVEX] = vex
     of_images = {name: _sboms(files) for name, files in (await assessed.sboms()).items()} if request.signing else {}
     image = assessed.subject
-    order = Order(repository, image.published, image.image.digest, request.signing, predicates, of_images)
+    order = Order(
+        repository,
+        image.published,
+        image.image.digest,
+        request.signing,
+        predicates,
+        of_images,
+        created=told.get(CREATED, ""),
+    )
     return await send(tools, request, order)
 
 
@@ -169,7 +185,7 @@ async def send(tools: Tools, request: Request, order: Order) -> str:
     InputError
         If there is nothing to sign with any more.
     PolicyError
-        If a version would move.
+        If a version would move, or a branch's tag go back to an earlier commit.
     RegistryError
         If the registry does not do what is asked, or somebody else moves a tag at the same time.
     """
@@ -178,6 +194,9 @@ async def send(tools: Tools, request: Request, order: Order) -> str:
     tags = versions_first(request.choose(existing=before.listed))
     standing = {tag: before.digests[tag] for tag in tags if tag in before.digests}
     check_moves(standing, digest, move=request.move)
+    for tag in () if request.move else set(request.follows) & standing.keys():
+        if standing[tag] != digest:
+            check_forward(tag, standing[tag], await labels_of(tools, repository, standing[tag]), order.created)
     order = await lacking(tools, order)
     steps = publish_actions(tools, order)
     pushed = len(steps)
@@ -200,6 +219,13 @@ async def send(tools: Tools, request: Request, order: Order) -> str:
     return repository.at(digest)
 
 
+async def origin_of(request: Request) -> Origin:
+    """Return who runs this; the builder is the one that the certificate will name, if that is known."""
+    identity = await request.signing.identity() if request.signing else None
+    is_workflow = identity is not None and identity.name.startswith("https://")
+    return dataclasses.replace(request.origin, builder=identity.name) if identity and is_workflow else request.origin
+
+
 def _sboms(documents: Mapping[str, str]) -> dict[str, str]:
     return {SPDX: documents["sbom.spdx.json"], CYCLONEDX: documents["sbom.cdx.json"]}
 
@@ -207,18 +233,19 @@ def _sboms(documents: Mapping[str, str]) -> dict[str, str]:
 async def lacking(tools: Tools, order: Order) -> Order:
     """Return what is left to do of a publication that was done before, in whole or in part: nothing is stated twice.
 
-    Only what the same key has signed is known to be there. An identity is known once there is a certificate for it.
+    Only what the same key, or the same identity, has signed is known to be there.
     """
-    if not order.signing or not order.signing.key:
+    if not order.signing:
         return order
     pinned = order.repository.at(order.digest)
     try:
         await ask(tools.crane(), ["digest", pinned])
-        public = await ask(order.signing.given_to(tools.cosign()), ["public-key", f"--key={SIGNING}/cosign.key"])
+        signer = await _signer_of(tools, order.signing)
     except dagger.QueryError:
         # It is not there, or publishing itself will say what is wrong.
         return order
-    signer = Signer(dag.set_secret("public key", public), transparency_log=order.signing.transparency_log)
+    if not signer:
+        return order
     cosign = await signer.known_to(tools.cosign())
     signed = True
     try:
@@ -242,6 +269,17 @@ async def lacking(tools: Tools, order: Order) -> Order:
         predicates=await left(order.digest, order.predicates),
         of_images={digest: await left(digest, predicates) for digest, predicates in order.of_images.items()},
         signed=signed,
+    )
+
+
+async def _signer_of(tools: Tools, signing: Signing) -> Signer | None:
+    """Return as whom an image is signed; nothing if that is known only when there is a certificate."""
+    if not signing.key:
+        identity = await signing.identity()
+        return Signer(None, identity.name, identity.issuer, sigstore=signing.sigstore) if identity else None
+    public = await ask(signing.given_to(tools.cosign()), ["public-key", f"--key={SIGNING}/cosign.key"])
+    return Signer(
+        dag.set_secret("public key", public), transparency_log=signing.transparency_log, sigstore=signing.sigstore
     )
 
 
@@ -339,7 +377,7 @@ async def tag_actions(
         Action(
             f"tag {tag}",
             crane,
-            ["sh", TAGS, "put", repository.repository, digest, tag, standing.get(tag, ""), within],
+            ["put", repository.repository, digest, tag, standing.get(tag, ""), within],
         )
         for tag in tags
         for within in [f"{_WITHIN}" if is_version(tag) else ""]
@@ -378,6 +416,7 @@ def render_dry_run(steps: Sequence[Action], content: Content, standing: Mapping[
             *(f"would {step.name}" for step in steps),
             *(["tags that would move", *moves] if moves else []),
             *(f"{platform}: {size / _MEGA:.1f} MB" for platform, size in content.sizes.items()),
-            table(("blob (pushed unless it is there)", "bytes"), rows),
+            # A digest in one line can be copied.
+            table(("blob (pushed unless it is there)", "bytes"), rows, width=100),
         ]
     )

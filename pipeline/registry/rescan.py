@@ -10,9 +10,8 @@ from pipeline.registry.signing import CYCLONEDX
 from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.scan.acceptance import acceptance_of
-from pipeline.scan.findings import is_same_flaw
-from pipeline.scan.verdict import SUPPRESSING, Status
-from pipeline.table import table
+from pipeline.scan.findings import RETIRED, SUPPRESSING, Status, is_same_flaw
+from pipeline.table import table, wrapped
 
 #: Scans a CycloneDX document against today's databases, judges by what the verdict says with which the image was
 #: published, and returns the verdict of now, as `findings.json`.
@@ -59,15 +58,22 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
     breaking, other = [], []
     for finding in now["findings"]:
         then = {known["status"] for known in before["findings"] if _same(known, finding)}
-        if finding["status"] == "breaking" and "breaking" not in then:
+        if finding["status"] == Status.BREAKING and Status.BREAKING not in then:
             breaking.append(finding)
         elif not then:
             other.append(finding)
     changes = now.get("remedies", ()) if breaking else ()
-    header = ("advisory", "package", "version", "severity", "fixed in", "status")
+    news = [*breaking, *other]
+    header = ("severity", "advisory", "package", "fixed in", "status")
     rows = [
-        (f["id"], f["package"]["name"], f["package"]["version"], f["severity"], ", ".join(f["fixed"]), f["status"])
-        for f in [*breaking, *other]
+        (
+            f["severity"],
+            f["id"],
+            f"{f['package']['name']} {f['package']['version']}",
+            ", ".join(f["fixed"]),
+            f["status"],
+        )
+        for f in news
     ]
     exploited = [finding for finding in now["findings"] if _newly_exploited(finding, before, now)]
     lines = [
@@ -76,6 +82,11 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
         *(["what to change", *(f"  {each['change']} mends {each['mends']}" for each in changes)] if changes else []),
         f"{len(rows)} new since {before['time']}, {len(breaking)} of them break the policy",
         *([table(header, rows).rstrip()] if rows else []),
+        *(
+            wrapped(f"{row[1]} {row[2]} is {f['title']}")
+            for row, f in zip(rows, news, strict=True)
+            if f["id"] == RETIRED
+        ),
         *told(now),
         *now["verdict"]["lines"],
     ]

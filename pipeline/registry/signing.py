@@ -4,10 +4,14 @@ import base64
 import dataclasses
 import datetime as dt
 import json
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, Self
 
+import anyio.to_thread
 import dagger
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RegistryError
 
 SPDX = "https://spdx.dev/Document"
 CYCLONEDX = "https://cyclonedx.org/bom"
@@ -19,6 +23,8 @@ FINDINGS = "https://github.com/banyan-platform/erlmcp/pipeline/findings/v1"
 OPENVEX = "https://openvex.dev/ns"
 #: The verdict in short, for verifiers that do not know ours.
 RESULT = "https://in-toto.io/attestation/svr/v0.2"
+#: What was tried out on the image before it was published.
+TESTED = "https://in-toto.io/attestation/test-result/v0.1"
 #: What is attested of a published image, by predicate type: names for people.
 PREDICATES = {
     SPDX: "SPDX",
@@ -27,9 +33,11 @@ PREDICATES = {
     PROVENANCE: "provenance",
     OPENVEX: "VEX",
     RESULT: "result",
+    TESTED: "tests",
 }
-#: What it may lack: there is no OpenVEX document without a statement, and older images have no result.
-OPTIONAL = {OPENVEX, RESULT}
+#: What it may lack: there is no OpenVEX document without a statement and no test that nobody requires, and older images
+#: have no result.
+OPTIONAL = {OPENVEX, RESULT, TESTED}
 #: The predicate type of a signature alone. `cosign verify` is content with any signed statement about the image.
 SIGNATURE = "https://sigstore.dev/cosign/sign/v1"
 
@@ -39,10 +47,68 @@ _NO_SERVICES = (
 )
 _NO_ROOT = '{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}'
 
+#: Who vouches for the identities of GitHub's workflows.
+GITHUB = "https://token.actions.githubusercontent.com"
 #: For how many seconds an identity must last yet: for one signature and each attestation.
 _SIGNING_TIME = 120
+#: How long GitHub may take to give an identity, in seconds.
+_ASKING_TIME = 30
 #: Where a container of cosign finds keys and settings.
 SIGNING = "/signing"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom Sigstore's certificate names, and who vouches for it."""
+
+    name: str
+    issuer: str
+
+    @classmethod
+    def parse(cls, token: str) -> Self | None:
+        """Read what the certificate for a token will name, as far as that is known before there is one.
+
+        It is what github.com/sigstore/fulcio has in config/identity/config.yaml (subject-alternative-name-template) for
+        workflows of GitHub and pipelines of GitLab, and the address of a person.
+        """
+        claims = _claims(token)
+        issuer = str(claims.get("iss", ""))
+        name = str(claims.get("email", ""))
+        if issuer == GITHUB and (ref := claims.get("job_workflow_ref")):
+            name = f"https://github.com/{ref}"
+        elif ref := claims.get("ci_config_ref_uri"):
+            name = f"https://{ref}"
+        return cls(name, issuer) if name and issuer else None
+
+
+def _claims(token: str) -> Mapping[str, Any]:
+    """Return what a JSON Web Token says; nothing if it is none: cosign and Sigstore say what they think of it."""
+    try:
+        _, payload, _ = token.split(".")
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sigstore:
+    """A Sigstore of a site's own, by two files that cosign knows; that of everybody, if there are none."""
+
+    #: Where its services are (signing-config), and by what their work is known (trusted-root).
+    services: dagger.File | None = None
+    root: dagger.File | None = None
+
+    def known_to(self, cosign: dagger.Container) -> dagger.Container:
+        """Return cosign with the files that there are."""
+        for name, file in (("services", self.services), ("root", self.root)):
+            if file:
+                cosign = cosign.with_mounted_file(f"{SIGNING}/{name}.json", file)
+        return cosign
+
+
+#: That of everybody.
+PUBLIC = Sigstore()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,9 +125,12 @@ class Signing:
     identity_url: dagger.Secret | None = None
     identity_url_token: dagger.Secret | None = None
     transparency_log: bool = True
+    sigstore: Sigstore = PUBLIC
 
     def __post_init__(self) -> None:
         """Raise `InputError` unless it is one way to sign."""
+        if bool(self.sigstore.services) != bool(self.sigstore.root):
+            raise InputError("--sigstore-services and --sigstore-root: to sign with a Sigstore of your own, give both")
         if bool(self.identity_url) != bool(self.identity_url_token):
             raise InputError("--identity-url and --identity-url-token: give both (GitHub's are of one job)")
         ways = [way for way in (self.key, self.identity_token, self.identity_url) if way]
@@ -86,8 +155,7 @@ class Signing:
         if not self.identity_token:
             return
         try:
-            _, payload, _ = (await self.identity_token.plaintext()).split(".")
-            ends = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+            ends = _claims(await self.identity_token.plaintext())["exp"]
             ended = f"{dt.datetime.fromtimestamp(ends, dt.UTC):%H:%M:%S} UTC" if ends < now + _SIGNING_TIME else ""
         except (ValueError, KeyError, TypeError, OverflowError):
             return  # cosign and Sigstore say what they think of it
@@ -96,6 +164,32 @@ class Signing:
                 f"nothing was pushed: --identity-token ends at {ended}, which is too early to sign with it; ask for "
                 "one that lasts longer than the build, or call it again: what is built already takes no time"
             )
+
+    async def identity(self) -> Identity | None:
+        """Return whom the certificate will name; nothing if there is none, or if it is not known yet.
+
+        Raises
+        ------
+        RegistryError
+            If the one who gives identities gives none.
+        """
+        if self.identity_token:
+            return Identity.parse(await self.identity_token.plaintext())
+        if not self.identity_url or not self.identity_url_token:
+            return None
+        url = f"{await self.identity_url.plaintext()}&audience=sigstore"
+        token = await self.identity_url_token.plaintext()
+        request = urllib.request.Request(url, headers={"Authorization": f"bearer {token}"})  # noqa: S310 # the user's own
+
+        def asked() -> str:
+            with urllib.request.urlopen(request, timeout=_ASKING_TIME) as answer:  # noqa: S310 # as above
+                return str(json.load(answer)["value"])
+
+        try:
+            # It is read and forgotten; cosign asks for its own when it signs.
+            return Identity.parse(await anyio.to_thread.run_sync(asked))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise RegistryError(f"nothing was pushed: --identity-url gives no identity: {error}") from None
 
     def given_to(self, cosign: dagger.Container) -> dagger.Container:
         """Return cosign with what it signs with."""
@@ -113,8 +207,8 @@ class Signing:
             cosign = cosign.with_secret_variable("ACTIONS_ID_TOKEN_REQUEST_TOKEN", self.identity_url_token)
         if not self.transparency_log:
             cosign = cosign.with_new_file(f"{SIGNING}/services.json", _NO_SERVICES)
-            cosign = cosign.with_new_file(f"{SIGNING}/root.json", _NO_ROOT)
-        return cosign
+            return cosign.with_new_file(f"{SIGNING}/root.json", _NO_ROOT)
+        return self.sigstore.known_to(cosign)
 
     @property
     def options(self) -> list[str]:
@@ -127,6 +221,6 @@ class Signing:
         else:
             # Without a token it would show a code, and wait for somebody who types it in.
             options += ["--oidc-provider=github-actions", "--fulcio-auth-flow=token"]
-        if not self.transparency_log:
+        if not self.transparency_log or self.sigstore.services:
             options += [f"--signing-config={SIGNING}/services.json", f"--trusted-root={SIGNING}/root.json"]
         return options

@@ -1,10 +1,12 @@
 """The policy that makes tags of version, branch and revision; a version keeps its image."""
 
+import datetime as dt
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
 
 from pipeline.errors import InputError, PolicyError
+from pipeline.image.labels import CREATED, REVISION
 from pipeline.registry.reference import TAG
 
 _LONGEST_TAG = 128
@@ -67,12 +69,16 @@ def choose_tags(
     chosen = [check_tag(tag, "--tags") for tag in given]
     if not chosen:
         chosen += _of_version(version, existing) if version else ()
-        chosen += [_of_branch(branch)] if branch else ()
-        chosen += [_of_pull_request(pull_request)] if pull_request else ()
+        chosen += followed(branch, pull_request)
         chosen += [_of_revision(revision)] if revision else ()
     if not chosen:
         raise InputError("no tag: give --tags, or one of --version, --branch, --pull-request and --revision")
     return tuple(dict.fromkeys(chosen))
+
+
+def followed(branch: str, pull_request: str) -> tuple[str, ...]:
+    """Return the tags that go along with a branch or a pull request."""
+    return (*([_of_branch(branch)] if branch else ()), *([_of_pull_request(pull_request)] if pull_request else ()))
 
 
 def _of_version(version: str, existing: Collection[str]) -> list[str]:
@@ -132,4 +138,30 @@ def check_moves(standing: Mapping[str, str], digest: str, *, move: bool) -> None
             "nothing was pushed: "
             + ", ".join(f"{tag} is {standing[tag]} already" for tag in moved)
             + f", and this image is {digest}; a version keeps its image, so choose another or say --move"
+        )
+
+
+def check_forward(tag: str, digest: str, there: Mapping[str, str], created: str) -> None:
+    """Raise `PolicyError` if a branch's tag would go back to an earlier commit, as when an earlier run ends late.
+
+    Parameters
+    ----------
+    tag
+        Of a branch or a pull request.
+    digest
+        That it names.
+    there
+        Labels of the image that it names.
+    created
+        Time of the commit that is published; where one of the two is not known, nothing is said.
+    """
+    try:
+        is_back = dt.datetime.fromisoformat(created) < dt.datetime.fromisoformat(there.get(CREATED, ""))
+    except (ValueError, TypeError):  # no time, or one with a zone and one without
+        return
+    if is_back:
+        raise PolicyError(
+            f"nothing was pushed: {tag} is {digest}, of the commit {there.get(REVISION, 'of an unknown name')} of "
+            f"{there[CREATED]}, and this image is of a commit of {created}, before it: a run that began earlier ends "
+            "later. If the branch was really moved back, say --move"
         )

@@ -10,15 +10,15 @@ import dagger
 from dagger import dag
 
 from pipeline.errors import InputError, RegistryError, last_words
+from pipeline.handover import script
 from pipeline.project.images import Images
 from pipeline.project.logins import Login, docker_config, logged_in
-from pipeline.scripts import script
 
 #: The host name under which `--registry-service` is known to crane and cosign. Both speak plain HTTP with hosts that
 #: end so, and with no other of the engine's network: a registry with a real name is never spoken to without TLS.
 SERVICE_HOST = "registry.localhost"
 
-#: What asks for tags and moves them.
+#: What asks for tags and moves them: the entrypoint of `Tools.tags`.
 TAGS = "/pipeline/tags.sh"
 #: How registries refuse a login; extended regular expressions, for `tags.sh` too. The codes are those of the
 #: distribution specification, and Harbor's FORBIDDEN; "permission denied" is about a file.
@@ -56,7 +56,8 @@ class Tools:
         return (
             self._container("git")
             .with_mounted_file("/usr/local/bin/crane", image.file(program))
-            .with_new_file(TAGS, script("registry/resources/tags.sh"))
+            .with_file(TAGS, script("registry/resources/tags.sh"))
+            .with_entrypoint(["sh", TAGS])
             .with_env_variable("ABSENT", ABSENT)
             .with_env_variable("REFUSED", REFUSED)
         )
@@ -118,10 +119,9 @@ async def ask(container: dagger.Container, args: Sequence[str], patience: float 
         If it takes too long: a connection that broke behind a service would hang for ever.
     """
     now = container.with_env_variable("ASKED_AT", str(time.time_ns()))
-    is_script = args[0] == "sh"
     try:
         with anyio.fail_after(patience):
-            return await now.with_exec([*args], use_entrypoint=not is_script).stdout()
+            return await now.with_exec([*args], use_entrypoint=True).stdout()
     except TimeoutError:
         raise RegistryError(f"no answer within {patience:.0f} seconds: {' '.join(args[:2])}") from None
 

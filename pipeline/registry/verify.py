@@ -1,6 +1,7 @@
 """Proves what a published image is: signed, and attested, by the one who must have."""
 
 import base64
+import contextlib
 import dataclasses
 import json
 from typing import Any
@@ -11,7 +12,18 @@ from pipeline.errors import InputError, VerificationError
 from pipeline.registry.content import resolve
 from pipeline.registry.provenance import builder_of, source_of
 from pipeline.registry.reference import Reference
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SIGNING
+from pipeline.registry.signing import (
+    CYCLONEDX,
+    FINDINGS,
+    GITHUB,
+    OPTIONAL,
+    PREDICATES,
+    PROVENANCE,
+    PUBLIC,
+    SIGNATURE,
+    SIGNING,
+    Sigstore,
+)
 from pipeline.registry.tools import Tools, ask, refusal
 from pipeline.sbom.cyclonedx import PLATFORM
 
@@ -29,6 +41,8 @@ class Signer:
     identity: str = ""
     issuer: str = ""
     transparency_log: bool = True
+    #: Of its own, only by what its work is known.
+    sigstore: Sigstore = PUBLIC
 
     def __post_init__(self) -> None:
         """Raise `InputError` unless it names one signer."""
@@ -51,7 +65,7 @@ class Signer:
             If the key is no public one.
         """
         if not self.key:
-            return cosign
+            return Sigstore(root=self.sigstore.root).known_to(cosign)
         text = await self.key.plaintext()
         if "PRIVATE KEY-----" in text:
             raise InputError(
@@ -59,16 +73,22 @@ class Signer:
             )
         if "PUBLIC KEY-----" not in text:
             raise InputError("--key: no public key (PEM); give it as --key=file:cosign.pub")
-        return cosign.with_mounted_secret(f"{SIGNING}/cosign.pub", self.key, mode=0o444)
+        cosign = cosign.with_mounted_secret(f"{SIGNING}/cosign.pub", self.key, mode=0o444)
+        return Sigstore(root=self.sigstore.root).known_to(cosign)
 
     @property
     def options(self) -> list[str]:
         """Of `cosign verify` and `cosign verify-attestation`."""
+        root = [f"--trusted-root={SIGNING}/root.json"] if self.sigstore.root else []
         if self.key:
-            options = [f"--key={SIGNING}/cosign.pub"]
-            return options if self.transparency_log else [*options, "--insecure-ignore-tlog"]
-        kind = "--certificate-identity-regexp" if self.identity.startswith("^") else "--certificate-identity"
-        return [f"{kind}={self.identity}", f"--certificate-oidc-issuer={self.issuer}"]
+            return [f"--key={SIGNING}/cosign.pub", *(root if self.transparency_log else ["--insecure-ignore-tlog"])]
+        kind = "--certificate-identity-regexp" if self.is_pattern else "--certificate-identity"
+        return [f"{kind}={self.identity}", f"--certificate-oidc-issuer={self.issuer}", *root]
+
+    @property
+    def is_pattern(self) -> bool:
+        """Tell whether several may have signed."""
+        return self.identity.startswith("^")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,6 +100,8 @@ class Proof:
     signer: str
     #: Predicates by type, of each that must be there at least one.
     predicates: dict[str, list[dict[str, Any]]]
+    #: Of the builders that the provenance names, those that a certificate names too; nothing if a key signed.
+    certified: frozenset[str] | None = None
 
     @property
     def verdict(self) -> dict[str, Any]:
@@ -105,11 +127,18 @@ class Proof:
             *(("looked at", f"{platform}, one image of this index") for platform in platforms),
             ("verdict", f"{' '.join(self.verdict['verdict']['lines'])} ({self.verdict['time']})"),
             *(("source", source) for source in dict.fromkeys(map(source_of, provenances))),
-            *(("built by", builder) for builder in dict.fromkeys(map(builder_of, provenances))),
+            *(("built by", self._builder(name)) for name in dict.fromkeys(map(builder_of, provenances))),
             *more,
         ]
         width = max(len(name) for name, _ in rows)
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows) + "\n"
+
+    def _builder(self, name: str) -> str:
+        if not name:
+            return "a builder that nobody named"
+        if self.certified is None:
+            return name
+        return f"{name} ({'also' if name in self.certified else 'not'} named by the certificate)"
 
 
 async def verify(tools: Tools, reference: Reference, signer: Signer) -> Proof:
@@ -128,7 +157,37 @@ async def verify(tools: Tools, reference: Reference, signer: Signer) -> Proof:
         found = await attested(cosign, signer, reference.at(digest), digest, kind)
         if found:
             predicates[kind] = found
-    return Proof(reference, digest, str(signer), predicates)
+    certified = None if signer.key else await _certified(cosign, signer, reference.at(digest), digest, predicates)
+    return Proof(reference, digest, str(signer), predicates, certified)
+
+
+async def _certified(
+    cosign: dagger.Container, signer: Signer, pinned: str, digest: str, predicates: dict[str, list[dict[str, Any]]]
+) -> frozenset[str]:
+    """Return which of the builders that the provenance names are those of a certificate that it was signed with.
+
+    Raises
+    ------
+    VerificationError
+        If one is not, and it is a workflow of GitHub that signed: its certificate names what built it.
+    """
+    found = set()
+    for builder in {builder_of(each) for each in predicates[PROVENANCE]} - {""}:
+        named = [each for each in predicates[PROVENANCE] if builder_of(each) == builder]
+        held: list[dict[str, Any]] = []
+        if builder == signer.identity:
+            held = named
+        elif signer.is_pattern and not builder.startswith("^"):
+            with contextlib.suppress(VerificationError):
+                alone = dataclasses.replace(signer, identity=builder)
+                held = await attested(cosign, alone, pinned, digest, PROVENANCE)
+        if all(each in held for each in named):
+            found.add(builder)
+        elif signer.issuer == GITHUB:
+            raise VerificationError(
+                f"{pinned}: the provenance names {builder} as its builder, and no certificate of that builder signed it"
+            )
+    return frozenset(found)
 
 
 async def check_signed(cosign: dagger.Container, signer: Signer, pinned: str, digest: str) -> None:

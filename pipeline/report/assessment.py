@@ -2,15 +2,18 @@
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import BuildError
+from pipeline.image.size import measured
 from pipeline.project.application import Application
 from pipeline.project.project import Project
 from pipeline.report import compliance
+from pipeline.report.compliance import Check
 from pipeline.report.documents import documents
 from pipeline.report.findings import findings_json
+from pipeline.report.html import html
 from pipeline.report.places import Places
 from pipeline.report.report import Report, reported
 from pipeline.sbom.containers import Subject, describe, of_platforms, platform_documents, subject_of
@@ -40,24 +43,29 @@ class Assessed:
         found = await of_platforms(self.subject)
         return {self.subject.variants[name].digest: sbom_documents(sbom) for name, sbom in found.items()}
 
-    async def unmet(self) -> list[str]:
-        """Return what is required of the image and does not hold, a line each."""
-        required = self.report.rules.require
-        if not required:
+    async def checks(self) -> list[Check]:
+        """Run every check on the image, if one of them is required of it; without that none is run."""
+        if not self.report.rules.require:
             return []
-        checks = await compliance.checks(self.subject, self.results)
+        return await compliance.checks(self.subject, self.results)
+
+    def unmet(self, checks: Sequence[Check]) -> list[str]:
+        """Return what is required of the image and does not hold, a line each."""
         return [
             f"{check.key}: {check.name}: {check.detail or 'no'}{' (it did not run)' if check.passed is None else ''}"
             for check in checks
-            if check.key in required and not check.passed
+            if check.key in self.report.rules.require and not check.passed
         ]
 
     async def reports(self) -> dict[str, str]:
         """Return every report as a file, with that of the image's own checks."""
         checks = await compliance.checks(self.subject, self.results)
+        layers = await measured(self.subject.container)
         sboms = await of_platforms(self.subject)
-        text = compliance.compliance(self.report.image, self.report.digest, checks, self.subject.image.remark)
-        return {**self.documents(), **platform_documents(sboms), "compliance.md": text}
+        remark, sbom = self.subject.image.remark, self.results.sbom
+        text = compliance.compliance(self.report.image, self.report.digest, checks, remark, sbom)
+        page = html(self.report, self.results, checks, layers)
+        return {**self.documents(), **platform_documents(sboms), "compliance.md": text, "report.html": page}
 
 
 async def assess(

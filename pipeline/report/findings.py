@@ -41,7 +41,7 @@ def findings_json(report: Report) -> str:
         "policy": report.rules.attested(),
         "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": list(verdict.lines)},
         "remedies": [{"change": each.change, "mends": each.mends} for each in remedies(report)],
-        "findings": [_finding_json(item, report) for item in verdict.judged],
+        "findings": [finding_json(item, report) for item in verdict.judged],
         "dropped": sorted(
             (
                 {
@@ -75,7 +75,8 @@ def _day(day: dt.date | None) -> str | None:
     return day.isoformat() if day else None
 
 
-def _finding_json(item: Judged, report: Report) -> dict[str, Any]:
+def finding_json(item: Judged, report: Report) -> dict[str, Any]:
+    """Return a finding and what became of it, as JSON has it."""
     finding = item.finding
     place = report.place(finding)
     return {

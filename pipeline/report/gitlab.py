@@ -10,8 +10,7 @@ from pipeline.report.places import Place
 from pipeline.report.report import Report, databases
 from pipeline.sbom.document import TOOL
 from pipeline.sbom.purl import Purl
-from pipeline.scan.findings import Finding, Severity
-from pipeline.scan.verdict import SUPPRESSED
+from pipeline.scan.findings import SUPPRESSED, Finding, Severity
 
 #: Of GitLab's security-report-schemas, the lowest that GitLab takes (its schemas are min15.0.0); it has each field
 #: that is written here. A GitLab that does not know a version refuses the report: 17.1 and 17.2 know those up to 15.1.

@@ -5,7 +5,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 
 from pipeline.report.report import Report, databases
-from pipeline.scan.verdict import SUPPRESSED, Judged, Status
+from pipeline.scan.findings import SUPPRESSED, Status
+from pipeline.scan.verdict import Judged
 
 # XML 1.0 has no way to write these, and the title of an advisory may hold anything.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

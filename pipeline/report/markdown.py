@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.report.remedies import changes
 from pipeline.report.report import Report, counts, remarks, scanners
-from pipeline.scan.verdict import Judged, Status
+from pipeline.scan.findings import Status
+from pipeline.scan.verdict import Judged
 
 #: A comment on GitHub has at most 65536 characters; the wrapping job may add some.
 _COMMENT = 60_000

@@ -8,8 +8,7 @@ from typing import Any
 from pipeline.report.report import Report, rfc3339
 from pipeline.sbom import purl
 from pipeline.sbom.document import TOOL, kept, tool_version, written
-from pipeline.scan.findings import RETIRED, Finding, rank
-from pipeline.scan.verdict import SUPPRESSING, Status
+from pipeline.scan.findings import RETIRED, SUPPRESSING, Finding, Status, rank
 from pipeline.scan.vex import Statement, named
 
 _CONTEXT = "https://openvex.dev/ns/v0.2.0"

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from pipeline.report.report import Report
 from pipeline.sbom.component import Kind
-from pipeline.scan.findings import END_OF_LIFE, ERLANG, Finding
+from pipeline.scan.findings import END_OF_LIFE, ERLANG, RETIRED, SUPPRESSING, Finding, Status
+from pipeline.scan.verdict import Judged
 from pipeline.scan.versions import includes, numbers
 from pipeline.table import count
 
@@ -22,7 +23,13 @@ class Remedy:
 
     #: `FILE: what to change in it`.
     change: str
-    mends: int
+    #: That it mends.
+    findings: tuple[Finding, ...]
+
+    @property
+    def mends(self) -> int:
+        """How many findings it mends."""
+        return len(self.findings)
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -31,12 +38,7 @@ class Remedy:
 
 def remedies(report: Report) -> list[Remedy]:
     """Return what mends the findings that break the policy, or only warn: what mends most is first."""
-    groups: dict[tuple[str, ...], list[Finding]] = {}
-    for finding in _wanted(report):
-        if key := _group(finding):
-            groups.setdefault(key, []).append(finding)
-    found = [remedy for group in groups.values() for remedy in _remedies(group, report)]
-    return sorted(found, key=lambda remedy: (-remedy.mends, remedy.change))
+    return _mending(_wanted(report), report)
 
 
 def changes(report: Report) -> list[str]:
@@ -44,6 +46,47 @@ def changes(report: Report) -> list[str]:
     left = sum(not _group(finding) for finding in _wanted(report))
     unmended = f"no fixed version is known of {count(left, 'finding')}: see docs/policy.md on accept.toml"
     return [*map(str, remedies(report)), *([unmended] if left else [])]
+
+
+def next_steps(report: Report) -> list[str]:
+    """Return for each judged finding, in their order, what its reader does next."""
+    others = [item.finding for item in report.verdict.having(Status.ACCEPTED, Status.TOLERATED)]
+    known = {
+        _key(finding): remedy.change
+        for findings in (_wanted(report), others)
+        for remedy in _mending(findings, report)
+        for finding in remedy.findings
+    }
+    return [_next_step(item, known.get(_key(item.finding), "")) for item in report.verdict.judged]
+
+
+def _next_step(item: Judged, change: str) -> str:
+    if item.status in SUPPRESSING:
+        return "nothing: it does not apply"
+    if item.acceptance:
+        return f"nothing until {item.acceptance.until}" + (f"; earlier: {change}" if change else "")
+    if change or item.finding.fixed:
+        return change or f"{item.finding.package}: {item.finding.remedy}"
+    if item.status is Status.TOLERATED:
+        return "nothing: the policy tolerates it"
+    if item.finding.id == RETIRED:
+        return f"take another package than {item.finding.package}, or accept it in accept.toml"
+    return "accept it in accept.toml, or say in a VEX document why it does not apply"
+
+
+def _key(finding: Finding) -> tuple[str, ...]:
+    """Return what tells a finding from others: it holds a dictionary, so it cannot be a key itself."""
+    return (finding.kind, finding.package, finding.version, finding.id)
+
+
+def _mending(findings: Iterable[Finding], report: Report) -> list[Remedy]:
+    """Return what mends findings: what mends most is first."""
+    groups: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in findings:
+        if key := _group(finding):
+            groups.setdefault(key, []).append(finding)
+    found = [remedy for group in groups.values() for remedy in _remedies(group, report)]
+    return sorted(found, key=lambda remedy: (-remedy.mends, remedy.change))
 
 
 def _wanted(report: Report) -> list[Finding]:
@@ -70,45 +113,49 @@ def _remedies(group: Sequence[Finding], report: Report) -> Iterator[Remedy]:
     place = report.place(first)
     table = place.path if place and place.path.endswith(".toml") else _TABLE
     if first.kind is Kind.SECRET:
-        yield Remedy(f"the image: to leave out {first.package}", len(group))
+        yield Remedy(f"the image: to leave out {first.package}", tuple(group))
     elif first.id == END_OF_LIFE:
-        yield Remedy(f"{table}: a base of a newer release than {first.package} {first.version}", len(group))
+        yield Remedy(f"{table}: a base of a newer release than {first.package} {first.version}", tuple(group))
     elif first.kind is Kind.OS:
-        yield Remedy(f"{table}: {_base(group)}", len(group))
+        yield Remedy(f"{table}: {_base(group)}", tuple(group))
     elif _releases(first):
-        for target, mends in _targets(report.erlang, [_releases(finding) for finding in group], "otp"):
-            yield Remedy(f"{table}: Erlang/OTP {f'{report.erlang} → ' if report.erlang else ''}{target}", mends)
+        releases = [(finding, _releases(finding)) for finding in group]
+        for target, mended in _targets(report.erlang, releases, "otp"):
+            yield Remedy(f"{table}: Erlang/OTP {f'{report.erlang} → ' if report.erlang else ''}{target}", mended)
     else:
         scheme = "otp" if first.kind is Kind.OTP else "semver"
         file = table if first.kind is Kind.OTP else place.path if place else _LOCK
-        for target, mends in _targets(first.version, [finding.fixed for finding in group], scheme):
-            yield Remedy(f"{file}: {first.package} {first.version} → {target}", mends)
+        fixes = [(finding, finding.fixed) for finding in group]
+        for target, mended in _targets(first.version, fixes, scheme):
+            yield Remedy(f"{file}: {first.package} {first.version} → {target}", mended)
 
 
-def _targets(version: str, fixes: Sequence[tuple[str, ...]], scheme: str) -> Iterator[tuple[str, int]]:
-    """Return the versions to change to, each with how many it mends: the one that mends most, then what mends the rest.
+def _targets(
+    version: str, fixes: Sequence[tuple[Finding, tuple[str, ...]]], scheme: str
+) -> Iterator[tuple[str, tuple[Finding, ...]]]:
+    """Return the versions to change to, each with what it mends: the one that mends most, then what mends the rest.
 
     Parameters
     ----------
     version
         That is in the image.
     fixes
-        For each finding, the versions that have its fix.
+        Each finding, with the versions that have its fix.
     scheme
         Of the versions, as `includes` has it.
     """
     left = list(fixes)
     while left:
-        known = {each for fix in left for each in fix}
+        known = {each for _, fix in left for each in fix}
         later = {each for each in known if numbers(each) > numbers(version)} or known
         # Of those that mend as many, the one that changes least.
         ordered = sorted(later, key=numbers)
-        target = max(ordered, key=lambda each: sum(_has(each, fix, scheme) for fix in left))
-        rest = [fix for fix in left if not _has(target, fix, scheme)]
-        if len(rest) == len(left):
+        target = max(ordered, key=lambda each: sum(_has(each, fix, scheme) for _, fix in left))
+        mended = tuple(finding for finding, fix in left if _has(target, fix, scheme))
+        if not mended:
             return
-        yield target, len(left) - len(rest)
-        left = rest
+        yield target, mended
+        left = [(finding, fix) for finding, fix in left if not _has(target, fix, scheme)]
 
 
 def _has(version: str, fixed: Iterable[str], scheme: str) -> bool:

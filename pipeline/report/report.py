@@ -12,10 +12,10 @@ from pipeline.sbom.sbom import Image
 from pipeline.scan.baseline import Baseline
 from pipeline.scan.calls import Callers, evidence
 from pipeline.scan.databases import Database
-from pipeline.scan.findings import Finding, ScannerRun, Severity
+from pipeline.scan.findings import Finding, ScannerRun, Severity, Status
 from pipeline.scan.policy import Rules, otp_statements
 from pipeline.scan.scanners import Results
-from pipeline.scan.verdict import Status, Verdict, judge, secrets_of
+from pipeline.scan.verdict import Verdict, judge, secrets_of
 from pipeline.scan.vex import image_names
 from pipeline.table import count
 

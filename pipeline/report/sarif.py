@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline.report.places import Places
 from pipeline.report.report import Report, databases, rfc3339
-from pipeline.scan.findings import Finding, Severity
-from pipeline.scan.verdict import SUPPRESSED, Judged
+from pipeline.scan.findings import SUPPRESSED, Finding, Severity
+from pipeline.scan.verdict import Judged
 
 #: How many results of a run GitHub keeps; of more than 25,000 it takes none.
 KEPT = 5_000

@@ -1,16 +1,12 @@
 """The verdict for a terminal, and as the end of a command."""
 
-import textwrap
 from collections.abc import Iterable
 
 from pipeline.errors import PolicyError, ScannerError
 from pipeline.report.remedies import changes
 from pipeline.report.report import Report, counts, remarks, scanners
 from pipeline.scan.verdict import Judged
-from pipeline.table import table
-
-#: The engine puts up to four characters before a line of an error.
-_WIDTH = 76
+from pipeline.table import table, wrapped
 
 
 def terminal(report: Report) -> str:
@@ -18,16 +14,16 @@ def terminal(report: Report) -> str:
     verdict = report.verdict
     parts = [f"{report.image}\n{report.digest}\n"]
     if lines := changes(report):
-        parts.append("what to change\n" + "".join(_wrapped(f"  {line}") for line in lines))
-    parts.append(table(*counts(report), _WIDTH))
+        parts.append("what to change\n" + "".join(wrapped(f"  {line}") + "\n" for line in lines))
+    parts.append(table(*counts(report)))
     new = "is new, and " if verdict.compared else ""
     breaks = f"what {new}breaks the policy ({verdict.policy})"
     for title, items in ((breaks, verdict.breaking), ("what only warns", verdict.warnings)):
         if items:
             parts.append(f"{title}\n{_findings_table(items)}")
             told = [(item.finding, _told(item, report)) for item in items]
-            parts.append("".join(_wrapped(f"{finding.id}: {words}") for finding, words in told if words))
-    parts.append(table(*scanners(report), _WIDTH))
+            parts.append("".join(wrapped(f"{finding.id}: {words}") + "\n" for finding, words in told if words))
+    parts.append(table(*scanners(report)))
     parts.append("".join(f"{line}\n" for line in remarks(report)))
     parts.append("".join(f"{line}\n" for line in verdict.lines))
     return "\n".join(part for part in parts if part)
@@ -37,11 +33,6 @@ def _told(item: Judged, report: Report) -> str:
     urgency = str(item.finding.urgency)
     said = "" if urgency in item.reason else urgency
     return "; ".join(filter(None, (said, item.reason, report.evidence(item.finding))))
-
-
-def _wrapped(text: str) -> str:
-    lines = textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    return "".join(f"{line}\n" for line in lines)
 
 
 def _findings_table(items: Iterable[Judged]) -> str:
@@ -55,7 +46,7 @@ def _findings_table(items: Iterable[Judged]) -> str:
         )
         for item in items
     ]
-    return table(("severity", "advisory", "package", "fixed in", "seen by"), rows, _WIDTH)
+    return table(("severity", "advisory", "package", "fixed in", "seen by"), rows)
 
 
 def conclude(report: Report) -> str:

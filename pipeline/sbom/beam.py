@@ -7,15 +7,39 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.sbom import purl
-from pipeline.sbom.component import Component, Content, Kind, content_of
+from pipeline.sbom.component import Component, Content, Kind
 from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.texts import concluded, copyrights
-from pipeline.sbom.vendored import content_in, vendored
+from pipeline.sbom.vendored import LICENCE_FILE, content_in, vendored
 
 _OTP = "Erlang/OTP"
 #: As in the source SBOM that Erlang/OTP publishes.
 _OTP_SUPPLIER, _OTP_HOME = "Ericsson AB", "https://www.erlang.org"
 _OTP_SOURCES = "https://github.com/erlang/otp"
+_APACHE = License("Apache-2.0", spdx=True)
+_DUAL = (License("Apache-2.0 OR LGPL-2.1-or-later", spdx=True),)
+#: The applications of Erlang/OTP, each with its licence by `system/COPYRIGHT`: Apache-2.0, "except parts stated below".
+#: Others may lie beside them: Debian puts what it packages there too.
+_APPLICATIONS = dict.fromkeys(
+    (
+        *("asn1", "compiler", "crypto", "debugger", "dialyzer", "diameter", "erl_docgen", "erl_interface", "et"),
+        *("ftp", "inets", "jinterface", "kernel", "megaco", "mnesia", "observer", "odbc", "os_mon", "public_key"),
+        *("reltool", "runtime_tools", "sasl", "snmp", "ssh", "ssl", "stdlib", "tftp", "tools", "wx", "xmerl"),
+    ),
+    (_APACHE,),
+) | {
+    # Files of jQuery lie in its priv, of which that file does not speak: nothing is concluded.
+    "common_test": (),
+    "edoc": _DUAL,
+    "eldap": (License("MIT", spdx=True),),
+    "eunit": _DUAL,
+    # Of leex.
+    "parsetools": (_APACHE, License("BSD-2-Clause", spdx=True)),
+    "syntax_tools": _DUAL,
+}
+_OTP_QUALIFIERS = {"repository_url": _OTP_SOURCES}
+#: How a licence was found.
+_BY_TEXT = "the text of a licence file is, as a whole, that of SPDX's list"
 #: What stands in a line of copyright besides a name.
 _NO_NAME = re.compile(r"copyright|\(c\)|©|all rights reserved|\bby\b|\b\d{4}(\s*-\s*(\d{4}|present))?", re.IGNORECASE)
 _FORGES = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
@@ -57,8 +81,9 @@ def _with(part: Component, inside: Iterable[Component]) -> Component:
     """Return a component that has others in it: it needs them, and their licences hold for it."""
     inside = list(inside)
     licenses = dict.fromkeys(entry for each in (part, *inside) for entry in each.licenses)
+    concluded = dict.fromkeys(entry for each in (part, *inside) for entry in each.concluded)
     needs = {*part.needs, *(each.purl for each in inside)}
-    return dataclasses.replace(part, licenses=tuple(licenses), needs=tuple(sorted(needs)))
+    return dataclasses.replace(part, licenses=tuple(licenses), concluded=tuple(concluded), needs=tuple(sorted(needs)))
 
 
 def folders(release: Mapping[str, Any], source: Source) -> dict[str, str]:
@@ -94,13 +119,18 @@ def _erts(release: Mapping[str, Any]) -> Component | None:
         kind=Kind.OTP,
         name="erts",
         version=release["erts"],
-        purl=purl.make("otp", "erts", version=release["erts"]),
+        purl=purl.make("otp", "erts", version=release["erts"], qualifiers=_OTP_QUALIFIERS),
         description="Erlang runtime system",
-        licenses=(License("Apache-2.0", spdx=True),),
+        licenses=(_APACHE,),
+        concluded=(_APACHE,),
+        concluded_by=LICENCE_FILE,
+        cpes=_cpes("erts", release["erts"]),
         supplier=_OTP_SUPPLIER,
         contact=_OTP_HOME,
         vcs=_OTP_SOURCES,
-        content=content_in(release, "erts", f"the files of erts-{release['erts']}"),
+        content=content_in(
+            release, "erts", f"the files of erts-{release['erts']}", f"{release.get('root', '')}/erts-{release['erts']}"
+        ),
         filename=f"erts-{release['erts']}",
         executable=True,
     )
@@ -112,6 +142,8 @@ def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
     # Where a distribution built it, its fixes are in that package's version.
     package = release.get("otp_package")
     notes = (("package", "{format} {name} {version}".format(**package)),) if package else ()
+    known = all(part.concluded for part in parts)
+    emulator = f"{release.get('root', '')}/erts-{release['erts']}/bin/beam.smp"
     return Component(
         kind=Kind.OTP,
         # As Syft calls it, so that findings of both can be joined.
@@ -120,13 +152,16 @@ def _otp(release: Mapping[str, Any], parts: Iterable[Component]) -> Component:
         # The name that Erlang/OTP's own VEX documents give it.
         purl=purl.make("github", "erlang", "otp", version=f"OTP-{version}"),
         description=_OTP,
-        licenses=(License("Apache-2.0", spdx=True),),
+        licenses=(_APACHE,),
+        concluded=tuple(dict.fromkeys(entry for part in parts for entry in part.concluded)) if known else (),
+        concluded_by=LICENCE_FILE if known else "",
         supplier=_OTP_SUPPLIER,
         contact=_OTP_HOME,
         vcs=_OTP_SOURCES,
-        content=content_of(
-            ((part.name, part.content.sha512) for part in parts if part.content), "its applications' SHA-512, by name"
-        ),
+        # It is no file; by this one scanners know it.
+        content=content_in(release, "emulator", "its emulator, beam.smp", emulator),
+        filename="beam.smp",
+        executable=True,
         # Without a CPE no scanner knows that this is Erlang.
         cpes=(f"cpe:2.3:a:erlang:erlang\\/otp:{version}:*:*:*:*:*:*:*",),
         links=("https://github.com/erlang/otp",),
@@ -142,6 +177,7 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source:
     if app["kind"] == "dependency" and vsn.startswith(_NO_VERSION):
         # As a version it would be before every fix, for ever.
         notes, vsn = (("application-version", vsn),), ""
+    texts = tuple(dict.fromkeys(filter(None, map(concluded, app.get("texts", ())))))
     component = Component(
         kind=Kind.OTHER,
         name=name,
@@ -150,12 +186,13 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source:
         purl=purl.make("generic", name, version=vsn),
         description=app["description"],
         licenses=tuple(license_of(text) for text in app["licenses"]),
-        concluded=tuple(dict.fromkeys(filter(None, map(concluded, app.get("texts", ()))))),
+        concluded=texts,
+        concluded_by=_BY_TEXT if texts else "",
         copyright=copyrights(app.get("texts", ())),
         links=tuple(link["url"] for link in app["links"] if re.fullmatch(r"https?://[^\s<>\"{}|\\^`]+", link["url"])),
     )
     supplier, contact = _maker(component, app.get("maintainers", ()))
-    content = Content(app["content"], f"the files of {app['folder']}") if app.get("content") else None
+    content = Content(app["content"], f"the files of {app['folder']}", app["folder"]) if app.get("content") else None
     component = dataclasses.replace(
         component,
         supplier=supplier,
@@ -167,15 +204,7 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source:
     if app["kind"] == "own":
         return _own(component, source)
     if app["kind"] == "otp":
-        return dataclasses.replace(
-            component,
-            kind=Kind.OTP,
-            purl=purl.make("otp", name, version=vsn),
-            licenses=component.licenses or (License("Apache-2.0", spdx=True),),
-            supplier=_OTP_SUPPLIER,
-            contact=_OTP_HOME,
-            vcs=_OTP_SOURCES,
-        )
+        return _of_otp(component)
     if app["checkout"]:
         return _checkout(component, lock, app, notes)
     if lock is None:
@@ -187,6 +216,32 @@ def _application(app: Mapping[str, Any], lock: Mapping[str, Any] | None, source:
             )
         return dataclasses.replace(component, notes=(("origin", "not in rebar.lock"), *notes))
     return _from_lock(component, lock, app)
+
+
+def _of_otp(component: Component) -> Component:
+    """Return an application that was beside those of Erlang/OTP: one of them, or one that was put there."""
+    name, version = component.name, component.version
+    if name not in _APPLICATIONS:
+        return dataclasses.replace(component, kind=Kind.OTP, purl=purl.make("otp", name, version=version))
+    stated = _APPLICATIONS[name]
+    return dataclasses.replace(
+        component,
+        kind=Kind.OTP,
+        purl=purl.make("otp", name, version=version, qualifiers=_OTP_QUALIFIERS),
+        licenses=component.licenses or stated or (_APACHE,),
+        concluded=component.concluded or stated,
+        concluded_by=component.concluded_by or (LICENCE_FILE if stated else ""),
+        cpes=_cpes(name, version),
+        supplier=_OTP_SUPPLIER,
+        contact=_OTP_HOME,
+        vcs=_OTP_SOURCES,
+    )
+
+
+def _cpes(name: str, version: str) -> tuple[str, ...]:
+    """Return the names that the National Vulnerability Database has for applications of Erlang/OTP."""
+    products = (name, f"erlang\\/{name}")
+    return tuple(f"cpe:2.3:a:erlang:{product}:{version}:*:*:*:*:*:*:*" for product in products)
 
 
 def _own(component: Component, source: Source) -> Component:
@@ -213,14 +268,16 @@ def _maker(component: Component, maintainers: Iterable[str]) -> tuple[str, str]:
     """Return who makes an application, and an address, by what it says itself: a registry makes nothing.
 
     The first maintainer that it names, or else the owner of a repository that it links to, or whose copyright it is.
+    Who names no address is found where that repository is.
     """
+    owners = (purl.repository(link)[:2] for link in component.links)
+    owner = next((f"{host}/{path.split('/')[0]}" for host, path in owners if host in _FORGES and "/" in path), "")
+    page = f"https://{owner}" if owner else ""
     for maintainer in maintainers:
-        return _named(maintainer)
-    for link in component.links:
-        host, path, _ = purl.repository(link)
-        if host in _FORGES and "/" in path:
-            owner = f"{host}/{path.split('/')[0]}"
-            return owner, f"https://{owner}"
+        name, address = _named(maintainer)
+        return name, address or page
+    if owner:
+        return owner, page
     for line in component.copyright:
         name = re.sub(_NO_NAME, "", line)
         if name.strip(" ,.:;-"):
@@ -287,6 +344,7 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
         description=component.description,
         licenses=component.licenses,
         concluded=component.concluded,
+        concluded_by=component.concluded_by,
         copyright=component.copyright,
         links=component.links or locked.links,
         supplier=locked.supplier or component.supplier,
@@ -323,6 +381,7 @@ def _locked_hex(lock: Mapping[str, Any]) -> Component:
         supplier="" if repository == "hexpm" else organisation or repository,
         # The outer checksum is that of the archive; the inner one is of its parts and deprecated.
         sha256=lock["outer"].lower(),
+        sha512=lock.get("sha512", ""),
         download=f"{folder}/tarballs/{name}-{version}.tar" if root else "",
         links=(page,) if main == "hexpm" else (),
         shipped=False,

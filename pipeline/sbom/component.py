@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from pipeline.sbom.licence import License
 
+#: By the id of os-release(5), vendor and product in the National Vulnerability Database.
+_CPES = {"alpine": "alpinelinux:alpine_linux", "debian": "debian:debian_linux", "ubuntu": "canonical:ubuntu_linux"}
+
 
 class Kind(enum.StrEnum):
     """Where a component comes from."""
@@ -30,9 +33,11 @@ class Content:
 
     sha512: str
     of: str
+    #: In the image; nothing of files in several places.
+    path: str = ""
 
 
-def content_of(files: Iterable[tuple[str, str]], what: str) -> Content | None:
+def content_of(files: Iterable[tuple[str, str]], what: str, folder: str = "") -> Content | None:
     """Return the SHA-512 of what `sha256sum` prints of some files, sorted by path; nothing without files.
 
     Parameters
@@ -41,9 +46,11 @@ def content_of(files: Iterable[tuple[str, str]], what: str) -> Content | None:
         Path and SHA-256 of each.
     what
         Tells people which files these are.
+    folder
+        In which all of them are, if they are.
     """
     lines = "".join(f"{sha256}  {path}\n" for path, sha256 in sorted(files))
-    return Content(hashlib.sha512(lines.encode()).hexdigest(), what) if lines else None
+    return Content(hashlib.sha512(lines.encode()).hexdigest(), what, folder) if lines else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,13 +65,15 @@ class Component:
     description: str = ""
     #: As its maker declares them.
     licenses: tuple[License, ...] = ()
-    #: What the texts of its licence files are.
+    #: What somebody found who looked into it, and how.
     concluded: tuple[License, ...] = ()
+    concluded_by: str = ""
     copyright: tuple[str, ...] = ()
     supplier: str = ""
     cpes: tuple[str, ...] = ()
     #: Of the archive that it was made of, in lower case.
     sha256: str = ""
+    sha512: str = ""
     #: Of its files as they are in the image, and which these are.
     content: Content | None = None
     #: Of the file or folder that it is or comes as, without a path; whether something of it is a program.
@@ -106,3 +115,16 @@ class System:
     pretty: str
     #: The distribution's page.
     home: str = ""
+    #: Of the file that says which one it is.
+    content: Content | None = None
+
+    @property
+    def cpe(self) -> str:
+        """Its name in the National Vulnerability Database; nothing if that is not known."""
+        named = _CPES.get(self.name)
+        return f"cpe:2.3:o:{named}:{self.version}:*:*:*:*:*:*:*" if named and self.version else ""
+
+    @property
+    def filename(self) -> str:
+        """Of the file that says which one it is."""
+        return self.content.path.rpartition("/")[2] if self.content else ""

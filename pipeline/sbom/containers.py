@@ -1,12 +1,14 @@
 """Syft and the inventory of the release, as containers; the SBOM that they make."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Mapping
 
 import dagger
 from dagger import dag
 
+from pipeline import handover
 from pipeline.build.dependencies import PACKAGES, equipped, libraries
 from pipeline.build.release import assembled
 from pipeline.errors import gathered, guard
@@ -15,7 +17,7 @@ from pipeline.image.labels import SOURCE, VENDOR, labels, parse_labels
 from pipeline.image.layout import parse_time
 from pipeline.image.libraries import loads
 from pipeline.image.platforms import Platform, parse_platforms
-from pipeline.image.runtime import runtime
+from pipeline.image.runtime import filled, metadata
 from pipeline.project.application import Application
 from pipeline.project.images import Images
 from pipeline.project.project import BUILD, Project
@@ -27,7 +29,6 @@ from pipeline.sbom.files import NAMES, SCRIPTS
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
 from pipeline.sbom.spdx3 import spdx3
-from pipeline.scripts import script
 
 #: A scanner that tried the network in spite of its flags would fail at once, and say so.
 _NOWHERE = "http://127.0.0.1:9"
@@ -41,7 +42,8 @@ class Variant:
     """One of the images of an index."""
 
     platform: Platform | None
-    container: dagger.Container
+    #: Its root filesystem.
+    files: dagger.Directory
     #: An OCI image layout in which it is alone.
     layout: dagger.Directory
     #: Of its manifest.
@@ -57,6 +59,8 @@ class Subject:
     release: dagger.Container
     #: For the engine's own platform.
     container: dagger.Container
+    #: Its root filesystem: no label is in the key of what looks at files alone.
+    files: dagger.Directory
     #: What is published: an OCI image layout of one image, or of an index of several.
     published: dagger.Directory
     #: An OCI image layout of one image: what is scanned.
@@ -71,16 +75,20 @@ async def subject_of(project: Project, application: Application) -> Subject:
     """Build the image of a project, and export it."""
     project = await equipped(project, application)
     release = await assembled(project, application)
-    images, bases = await export.variants(project, application, release)
-    published, digest = await export.layout(images, project.created, bases)
+    made, bases = await export.variants(project, application, release)
+    images = {name: metadata(image, project, application) for name, image in made.items()}
+    published, digest = await export.layout(project, images, bases)
     own = await dag.default_platform()
-    native = images.get(own) or await runtime(project, application, release)
-    variants = await _variants(published, digest, images, own) if len(images) > 1 else {}
+    native = made.get(own) or await filled(project, application, release)
+    whole = metadata(native, project, application)
+    variants = await _variants(published, digest, made, own) if len(images) > 1 else {}
     # Scanners want one image; the others differ from it in machine code alone.
     if own in variants:
         scanned = variants[own].layout
+    elif len(images) == 1:
+        scanned = published
     else:
-        scanned = published if len(images) == 1 else (await export.layout(native, project.created))[0]
+        scanned, _ = await export.layout(project, {own: whole}, {})
     image = Image(
         project.repository_of(application.name),
         application.version,
@@ -89,8 +97,15 @@ async def subject_of(project: Project, application: Application) -> Subject:
         project.runtime,
         _source(project, application),
         own if len(images) > 1 else "",
+        await _sha512(published, digest),
     )
-    return Subject(project, application, release, native, published, scanned, image, variants)
+    return Subject(project, application, release, whole, native.rootfs(), published, scanned, image, variants)
+
+
+async def _sha512(layout: dagger.Directory, digest: str) -> str:
+    """Return the SHA-512 of a manifest in a layout."""
+    manifest = await layout.file(f"blobs/{digest.replace(':', '/')}").contents()
+    return hashlib.sha512(manifest.encode()).hexdigest()
 
 
 async def _variants(
@@ -101,8 +116,10 @@ async def _variants(
     platforms = parse_platforms(images, own)
     variants = {}
     for name, entry in zip(images, index["manifests"], strict=True):
-        alone = published.with_new_file("index.json", json.dumps({**index, "manifests": [entry]}))
-        variants[name] = Variant(platforms[name], images[name], alone, entry["digest"])
+        alone = published.with_file(
+            "index.json", handover.file("index.json", json.dumps({**index, "manifests": [entry]}))
+        )
+        variants[name] = Variant(platforms[name], images[name].rootfs(), alone, entry["digest"])
     return variants
 
 
@@ -144,10 +161,11 @@ def platform_documents(sboms: Mapping[str, Sbom]) -> dict[str, str]:
 
 async def of_platforms(subject: Subject) -> dict[str, Sbom]:
     """Return the SBOM of each image of an index, by its platform; none if one image alone is published."""
+    sums = await gathered(*(_sha512(each.layout, each.digest) for each in subject.variants.values()))
     found = await gathered(
         *(
-            _describe(subject, dataclasses.replace(subject.image, digest=each.digest, seen_on=""), each)
-            for each in subject.variants.values()
+            _describe(subject, dataclasses.replace(subject.image, digest=each.digest, seen_on="", sha512=sha512), each)
+            for each, sha512 in zip(subject.variants.values(), sums, strict=True)
         )
     )
     return dict(zip(subject.variants, (sbom for _, sbom in found), strict=True))
@@ -163,15 +181,15 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
     BuildError
         If Syft or the inventory fails.
     """
-    return await _describe(subject, subject.image, Variant(None, subject.container, subject.layout, ""))
+    return await _describe(subject, subject.image, Variant(None, subject.files, subject.layout, ""))
 
 
 async def _describe(subject: Subject, image: Image, variant: Variant) -> tuple[str, Sbom]:
     project, application = subject.project, subject.application
-    loaded = loads(project, application, variant.container, variant.platform)
+    loaded = loads(project, application, variant.files, variant.platform)
     found, inventoried, libraries = await gathered(
         guard(syft(project.images, variant.layout).contents(), "syft"),
-        guard(inventory(subject, variant.container), "the inventory of the release"),
+        guard(inventory(subject, variant.files), "the inventory of the release"),
         guard(loaded.contents(), "reading what native code loads"),
     )
     return found, Sbom.parse(image, found, inventoried, project.images, libraries)
@@ -188,7 +206,7 @@ def syft(images: Images, layout: dagger.Directory) -> dagger.File:
     )
 
 
-async def inventory(subject: Subject, image: dagger.Container) -> str:
+async def inventory(subject: Subject, image: dagger.Directory) -> str:
     """Return what the release in an image is made of: JSON of `inventory.escript`."""
     project, application = subject.project, subject.application
     options = {
@@ -200,14 +218,12 @@ async def inventory(subject: Subject, image: dagger.Container) -> str:
         "--image": "/image",
         "--files": ",".join((*NAMES, *SCRIPTS)),
     }
-    container = (
-        subject.release.with_new_file("/pipeline/inventory.escript", script("sbom/resources/inventory.escript"))
-        .with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
-        .with_mounted_directory("/image", image.rootfs())
-    )
+    container = subject.release.with_directory(
+        "/pipeline", handover.scripts("sbom/resources/inventory.escript", "project/resources/common.hrl")
+    ).with_mounted_directory("/image", image)
     if application.locked:
         lock = "/pipeline/rebar.lock"
-        container = container.with_new_file(lock, await project.source.file("rebar.lock").contents())
+        container = container.with_file(lock, project.source.file("rebar.lock"))
         options["--lock"] = lock
     words = [word for option, value in options.items() if value for word in (option, value)]
     out = "/pipeline/inventory.json"

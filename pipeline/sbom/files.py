@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import Images, default_images
 from pipeline.sbom import purl
-from pipeline.sbom.component import Component, Kind, content_of
+from pipeline.sbom.component import Component, Content, Kind, content_of
 from pipeline.sbom.document import HOME, TOOL, tool_version
 from pipeline.sbom.licence import License
 from pipeline.sbom.vendored import content_in
@@ -46,13 +46,46 @@ def files(
     urls = {table.file(key).sha256: table.file(key).url for table in tables for key in table.files}
     theirs = any(package.name.startswith("ca-certificates") for package in packages)
     made = [
-        _component(file["path"], file["sha256"], urls.get(file["sha256"], ""), file.get("tini", ""))
+        _component(file, urls.get(file["sha256"], ""))
         for file in found
         if file["path"] in NAMES and (file["path"] != CERTIFICATES or file["sha256"] in urls or not theirs)
     ]
     return [
         part if part.supplier else dataclasses.replace(part, supplier=project[0], contact=project[1]) for part in made
     ]
+
+
+def natives(release: Mapping[str, Any], project: tuple[str, str]) -> list[Component]:
+    """Return the native files of a release that are neither of an application nor of ERTS: relx put them there.
+
+    Parameters
+    ----------
+    release
+        The inventory of the release.
+    project
+        The project's supplier and an address.
+    """
+    found = []
+    for file in release.get("natives", ()):
+        path, name = file["path"], file["path"].rpartition("/")[2]
+        found.append(
+            Component(
+                kind=Kind.OTHER,
+                name=name,
+                # What has no number changes with its content.
+                version=f"sha256:{file['sha256']}",
+                purl=purl.of_file(name, "", file["sha256"]),
+                description="native code that the project lays into its release",
+                supplier=project[0],
+                contact=project[1],
+                sha256=file["sha256"],
+                content=Content(file["sha512"], f"the file {path}", path),
+                filename=name,
+                executable=True,
+                notes=(("path", path),),
+            )
+        )
+    return found
 
 
 def scripts(release: Mapping[str, Any]) -> list[Component]:
@@ -66,6 +99,8 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
         purl=purl.make("generic", TOOL, version=tool_version()),
         description="entrypoint and health check of the image",
         licenses=(License("Apache-2.0", spdx=True),),
+        concluded=(License("Apache-2.0", spdx=True),),
+        concluded_by="the licence file of this program",
         supplier="github.com/banyan-platform",
         contact="https://github.com/banyan-platform",
         content=content_of(ours, "the scripts"),
@@ -88,7 +123,9 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
         licenses=(License("Apache-2.0", spdx=True),),
         supplier="github.com/erlware",
         contact="https://github.com/erlware",
-        content=content_in(release, "bin", f"the files of {release.get('root', '')}/bin"),
+        content=content_in(
+            release, "bin", f"the files of {release.get('root', '')}/bin", f"{release.get('root', '')}/bin"
+        ),
         filename="bin",
         executable=True,
         links=(home,),
@@ -98,8 +135,9 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
     return [own, start]
 
 
-def _component(path: str, sha256: str, url: str, tini: str) -> Component:
+def _component(file: Mapping[str, str], url: str) -> Component:
     """Return a file of the table, or one that was given: of such a one it is known what it says of itself."""
+    path, sha256, tini = file["path"], file["sha256"], file.get("tini", "")
     version = _VERSION.search(url)
     license_id, supplier, contact = _KNOWN[NAMES[path]] if url or tini else ("", "", "")
     return Component(
@@ -113,6 +151,7 @@ def _component(path: str, sha256: str, url: str, tini: str) -> Component:
         contact=contact,
         vcs=contact if "github.com" in contact else "",
         sha256=sha256,
+        content=Content(file["sha512"], f"the file {path}", path) if file.get("sha512") else None,
         filename=path.rpartition("/")[2],
         executable=path == INIT,
         download=url,

@@ -1,6 +1,7 @@
 """Licences: as the packages of Hex spell them, and as SPDX does."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Iterable
 
@@ -54,6 +55,8 @@ class License:
 
     text: str
     spdx: bool
+    #: What of it is on no list of SPDX: each reference, and what it means.
+    refs: tuple[tuple[str, str], ...] = ()
 
     @property
     def expression(self) -> str:
@@ -61,6 +64,30 @@ class License:
         if self.spdx:
             return f"({self.text})" if " " in self.text else self.text
         return "LicenseRef-" + (re.sub(r"[^A-Za-z0-9.]+", "-", self.text).strip("-") or "unknown")
+
+    @property
+    def is_name(self) -> bool:
+        """Tell whether it is one name that is on no list of SPDX."""
+        return not self.spdx or (len(self.refs) == 1 and self.refs[0][0] == self.text)
+
+    @property
+    def defined(self) -> tuple[tuple[str, str], ...]:
+        """Each reference in its expression, and what it means."""
+        return self.refs if self.spdx else ((self.expression, self.text),)
+
+
+@functools.cache
+def spdx_id(text: str) -> str:
+    """Return the identifier of SPDX's list that a text is, whatever its case; nothing if it is none."""
+    # Late: what only shows a table of images needs no list of licences.
+    from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression  # noqa: PLC0415
+
+    if not re.fullmatch(r"[\w.+-]+", text) or text.lower().startswith("licenseref-"):
+        return ""
+    try:
+        return str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression:
+        return ""
 
 
 def license_of(text: str) -> License:

@@ -18,15 +18,14 @@ def make(
     return PackageURL(kind, "/".join(namespace), name, version, given, subpath).to_string()
 
 
-def of_image(reference: str, architecture: str = "") -> str:
-    """Return the package URL of an image: `NAME[:TAG][@DIGEST]`, perhaps of one architecture."""
+def of_image(reference: str, architecture: str = "", inside: str = "") -> str:
+    """Return the package URL of an image: `NAME[:TAG][@DIGEST]`, perhaps of one architecture, or of a path in it."""
     tagged, _, digest = reference.partition("@")
     path, slash, last = tagged.rpartition("/")
     name, _, tag = last.partition(":")
     repository = f"{path}/{name}".lower() if slash else ""
-    return make(
-        "oci", name.lower(), version=digest, qualifiers={"repository_url": repository, "tag": tag, "arch": architecture}
-    )
+    qualifiers = {"repository_url": repository, "tag": tag, "arch": architecture}
+    return make("oci", name.lower(), version=digest, qualifiers=qualifiers, subpath=inside.strip("/"))
 
 
 def of_file(name: str, url: str, sha256: str) -> str:

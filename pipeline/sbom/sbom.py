@@ -9,10 +9,10 @@ from pipeline.errors import InputError
 from pipeline.project.images import Images
 from pipeline.sbom import purl
 from pipeline.sbom.beam import Source, applications, folders
-from pipeline.sbom.component import Component, Kind, System
-from pipeline.sbom.files import files, scripts
+from pipeline.sbom.component import Component, Content, Kind, System
+from pipeline.sbom.files import files, natives, scripts
 from pipeline.sbom.native import linked
-from pipeline.sbom.syft import owners, packages, system_of
+from pipeline.sbom.syft import owners, packages, reviewed, system_of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,6 +30,8 @@ class Image:
     source: Source = dataclasses.field(default_factory=Source)
     #: Of an index of several images: the platform of the one that was looked at.
     seen_on: str = ""
+    #: SHA-512 of its manifest.
+    sha512: str = ""
 
     @property
     def title(self) -> str:
@@ -40,6 +42,20 @@ class Image:
     def purl(self) -> str:
         """The package URL of the image."""
         return purl.of_image(f"{self.title}@{self.digest}")
+
+    def place(self, path: str) -> str:
+        """Return the package URL of what lies at a path of the image; of the image itself, if there is no such path."""
+        return purl.of_image(f"{self.title}@{self.digest}", inside=path)
+
+    @property
+    def filename(self) -> str:
+        """Of its manifest, as it is called in an OCI image layout."""
+        return self.digest.partition(":")[2]
+
+    @property
+    def content(self) -> Content | None:
+        """Its manifest, which names every other part of it by a hash."""
+        return Content(self.sha512, "the image's manifest") if self.sha512 else None
 
     @property
     def remark(self) -> str:
@@ -81,7 +97,11 @@ class Sbom:
         found = _load(syft, "the JSON of Syft", "artifacts")
         release = _load(inventory, "the inventory of the release", "applications")
         system = system_of(found)
-        found_packages = packages(found, system)
+        if release.get("system"):
+            path = release["system"]["path"]
+            about = Content(release["system"]["sha512"], f"{path}, which says what it is", path)
+            system = dataclasses.replace(system, content=about)
+        found_packages = reviewed(packages(found, system), release.get("reviews", ()), system)
         if not any(package.kind is Kind.OS for package in found_packages):
             raise InputError(
                 "sbom: it would be empty: Syft found no package of an operating system in the image; "
@@ -89,10 +109,12 @@ class Sbom:
             )
         components: dict[str, Component] = {}
         project = (image.source.supplier, image.source.contact)
-        own = [*files(release.get("files", ()), images, found_packages, project), *scripts(release)]
+        laid = natives(release, project)
+        own = [*files(release.get("files", ()), images, found_packages, project), *scripts(release), *laid]
         beam = applications(release, image.source, loads)
         where = folders(release, image.source)
-        for component in linked([*found_packages, *own, *beam], loads, where, owners(found)):
+        owned = owners(found) | {part.content.path: part.purl for part in laid if part.content}
+        for component in linked([*found_packages, *own, *beam], loads, where, owned):
             components.setdefault(component.purl, component)
         order = list(Kind)
         return cls(
@@ -116,7 +138,9 @@ class Sbom:
             self.image.purl,
             licenses=tuple(dict.fromkeys(entry for part in parts for entry in part.licenses)),
             concluded=tuple(dict.fromkeys(entry for part in parts for entry in part.concluded)),
+            concluded_by=next((part.concluded_by for part in parts if part.concluded_by), ""),
             copyright=tuple(dict.fromkeys(line for part in parts for line in part.copyright)),
+            vcs=purl.plain_url(self.image.source.url),
         )
 
     def lacking(self) -> tuple[str, ...]:

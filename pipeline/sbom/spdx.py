@@ -27,18 +27,41 @@ def spdx(sbom: Sbom) -> str:
             supplier=_party(image.source.supplier),
             license_declared=expression(sbom.own.licenses),
             license_concluded=expression(sbom.own.concluded),
+            license_comments=license_comment(sbom.own),
             copyright_text="\n".join(sbom.own.copyright),
-            checksums={"SHA256": image.digest.removeprefix("sha256:")},
+            checksums={"SHA256": image.digest.removeprefix("sha256:"), "SHA512": image.sha512},
+            filename=image.filename,
+            source=sbom.own.vcs,
             refs=[("PACKAGE-MANAGER", "purl", image.purl)],
         ),
-        _spdx_package(os, system.name, system.version, "OPERATING_SYSTEM", supplier=_party(system.pretty)),
+        _spdx_package(
+            os,
+            system.name,
+            system.version,
+            "OPERATING_SYSTEM",
+            supplier=_party(system.pretty),
+            checksums={"SHA512": system.content.sha512 if system.content else ""},
+            filename=system.filename,
+            comment=f"SHA512: of {system.content.of}" if system.content else "",
+            refs=[("SECURITY", "cpe23Type", system.cpe)] if system.cpe else [],
+        ),
         *map(_spdx_component, sbom.components),
     ]
     edges = [("SPDXRef-DOCUMENT", "DESCRIBES", root), (root, "CONTAINS", os)]
     if image.base:
-        refs = [("PACKAGE-MANAGER", "purl", purl.of_image(image.base))]
         name, _, digest = image.base.partition("@")
-        packages.append(_spdx_package(base, name, digest or name.rpartition(":")[2], "CONTAINER", refs=refs))
+        packages.append(
+            _spdx_package(
+                base,
+                name,
+                digest or name.rpartition(":")[2],
+                "CONTAINER",
+                refs=[("PACKAGE-MANAGER", "purl", purl.of_image(image.base))],
+                # Whose part of the registry it is in: in SPDX a supplier distributes.
+                supplier=_party(name.rpartition("/")[0]),
+                checksums={"SHA256": digest.removeprefix("sha256:")},
+            )
+        )
         edges.append((root, "DESCENDANT_OF", base))
     ids = {part.purl: _spdx_id(part) for part in sbom.components}
     edges += [(root, "DEPENDS_ON", element) for element in (os, *(ids[purl] for purl in sbom.tops()))]
@@ -48,8 +71,8 @@ def spdx(sbom: Sbom) -> str:
     texts: dict[str, set[str]] = {}
     for part in sbom.components:
         for entry in (*part.licenses, *part.concluded):
-            if not entry.spdx:
-                texts.setdefault(entry.expression, set()).add(entry.text)
+            for ref, text in entry.defined:
+                texts.setdefault(ref, set()).add(text)
     return written(
         kept(
             spdxVersion="SPDX-2.3",
@@ -91,6 +114,11 @@ def comment_of(part: Component) -> str:
     return "; ".join(remarks)
 
 
+def license_comment(part: Component) -> str:
+    """Return from what a licence was concluded."""
+    return f"concluded from {part.concluded_by}" if part.concluded_by else ""
+
+
 def _spdx_component(part: Component) -> dict[str, Any]:
     source_name, source_version = part.source
     return _spdx_package(
@@ -107,6 +135,7 @@ def _spdx_component(part: Component) -> dict[str, Any]:
         homepage=part.links[0] if part.links else "",
         license_declared=expression(part.licenses),
         license_concluded=expression(part.concluded),
+        license_comments=license_comment(part),
         copyright_text="\n".join(part.copyright),
         supplier=_party(part.supplier),
         description=part.description,
@@ -134,6 +163,7 @@ def _spdx_package(
     homepage: str = "",
     license_declared: str = "",
     license_concluded: str = "",
+    license_comments: str = "",
     copyright_text: str = "",
     supplier: str = "",
     description: str = "",
@@ -155,6 +185,7 @@ def _spdx_package(
         sourceInfo=source,
         licenseConcluded=license_concluded or "NOASSERTION",
         licenseDeclared=license_declared or "NOASSERTION",
+        licenseComments=license_comments,
         copyrightText=copyright_text or "NOASSERTION",
         description=description,
         comment=comment,

@@ -6,11 +6,11 @@ from typing import Any
 
 from pipeline.image.layout import parse_time
 from pipeline.sbom import purl
-from pipeline.sbom.component import Component, Kind
+from pipeline.sbom.component import Component, Content, Kind
 from pipeline.sbom.document import DATA_LICENSE, NOT_SHIPPED, TOOL, kept, party, tool_version, written
 from pipeline.sbom.licence import License, expression
-from pipeline.sbom.sbom import Sbom
-from pipeline.sbom.spdx import comment_of
+from pipeline.sbom.sbom import Image, Sbom
+from pipeline.sbom.spdx import comment_of, license_comment
 
 _CREATION = "_:creation"
 
@@ -29,12 +29,14 @@ class _Graph:
         self.elements.setdefault(name, given | kept(**fields))
         return name
 
-    def relate(self, source: str, how: str, targets: Iterable[str], *, complete: bool = True) -> None:
+    def relate(
+        self, source: str, how: str, targets: Iterable[str], *, complete: bool = True, comment: str = ""
+    ) -> None:
         """Add a relationship, if there is a target."""
         to = sorted(set(targets))
         if to:
             known = "complete" if complete else "noAssertion"
-            fields = {"from": source, "relationshipType": how, "to": to, "completeness": known}
+            fields = {"from": source, "relationshipType": how, "to": to, "completeness": known, "comment": comment}
             self.add("Relationship", f"{source} {how}", **fields)
 
     def agent(self, name: str, contact: str) -> str:
@@ -58,13 +60,11 @@ class _Graph:
         refs = [
             {
                 "type": "DictionaryEntry",
-                "key": entry.expression,
-                "value": self.add(
-                    "simplelicensing_SimpleLicensingText", entry.text, simplelicensing_licenseText=entry.text
-                ),
+                "key": ref,
+                "value": self.add("simplelicensing_SimpleLicensingText", meant, simplelicensing_licenseText=meant),
             }
             for entry in given
-            if not entry.spdx
+            for ref, meant in entry.defined
         ]
         return [
             self.add(
@@ -96,10 +96,21 @@ def spdx3(sbom: Sbom) -> str:
         verifiedUsing=_hashes(sha256=image.digest.removeprefix("sha256:")),
     )
     graph.relate(root, "hasDeclaredLicense", graph.license(sbom.own.licenses))
-    graph.relate(root, "hasConcludedLicense", graph.license(sbom.own.concluded))
+    graph.relate(root, "hasConcludedLicense", graph.license(sbom.own.concluded), comment=license_comment(sbom.own))
+    _file(graph, root, image, image.filename, image.content, purposes=["executable", "archive", "container"])
     vendor = graph.agent(system.pretty, system.home)
-    os = _package(graph, system.name, system.version, "operatingSystem", "", suppliedBy=vendor, originatedBy=[vendor])
-    ids = {part.purl: _component(graph, part) for part in sbom.components}
+    os = _package(
+        graph,
+        system.name,
+        system.version,
+        "operatingSystem",
+        "",
+        cpes=[system.cpe] if system.cpe else [],
+        suppliedBy=vendor,
+        originatedBy=[vendor],
+    )
+    _file(graph, os, image, system.filename, system.content, purposes=["container"])
+    ids = {part.purl: _component(graph, image, part) for part in sbom.components}
     own = [ids[part.purl] for part in sbom.components if part.kind is Kind.OS]
     graph.relate(root, "contains", [os, *(ids[part.purl] for part in sbom.components if part.kind is not Kind.OS)])
     graph.relate(os, "contains", own)
@@ -143,7 +154,7 @@ def spdx3(sbom: Sbom) -> str:
     return written({"@context": "https://spdx.org/rdf/3.0.1/spdx-context.jsonld", "@graph": elements})
 
 
-def _component(graph: _Graph, part: Component) -> str:
+def _component(graph: _Graph, image: Image, part: Component) -> str:
     maker = [graph.agent(part.supplier, part.contact)] if part.supplier else []
     references = [("vcs", part.vcs), ("altWebPage", next(iter(part.links), ""))]
     package = _package(
@@ -158,26 +169,38 @@ def _component(graph: _Graph, part: Component) -> str:
         description=part.description,
         software_downloadLocation=part.download,
         software_copyrightText="\n".join(part.copyright),
-        verifiedUsing=_hashes(sha256=part.sha256),
+        verifiedUsing=_hashes(sha256=part.sha256, sha512=part.sha512),
         externalRef=[
             {"type": "ExternalRef", "externalRefType": kind, "locator": [url]} for kind, url in references if url
         ],
         comment=comment_of(part),
     )
     graph.relate(package, "hasDeclaredLicense", graph.license(part.licenses))
-    graph.relate(package, "hasConcludedLicense", graph.license(part.concluded))
-    if part.content and part.filename:
-        file = graph.add(
-            "software_File",
-            part.purl,
-            name=part.filename,
-            verifiedUsing=_hashes(sha512=part.content.sha512),
-            # `container` means "structured" (BSI TR-03183-2 v2.1).
-            software_additionalPurpose=[*(["executable"] if part.executable else []), "container"],
-            comment=f"SHA-512: of {part.content.of}",
-        )
-        graph.relate(package, "hasDistributionArtifact", [file])
+    graph.relate(package, "hasConcludedLicense", graph.license(part.concluded), comment=license_comment(part))
+    # `container` means "structured" (BSI TR-03183-2 v2.1).
+    purposes = [*(["executable"] if part.executable else []), "container"]
+    _file(graph, package, image, part.filename, part.content, purposes=purposes)
     return package
+
+
+def _file(
+    graph: _Graph, package: str, image: Image, name: str, content: Content | None, *, purposes: Iterable[str]
+) -> None:
+    """Add what a component is in the image, if that is known."""
+    if not content or not name:
+        return
+    file = graph.add(
+        "software_File",
+        package,
+        name=name,
+        verifiedUsing=_hashes(sha512=content.sha512),
+        software_additionalPurpose=list(purposes),
+        externalRef=[
+            {"type": "ExternalRef", "externalRefType": "binaryArtifact", "locator": [image.place(content.path)]}
+        ],
+        comment=f"SHA-512: of {content.of}",
+    )
+    graph.relate(package, "hasDistributionArtifact", [file])
 
 
 def _package(

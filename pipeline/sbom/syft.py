@@ -1,7 +1,8 @@
 """The packages of the operating system, out of Syft's JSON of an image."""
 
+import dataclasses
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.errors import InputError
@@ -9,6 +10,7 @@ from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind, System, content_of
 from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.native import merged
+from pipeline.sbom.review import of_package
 
 #: What Syft calls the packages of an operating system.
 _OS_TYPES = {"alpm", "apk", "deb", "rpm"}
@@ -43,6 +45,31 @@ def packages(found: Mapping[str, Any], system: System) -> list[Component]:
         )
         for artifact in artifacts
     ]
+
+
+def reviewed(parts: Iterable[Component], reviews: Iterable[Mapping[str, Any]], system: System) -> list[Component]:
+    """Return the packages with the licences that the distribution found in their files.
+
+    Parameters
+    ----------
+    parts
+        All packages.
+    reviews
+        By package, what the paragraphs of its copyright file name as licences.
+    system
+        The distribution.
+    """
+    by_package = {review["package"]: review["licenses"] for review in reviews}
+    found = []
+    for part in parts:
+        licenses = by_package.get(part.name, ()) if part.purl.startswith("pkg:deb/") else ()
+        source = part.source[0] or part.name
+        concluded = of_package(licenses, f"{system.name.capitalize()} {source}")
+        how = (
+            f"/usr/share/doc/{part.name}/copyright, in which the distribution has the licence of every file of {source}"
+        )
+        found.append(dataclasses.replace(part, concluded=concluded, concluded_by=how if concluded else ""))
+    return found
 
 
 def _sums(found: Mapping[str, Any]) -> dict[str, str]:

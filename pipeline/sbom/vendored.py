@@ -9,6 +9,12 @@ from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Content, Kind
 from pipeline.sbom.licence import License
 
+#: What Erlang/OTP itself says of the licence of its parts, with their texts; the table of its applications and that of
+#: what is compiled in follow it.
+LICENCE_FILE = "Erlang/OTP's own licence file, system/COPYRIGHT of its sources"
+
+_OTP = "https://github.com/erlang/otp"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Vendored:
@@ -145,7 +151,8 @@ def vendored(release: Mapping[str, Any], loads: str) -> tuple[list[Component], l
     if not release.get("erts") or not told:
         return [], []
     erts = tuple(map(int, re.findall(r"\d+", release["erts"])))
-    emulator = content_in(release, "emulator", "the emulator, beam.smp, that it is compiled into")
+    place = f"{release.get('root', '')}/erts-{release['erts']}/bin/beam.smp"
+    emulator = content_in(release, "emulator", "the emulator, beam.smp, that it is compiled into", place)
     found = [_pcre(told["pcre"])]
     for part in _TABLE:
         version = part.version(erts)
@@ -159,10 +166,10 @@ def vendored(release: Mapping[str, Any], loads: str) -> tuple[list[Component], l
     return found, [dataclasses.replace(characters, content=data, filename="unicode_util.beam", executable=True)]
 
 
-def content_in(release: Mapping[str, Any], key: str, what: str) -> Content | None:
+def content_in(release: Mapping[str, Any], key: str, what: str, path: str = "") -> Content | None:
     """Return the SHA-512 of a part of the release, if the inventory has it."""
     sha512 = release.get("contents", {}).get(key)
-    return Content(sha512, what) if sha512 else None
+    return Content(sha512, what, path) if sha512 else None
 
 
 def _is_in(part: Vendored, told: Mapping[str, Any], loads: str) -> bool:
@@ -182,11 +189,14 @@ def _component(part: Vendored, version: str) -> Component:
         purl=part.purl(version),
         description="compiled into ERTS",
         licenses=(License(part.license, spdx=True),),
+        concluded=(License(part.license, spdx=True),),
+        concluded_by=f"{LICENCE_FILE}, and its files vendor.info",
         supplier=part.supplier,
         contact=part.home,
         links=(part.home,),
-        vcs=part.home if part.home.startswith("https://github.com/") else "",
-        notes=(("embedded-in", "erts"), ("source", "https://github.com/erlang/otp")),
+        # Of others the copy that was compiled is in Erlang/OTP's own repository.
+        vcs=part.home if part.home.startswith("https://github.com/") else _OTP,
+        notes=(("embedded-in", "erts"), ("source", _OTP)),
     )
 
 
@@ -221,5 +231,5 @@ def _unicode(version: str) -> Component:
         "https://www.unicode.org/",
         {},
     )
-    notes = (("embedded-in", "stdlib"), ("source", "https://github.com/erlang/otp"))
+    notes = (("embedded-in", "stdlib"), ("source", _OTP))
     return dataclasses.replace(_component(part, version), description="compiled into stdlib", notes=notes)

@@ -11,10 +11,7 @@ import dagger
 from pipeline.errors import InputError
 from pipeline.sbom.purl import Purl, parsed
 from pipeline.scan.acceptance import Acceptance, acceptance_of
-from pipeline.scan.findings import Finding, is_same_flaw
-
-#: What was done away with there: it counts as new if nobody answers for it any more.
-_SUPPRESSED = ("accepted", "not_affected", "fixed")
+from pipeline.scan.findings import SUPPRESSED, Finding, is_same_flaw
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,7 +67,7 @@ class Baseline:
         somebody answered for in that image is new if the answer is gone, unless its time has come.
         """
         known = [raw for raw in self.findings if _same(raw, finding)]
-        if any(raw["status"] in _SUPPRESSED for raw in known) and not self._expired(finding, today):
+        if any(raw["status"] in SUPPRESSED for raw in known) and not self._expired(finding, today):
             return ""
         if known or any(_bare(purl) in self.packages for purl in parsed(finding.purls)):
             return f"in {self.image} too"

@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import dagger
 
+from pipeline import handover
 from pipeline.errors import guard
-from pipeline.scripts import script
 
 _CALLERS, _WANTED, _OUT = "/pipeline/callers.escript", "/pipeline/wanted", "/pipeline/callers.json"
 
@@ -59,9 +59,10 @@ async def callers(release: dagger.Container, name: str, wanted: Collection[str])
     if not wanted:
         return {}
     found = (
-        release.with_new_file(_CALLERS, script("scan/resources/callers.escript"))
-        .with_new_file("/pipeline/common.hrl", script("project/resources/common.hrl"))
-        .with_new_file(_WANTED, "".join(f"{each}\n" for each in sorted(wanted)))
+        release.with_directory(
+            "/pipeline", handover.scripts("scan/resources/callers.escript", "project/resources/common.hrl")
+        )
+        .with_file(_WANTED, handover.file("wanted", "".join(f"{each}\n" for each in sorted(wanted))))
         .with_exec(["escript", _CALLERS, f"/opt/{name}", _WANTED, _OUT])
     )
     text = await guard(found.file(_OUT).contents(), "looking for who calls what advisories name")

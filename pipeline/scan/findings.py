@@ -269,6 +269,24 @@ class Finding:
         return (*worst, self.kind, self.package, self.version, self.id)
 
 
+class Status(enum.StrEnum):
+    """What became of a finding."""
+
+    BREAKING = "breaking"
+    #: It would break the policy, but was there before, or has its days of grace.
+    WARNING = "warning"
+    TOLERATED = "tolerated"
+    ACCEPTED = "accepted"
+    NOT_AFFECTED = "not_affected"
+    FIXED = "fixed"
+
+
+#: What a VEX document may say to do away with a finding.
+SUPPRESSING = (Status.NOT_AFFECTED, Status.FIXED)
+#: What somebody answers for: it breaks nothing, and no service raises an alarm for it.
+SUPPRESSED = (Status.ACCEPTED, *SUPPRESSING)
+
+
 def is_same_flaw(one: tuple[str, Collection[str]], other: tuple[str, Collection[str]]) -> bool:
     """Tell whether two findings, each by its first name and all its names, are of one flaw; two CVEs never are."""
     (first, names), (second, others) = one, other

@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import json
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -29,14 +28,15 @@ from pipeline.scan.findings import (
     severity_of,
 )
 from pipeline.scan.versions import next_of
+from pipeline.table import wrapped
 
 #: How its reports and findings call it.
 HEX = "hex"
 _PUBLIC = "hexpm"
 #: How bad a retirement is, by its reason; one of a reason that nobody knows is of a severity that nobody gives.
 _REASONS = {"security": Severity.HIGH, **dict.fromkeys(("invalid", "deprecated", "renamed", "other"), Severity.LOW)}
-#: How many names, and how much of a registry's words, a line shows; and how wide a line is.
-_SHOWN, _WORDS, _WIDTH = 3, 200, 76
+#: How many names, and how much of a registry's words, a line shows.
+_SHOWN, _WORDS = 3, 200
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ def heard(packages: Sequence[Package], answers: Sequence[Mapping[str, Any]]) -> 
     for reason, names in lacking.items():
         more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
         unknown.append(f"not known whether retired: {', '.join(names[:_SHOWN])}{more}: {reason}")
-    lines = [tuple(map(_wrapped, texts)) for texts in (remarks, unknown)]
+    lines = [tuple(map(wrapped, texts)) for texts in (remarks, unknown)]
     return ScannerRun(HEX, "SBOM", sightings=tuple(sightings), remarks=lines[0], unknown=lines[1])
 
 
@@ -190,7 +190,3 @@ def _plain(text: str) -> str:
     """Return words of others as one line without what a terminal or a reader could take for something else."""
     line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
     return line if len(line) <= _WORDS else f"{line[: _WORDS - 3].rstrip()}..."
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

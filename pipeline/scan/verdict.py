@@ -2,7 +2,6 @@
 
 import dataclasses
 import datetime as dt
-import enum
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,29 +9,22 @@ from pipeline.sbom.component import Kind
 from pipeline.scan.acceptance import Acceptance
 from pipeline.scan.baseline import Baseline
 from pipeline.scan.databases import MAX_AGE, wrong_age
-from pipeline.scan.findings import END_OF_LIFE, Dropped, Finding, ScannerRun, Secret, Severity, Urgency, severity_of
+from pipeline.scan.findings import (
+    END_OF_LIFE,
+    SUPPRESSING,
+    Dropped,
+    Finding,
+    ScannerRun,
+    Secret,
+    Severity,
+    Status,
+    Urgency,
+    severity_of,
+)
 from pipeline.scan.join import drop_false, join
 from pipeline.scan.policy import Policy
 from pipeline.scan.vex import Statement, speaks_of, unmatched
 from pipeline.table import count
-
-
-class Status(enum.StrEnum):
-    """What became of a finding."""
-
-    BREAKING = "breaking"
-    #: It would break the policy, but was there before, or has its days of grace.
-    WARNING = "warning"
-    TOLERATED = "tolerated"
-    ACCEPTED = "accepted"
-    NOT_AFFECTED = "not_affected"
-    FIXED = "fixed"
-
-
-#: What a VEX document may say to do away with a finding.
-SUPPRESSING = (Status.NOT_AFFECTED, Status.FIXED)
-#: What somebody answers for: it breaks nothing, and no service raises an alarm for it.
-SUPPRESSED = (Status.ACCEPTED, *SUPPRESSING)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,6 +36,8 @@ class Judged:
     reason: str = ""
     #: Of a VEX document, if one is about it: the one that counts.
     statement: Statement | None = None
+    #: By which somebody answers for it, if one counts.
+    acceptance: Acceptance | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -220,7 +214,7 @@ def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance],
     entries = [entry for entry in acceptances if entry.matches(finding)]
     for entry in entries:
         if entry.until >= today:
-            return Judged(finding, Status.ACCEPTED, f"{entry.reason} (until {entry.until})")
+            return Judged(finding, Status.ACCEPTED, f"{entry.reason} (until {entry.until})", acceptance=entry)
     reasons = []
     if finding.urgency.exploited and policy.known_exploited:
         reasons.append(f"{finding.urgency}, which breaks the policy whatever the severity (--fail-on-known-exploited)")

@@ -21,10 +21,14 @@ from pathlib import Path
 from unittest import mock
 
 import bcrypt
+import dagger
 import files
 import mirror as mirrors
 import pytest
+from dagger import dag
 from registry import CACHE, settings
+
+from pipeline import handover
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
@@ -166,8 +170,16 @@ def module(engine: dict[str, str], images: Path) -> Module:
 def session(engine: dict[str, str], folder: Path) -> Iterator[None]:
     """Let the module's functions be called from here."""
     cli = shutil.which("dagger") or "dagger"
-    # They write into their working folder.
-    with mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}), contextlib.chdir(folder):
+
+    def handed_over(folder: Path) -> dagger.Directory:
+        return dag.host().directory(str(folder))
+
+    # They write into their working folder, which here is one of this machine.
+    with (
+        mock.patch.dict(os.environ, engine | {"_EXPERIMENTAL_DAGGER_CLI_BIN": cli}),
+        mock.patch.object(handover, "handed_over", handed_over),
+        contextlib.chdir(folder),
+    ):
         yield
 
 

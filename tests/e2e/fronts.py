@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 
+import sigstores
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -79,6 +80,8 @@ class Front:
     breaks: int = 0
     #: Whether it takes questions and answers none.
     silent: bool = False
+    #: Whose services are at the same address.
+    sigstore: sigstores.Sigstore | None = None
     port: int = 0
     requests: int = 0
     made: set[str] = field(default_factory=set)
@@ -120,7 +123,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             throttled = front.throttles and front.requests % front.throttles == 0
         while front.silent:
             time.sleep(0.1)
-        if path == "/token" and front.tokens:
+        if front.sigstore and (said := front.sigstore.answer(self.command, self.path, self.headers, body)):
+            sigstores.send(self, *said)
+        elif path == "/token" and front.tokens:
             self._token(urllib.parse.parse_qs(query))
         elif throttled:
             self._answer(HTTPStatus.TOO_MANY_REQUESTS, _error("TOOMANYREQUESTS", "slow down"), {"Retry-After": "1"})

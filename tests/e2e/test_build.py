@@ -71,7 +71,7 @@ def test_a_second_call_runs_nothing_and_one_line_reruns_one_application(
     module: Module, source: Path, tmp_path: Path
 ) -> None:
     archives = [tmp_path / f"{name}.tar" for name in ("first", "second", "third", "fourth")]
-    applications = (f"prod apps/greeter_{name} compile" for name in ("core", "web"))
+    applications = (f"application.sh prod apps/greeter_{name}" for name in ("core", "web"))
     stages = ("fetch.sh compile prod", *applications, "release --relname")
 
     def build(archive: Path) -> dict[str, bool]:
@@ -89,6 +89,10 @@ def test_a_second_call_runs_nothing_and_one_line_reruns_one_application(
     code.write_text(code.read_text().replace('"ok"', f'"ok {tmp_path}"'))
     # deps and greeter_core stay; greeter_web and the release, which needs it, run.
     assert list(build(archives[2]).values()) == [False, False, True, True]
+    code = source / "apps" / "greeter_core" / "src" / "greeter.erl"
+    code.write_text(code.read_text().replace("{ok, 0}", f'_ = "{tmp_path}",\n    {{ok, 0}}'))
+    # greeter_web needs greeter_core, but sees nothing of what it does.
+    assert list(build(archives[3]).values()) == [False, True, False, True]
     first, second, third = (read_archive(path) for path in archives[:3])
     assert first.digest == second.digest
     assert first.layers[:-1] == third.layers[:-1]
@@ -111,7 +115,7 @@ def test_two_builds_from_nothing_give_one_digest(module: Module, source: Path, t
             f"--path={tmp_path}/{attempt}.tar",
         )
         assert result.code == 0, result.err
-        assert result.ran("prod apps/greeter_core compile")
+        assert result.ran("application.sh prod apps/greeter_core")
         archive = read_archive(tmp_path / f"{attempt}.tar")
         archive.config["config"]["Labels"].pop("base", None)
         digests.add((archive.digest, tuple(archive.layers)))

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,18 +16,19 @@ import dagger
 import fronts
 import pytest
 import registry as registries
+import sigstores
 from conftest import _free_port, _is_free, programs_of, session
 from dagger import dag
 
 from pipeline import handover
-from pipeline.errors import PolicyError, RegistryError
+from pipeline.errors import PolicyError, RegistryError, VerificationError
 from pipeline.project.images import default_images, images_in_use
 from pipeline.project.logins import Login
 from pipeline.registry import content, promote, publish, verify
 from pipeline.registry.provenance import Origin
 from pipeline.registry.publish import Order, Request
 from pipeline.registry.reference import Reference
-from pipeline.registry.signing import FINDINGS, PREDICATES, Signing
+from pipeline.registry.signing import FINDINGS, GITHUB, PREDICATES, PROVENANCE, Signing, Sigstore
 from pipeline.registry.tags import choose_tags
 from pipeline.registry.tools import Tools, ask, tools_for
 from pipeline.registry.verify import Signer
@@ -36,6 +38,7 @@ USER, PASSWORD = "robot", "correct-horse-battery"
 KEY_PASSWORD = "staple-of-the-key"  # noqa: S105 # made up
 VERDICT = {"passed": True, "decided": True, "lines": ["PASSED"]}
 TAGS = {"1.2.0", "1.2", "1", "latest"}
+BUILDER = "https://github.com/example/app/.github/workflows/pipeline.yml@refs/heads/main"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,20 +71,23 @@ class Desk:
         logins = {self.place().host: Login(USER, dag.set_secret(f"password {password}", password))}
         return await tools_for(table, logins, service)
 
-    def order(self, text: str) -> Order:
-        """Return what to publish: an image, different for each text."""
+    def order(self, text: str, signing: Signing | None = None) -> Order:
+        """Return what to publish: an image, different for each text; signed with the key if nothing else is said."""
         folder = self.folder / f"layout-{text}"
         digest = fronts.digest_of(folder) if folder.exists() else fronts.layout(folder, text)
         key = dag.set_secret("the key", (self.folder / "right.key").read_text())
         found = {"time": f"{time.time_ns()}", "verdict": VERDICT}
         predicates = {kind: json.dumps(found if kind == FINDINGS else {"of": text}) for kind in PREDICATES}
-        signing = Signing(key, dag.set_secret("its password", KEY_PASSWORD), transparency_log=False)
+        predicates[PROVENANCE] = json.dumps({"runDetails": {"builder": {"id": BUILDER}, "metadata": found}})
+        signing = signing or Signing(key, dag.set_secret("its password", KEY_PASSWORD), transparency_log=False)
         return Order(self.place(), dag.host().directory(str(folder)), digest, signing, predicates)
 
-    async def publish(self, text: str = "one", password: str = PASSWORD, **chosen: object) -> str:
+    async def publish(
+        self, text: str = "one", password: str = PASSWORD, signing: Signing | None = None, **chosen: object
+    ) -> str:
         """Publish an image, as 1.2.0 if nothing else is said."""
         chosen = chosen or {"version": "1.2.0"}
-        tools, order = await self.tools(password), self.order(text)
+        tools, order = await self.tools(password), self.order(text, signing)
         choose = functools.partial(choose_tags, **chosen)
         request = Request(choose, "version" in chosen, Login(), order.signing, Origin())
         # Outside of a module there is none that hands files over.
@@ -177,6 +183,48 @@ def test_a_registry_is_published_to_again_proved_and_promoted_from(served: Desk)
         assert await desk.tags() == dict.fromkeys(TAGS, digest)
 
     served.run(work)
+
+
+@pytest.mark.parametrize("served", ["plain", "zot"], indirect=True)
+def test_a_workflow_signs_without_a_key_when_it_signs_and_states_nothing_twice(served: Desk) -> None:
+    # Less than a publication takes: an identity that was asked for before would have ended.
+    own = sigstores.Sigstore(sigstores.claims_of("example/app"), lasts=15, port=served.front.port)
+    served.front.sigstore = own
+    paths = own.write(served.folder)
+    resolved = socket.getaddrinfo
+
+    def resolve(host: str, *rest: object) -> object:
+        return resolved("127.0.0.1" if host == own.host else host, *rest)
+
+    async def work(desk: Desk) -> None:
+        folder = dag.host().directory(str(desk.folder))
+        url = dag.set_secret("identity", f"{own.url}/identity?job=1")
+        services, root = (folder.file(path.name) for path in paths)
+        of_job = dag.set_secret("job", "of-the-job")
+        signing = Signing(identity_url=url, identity_url_token=of_job, sigstore=Sigstore(services, root))
+        pinned = await desk.publish(signing=signing)
+        # One more was read, and forgotten.
+        made = own.asked.count("POST /api/v2/signingCert")
+        assert (made, own.asked.count("GET /identity")) == (1 + len(PREDICATES), made + 1)
+        assert await desk.publish(signing=signing) == pinned
+        assert own.asked.count("POST /api/v2/signingCert") == made + 1
+        tools, image = await desk.tools(), dataclasses.replace(desk.place(), digest=pinned.partition("@")[2])
+        who = Signer(identity="^https://github.com/example/app/", issuer=GITHUB, sigstore=Sigstore(root=root))
+        proof = await verify.verify(tools, image, who)
+        assert {PREDICATES[kind]: len(found) for kind, found in proof.predicates.items()} == {
+            name: 2 if name == "verdict" else 1 for name in PREDICATES.values()
+        }
+        assert f"{BUILDER} (also named by the certificate)" in proof.render()
+        # The same workflow of another repository signs too, and is not the one that is named.
+        own.claims |= sigstores.claims_of("example/other")
+        await desk.publish("two", signing=signing, given=["two"])
+        other = dataclasses.replace(desk.place(), digest=desk.order("two").digest)
+        pattern = dataclasses.replace(who, identity="^https://github.com/example/")
+        with pytest.raises(VerificationError, match="no certificate of that builder signed it"):
+            await verify.verify(tools, other, pattern)
+
+    with mock.patch.object(socket, "getaddrinfo", resolve):
+        served.run(work)
 
 
 @pytest.mark.parametrize("served", ["plain"], indirect=True)

@@ -5,7 +5,6 @@ the developers' options of relx taken out of its configuration, and by the pipel
 """
 
 import dataclasses
-import hashlib
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ import dagger
 import pytest
 from conftest import FIXTURES, session
 from dagger import dag
+from plain import by_rebar3, tree
 
 from pipeline.build.dependencies import equipped
 from pipeline.build.release import assembled
@@ -109,20 +109,10 @@ def commit(folder: Path, *, tag: bool = True) -> None:
         subprocess.run(command, cwd=folder, env=env, check=True)
 
 
-async def by_rebar3(image: str, source: dagger.Directory, name: str, target: Path) -> Path | str:
+async def by_the_user(image: str, source: dagger.Directory, name: str, target: Path) -> Path | str:
     """Build as a user does; return the tree, or what rebar3 said."""
-    command = ["rebar3", "as", "prod", "release", *(["--relname", "demo"] if name in SEVERAL else [])]
-    done = (
-        dag.container()
-        .from_(image)
-        .with_workdir("/build")
-        .with_directory("/build", source)
-        .with_new_file("/root/.gitconfig", "[safe]\n\tdirectory = *\n")
-        .with_env_variable("TERM", "dumb")
-        .with_env_variable("ERL_COMPILER_OPTIONS", "deterministic")
-        .with_env_variable("REBAR_OFFLINE", "1")
-        .with_exec(command, expect=dagger.ReturnType.ANY)
-    )
+    command = ["as", "prod", "release", *(["--relname", "demo"] if name in SEVERAL else [])]
+    done = by_rebar3(image, source, *command)
     if await done.exit_code():
         return await done.stdout() + await done.stderr()
     await done.directory("/build/_build/prod/rel/demo").export(str(target))
@@ -161,7 +151,7 @@ def outcomes(engine: dict[str, str], images: Path, tmp_path_factory: pytest.Temp
             config = path / "rebar.config"
             config.write_text(DEVELOPMENT.sub("", config.read_text()))
             plain = dag.host().directory(str(path))
-            found[name].plain = await by_rebar3(table["builder-debian-full"], plain, name, folder / "plain" / name)
+            found[name].plain = await by_the_user(table["builder-debian-full"], plain, name, folder / "plain" / name)
 
     async def run() -> None:
         with (folder / "log").open("w") as log:
@@ -173,21 +163,6 @@ def outcomes(engine: dict[str, str], images: Path, tmp_path_factory: pytest.Temp
     with session(engine, folder):
         anyio.run(run)
     return found
-
-
-def tree(root: Path) -> dict[str, str]:
-    """Return what each path is: the digest of a file, where a link leads, a folder."""
-    files = {}
-    for path in root.rglob("*"):
-        name = path.relative_to(root).as_posix()
-        if path.is_symlink():
-            files[name] = f"link to {path.readlink()}"
-        elif path.is_dir():
-            files[f"{name}/"] = "folder"
-        else:
-            runs = "program" if path.stat().st_mode & 0o111 else "file"
-            files[name] = f"{runs} {hashlib.sha256(path.read_bytes()).hexdigest()}"
-    return files
 
 
 @pytest.mark.parametrize("name", NAMES)

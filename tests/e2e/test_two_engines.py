@@ -16,7 +16,8 @@ from engines import Engine, apart
 from registry import CACHE
 
 from pipeline.build.release import assembled
-from pipeline.image.export import variants, write
+from pipeline.image.export import layout, variants
+from pipeline.image.runtime import metadata
 from pipeline.project.images import images_in_use
 from pipeline.project.project import Project
 from pipeline.project.reader import read
@@ -68,9 +69,10 @@ def test_the_digest_is_that_of_an_engine_with_an_empty_state_and_no_network(
                 given = dag.host().file(str(init(architecture)))
                 wanted = dataclasses.replace(project, init=given, platforms=(name,))
                 application = await read(wanted)
-                images, _ = await variants(wanted, application, await assembled(wanted, application))
+                made, _ = await variants(wanted, application, await assembled(wanted, application))
+                images = {platform: metadata(image, wanted, application) for platform, image in made.items()}
                 layers = {name: dag.host().directory(str(tmp_path / f"base-{architecture}"))}
-                digests[architecture] = await write(images, CREATED, layers, tmp_path / architecture)
+                _, digests[architecture] = await layout(wanted, images, layers)
         return digests
 
     with session({**module.env, "_EXPERIMENTAL_DAGGER_RUNNER_HOST": engine_apart.address}, tmp_path):

@@ -9,7 +9,7 @@ import io
 import json
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import facts
@@ -39,8 +39,9 @@ READ = {
             "app_file": f"apps/{name}/src/{name}.app.src",
             "vsn": "1",
             "computed": False,
+            "needs": needs,
         }
-        for name in ("core", "web", "alone")
+        for name, needs in (("core", ["kernel"]), ("web", ["kernel", "core"]), ("alone", ["kernel"]))
     ],
     "other_apps": [],
     "locked": ["cowboy"],
@@ -51,6 +52,7 @@ READ = {
     "repositories": [],
     "native": [],
     "hex": "",
+    "executed": [],
     "plugins": [],
     "dropped_plugins": [],
     "sys_config": None,
@@ -93,8 +95,28 @@ def execs(recorder: Recorder, word: str) -> list[Chain]:
 
 
 def words(chain: Chain) -> list[str]:
-    """Return the arguments of a command."""
-    return list(chain.call.args["args"])
+    """Return the arguments of a command, behind the entrypoint if that is none of the image's."""
+    entrypoints = chain.calls("withEntrypoint") if chain.call.args.get("useEntrypoint") else []
+    return [*(entrypoints[-1].args["args"] if entrypoints else ()), *chain.call.args["args"]]
+
+
+def written(chain: Chain, path: str) -> str:
+    """Return the text of a file that was put into a container, by itself or in a directory; the last one counts."""
+    found = [text for step in chain.steps() for name, text in _put(step) if name == path]
+    assert found, path
+    return found[-1]
+
+
+def _put(step: Chain) -> Iterator[tuple[str, str]]:
+    """Give path and text of each file that a call puts into a container."""
+    call = step.call
+    if call.field == "withNewFile":
+        yield call.args["path"], call.args["contents"]
+    for source in call.objects() if call.field in {"withFile", "withDirectory"} else ():
+        for name, file in (source.tree or {}).items():
+            if file:
+                at = call.args["path"]
+                yield at if call.field == "withFile" else f"{at.rstrip('/')}/{name}", file[0]
 
 
 def reads(*names: str) -> Callable[[Chain], bool]:
@@ -112,7 +134,7 @@ def of_reading(recorder: Recorder, read: dict | None = None) -> None:
 def of_images(recorder: Recorder) -> None:
     """Let builder and runtime be of one Alpine release, and nothing stand against the other platform."""
     recorder.answer("File.contents", "ID=alpine\nVERSION_ID=3.22.1\n", when=reads("/etc/os-release"))
-    recorder.answer("File.contents", "", when=reads("/layers/problems"))
+    recorder.answer("File.contents", "", when=reads("/layers/problems", "/pipeline/why"))
     recorder.answer(
         "Directory.exists", lambda _: True, when=lambda chain: chain.call.args["path"].endswith("ca-certificates.crt")
     )
@@ -133,21 +155,41 @@ def of_the_release(chain: Chain) -> bool:
 
 
 def of_exports(recorder: Recorder) -> None:
-    """Let an image be exported, and its base be pulled by crane."""
+    """Let an image be packed and exported, and its base be pulled by crane."""
+
+    def packed(chain: Chain) -> dict[str, str]:
+        [tarball] = [step for step in chain.walk() if step.call.field == "asTarball"]
+        return _texts(_architecture(tarball), 1 + OWN_LAYERS)
+
+    def pulled(chain: Chain) -> dict[str, str]:
+        pull = next(step for step in chain.steps() if step.call.field == "withExec")
+        return _texts(words(pull)[2].rpartition("/")[2], 1)
 
     def export(chain: Chain) -> str:
         target = Path(chain.call.args["path"])
-        platforms = [step.call.args.get("platform") for step in chain.steps() if step.call.field == "container"]
-        architecture = next(filter(None, platforms), "linux/amd64").partition("/")[2]
         if chain.call.type == "File":
-            _archive(target, architecture, 1 + OWN_LAYERS)
-        else:
-            pull = next(step for step in chain.steps() if step.call.field == "withExec")
-            _layout(target, words(pull)[2].rpartition("/")[2], 1)
+            _archive(target, _architecture(chain), 1 + OWN_LAYERS)
+        for name, file in (chain.parent.tree or {}).items() if chain.call.type == "Directory" else ():
+            if file:
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                (target / name).write_text(file[0])
         return str(target)
 
+    recorder.answer("Container.directory", packed, when=lambda chain: chain.call.args["path"] == "/layout")
+    recorder.answer("Container.directory", pulled, when=lambda chain: chain.call.args["path"] == "/base")
     recorder.answer("File.export", export)
     recorder.answer("Directory.export", export)
+
+
+def _architecture(chain: Chain) -> str:
+    """Return that of the image that a chain packs."""
+    platforms = [step.call.args.get("platform") for step in chain.steps() if step.call.field == "container"]
+    return str(next(filter(None, platforms), "linux/amd64")).partition("/")[2]
+
+
+def _texts(architecture: str, count: int) -> dict[str, str]:
+    """Return the files of a layout; nothing reads its layers."""
+    return {name: data.decode(errors="replace") for name, data in _blobs(architecture, count).items()}
 
 
 def _blobs(architecture: str, count: int) -> dict[str, bytes]:
@@ -192,12 +234,6 @@ def _archive(path: Path, architecture: str, count: int) -> None:
             archive.addfile(info, io.BytesIO(blob))
 
 
-def _layout(folder: Path, architecture: str, count: int) -> None:
-    for name, blob in _blobs(architecture, count).items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(blob)
-
-
 def of_scanners(recorder: Recorder, latency: float = 0) -> None:
     """Let each scanner's report be read, as of databases that are built today; a read takes some seconds."""
     recorder.answer("File.contents", "", when=reads("loads"))
@@ -231,8 +267,7 @@ def of_a_registry_of_hex(chain: Chain) -> bool:
 
 def asked_for(chain: Chain) -> list[str]:
     """Return the lines of what a question is about."""
-    [wanted] = [call.args["contents"] for call in chain.calls("withNewFile") if call.args["path"] == "/pipeline/wanted"]
-    return list(wanted.splitlines())
+    return written(chain, "/pipeline/wanted").splitlines()
 
 
 def nothing_retired(chain: Chain) -> str:

@@ -43,6 +43,11 @@ Tree = dict[str, tuple[str, int] | None]
 _ENGINE = {"defaultPlatform": "linux/amd64", "version": "v0.21.8"}
 #: Calls of a chain that a message shows.
 _SHOWN = 4
+#: Calls that take files from the disk of the module, or of a client that is none.
+_UPLOADS = {
+    *(("CurrentModule", "workdir"), ("CurrentModule", "workdirFile")),
+    *(("Host", "directory"), ("Host", "file")),
+}
 #: Calls of the engine that change no key.
 _KEYLESS = {"withVolatileVariable"}
 #: Calls that the engine keys by the whole recipe of what they are called on, whatever its content.
@@ -433,6 +438,8 @@ def _find(steps: Iterator[Chain], field: str, args: Mapping[str, object]) -> lis
 def _chain(parent: Chain | None, call: Call, kind: str, uploaded: Tree | None = None) -> Chain:
     """Return the chain of what one more call on an object returns."""
     key = _digest([parent and parent.key, call.type, call.field, call.args], lambda chain: chain.key)
+    if (call.type, call.field) in _UPLOADS:
+        uploaded = _on_disk(pathlib.Path(call.args["path"]))
     if uploaded is not None:
         return Chain(parent, call, kind, key, _digest(uploaded), uploaded, "host")
     origin = _origin(parent, call, kind)
@@ -450,6 +457,9 @@ def _chain(parent: Chain | None, call: Call, kind: str, uploaded: Tree | None = 
 def _origin(parent: Chain | None, call: Call, kind: str) -> str:
     """Return where the files of what a call returns come from (`Chain.origin`)."""
     if parent and parent.origin == "host" and call.field in {"directory", "filter"}:
+        return "host"
+    if call.type == "CurrentModule":
+        # The working directory of a module is uploaded as a user's is.
         return "host"
     sources = {needed.origin for needed in [*call.objects(), *([parent] if parent else [])]}
     return "exec" if "exec" in sources or kind not in {"Directory", "File"} else "api"
@@ -476,8 +486,6 @@ def _digest(value: object, of_object: Callable[[Chain], str] = str) -> str:
 def _apply(tree: Tree | None, call: Call) -> Tree | None:
     """Return the files after a call, or None if only an engine knows."""
     args, at = call.args, _clean(call.args.get("path", ""))
-    if call.type == "CurrentModule" and call.field in {"workdir", "workdirFile"}:
-        return _on_disk(pathlib.Path(args["path"]))
     if call.type == "Query" and call.field == "directory":
         return {}
     if call.type == "Query" and call.field == "file":

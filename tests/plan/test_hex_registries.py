@@ -73,15 +73,10 @@ def variables(chain: Chain) -> dict[str, str]:
     return {call.args["name"]: call.args["value"] for call in chain.calls("withEnvVariable")}
 
 
-def written(chain: Chain, path: str) -> str:
-    [text] = [call.args["contents"] for call in chain.calls("withNewFile") if call.args["path"] == path]
-    return str(text)
-
-
 async def results(recorder: Recorder, made: Project, day: str = DAY) -> Results:
     layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}"})
     builder = dagger.dag.container().from_(IMAGES["builder-alpine"])
-    scanned = Subject(made, APPLICATION, builder, dagger.dag.container(), layout, layout, IMAGE)
+    scanned = Subject(made, APPLICATION, builder, dagger.dag.container(), dagger.dag.directory(), layout, layout, IMAGE)
     scanners = Scanners(IMAGES, Databases(day), project=made)
     return await scan(scanners, lambda: describe(scanned), layout, hex_config=ACME)
 
@@ -103,8 +98,8 @@ async def test_every_package_is_asked_for_once_as_the_dependency_stage_fetches(r
     assert question.images() == [IMAGES["builder-alpine"]]
     assert variables(question)["HEX_CDN"] == "https://hex.example.org"
     assert variables(question)["REGISTRY_DATE"] == DAY
-    assert written(question, "/build/rebar.config") == ACME
-    assert written(question, "/pipeline/repositories") == "hexpm:acme\nown\n"
+    assert answers.written(question, "/build/rebar.config") == ACME
+    assert answers.written(question, "/pipeline/repositories") == "hexpm:acme\nown\n"
     assert "cowboy 2.10.0 hexpm" in answers.asked_for(question)
     # By the name of the package, not of the application.
     assert "ts_chatterbox 0.15.1 hexpm" in answers.asked_for(question)
@@ -130,14 +125,14 @@ async def test_what_is_known_is_known_for_a_day(anyio_backend: str) -> None:  # 
 async def test_a_question_names_the_repository_of_each_package(recorder: Recorder) -> None:
     _, question = await asked(recorder, project(recorder))
     assert answers.asked_for(question) == ["cowboy 2.12.0 hexpm", "secret 1.0.0 hexpm:acme", "mine 1.0.0 own"]
-    assert written(question, "/build/rebar.config") == ACME
+    assert answers.written(question, "/build/rebar.config") == ACME
 
 
 async def test_of_a_published_image_the_organisations_are_known_by_their_names(recorder: Recorder) -> None:
     made = project(recorder, hex_key=dagger.dag.set_secret("key", "plain"))
     _, question = await asked(recorder, made, "")
-    assert written(question, "/build/rebar.config") == '{hex, [{repos, [#{name => <<"hexpm:acme">>}]}]}.\n'
-    assert written(question, "/pipeline/repositories") == "hexpm:acme\n"
+    assert answers.written(question, "/build/rebar.config") == '{hex, [{repos, [#{name => <<"hexpm:acme">>}]}]}.\n'
+    assert answers.written(question, "/pipeline/repositories") == "hexpm:acme\n"
 
 
 async def test_an_sbom_without_hex_packages_is_no_question(recorder: Recorder) -> None:
@@ -157,7 +152,9 @@ async def test_a_rescan_asks_about_what_the_attested_sbom_has(recorder: Recorder
 def subject(recorder: Recorder) -> Subject:
     layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}"})
     builder = dagger.dag.container().from_(IMAGES["builder-alpine"])
-    return Subject(project(recorder), APPLICATION, builder, dagger.dag.container(), layout, layout, IMAGE)
+    return Subject(
+        project(recorder), APPLICATION, builder, dagger.dag.container(), dagger.dag.directory(), layout, layout, IMAGE
+    )
 
 
 async def test_what_one_repository_says_counts_though_another_one_is_silent(recorder: Recorder) -> None:

@@ -16,9 +16,10 @@ from recorder import Chain, Recorder, exec_error
 
 from pipeline.arguments import Flavor
 from pipeline.errors import BuildError, InputError, PolicyError, ScannerError, VerificationError
+from pipeline.image.layout import OWN_LAYERS
 from pipeline.main import Assessment, Erlmcp, Published, Verified
 from pipeline.project.images import default_images, images_in_use
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE
+from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE, TESTED
 from pipeline.registry.tools import TAGS
 
 pytestmark = pytest.mark.anyio
@@ -232,11 +233,47 @@ async def test_the_dockerignore_counts_before_anything_is_read(recorder: Recorde
 async def test_image_tarball_is_an_index_of_its_platforms(recorder: Recorder) -> None:
     archive = await erlmcp(recorder, platforms=["linux/amd64", "linux/arm64"]).image_tarball()
     assert await archive.name() == "image.tar"
-    exports = [chain for chain in recorder.plan if chain.call.field == "export" and chain.call.type == "File"]
-    platforms = [chain.calls("container")[0].args.get("platform") for chain in exports]
+    platforms = [chain.calls("container")[0].args.get("platform") for chain in recorder.find("asTarball")]
     assert sorted(platforms, key=str) == [None, "linux/arm64"]
     pulls = [words(chain)[2] for chain in recorder.execs() if words(chain)[0] == "pull"]
     assert sorted(pulls) == ["--platform=linux/amd64", "--platform=linux/arm64"]
+
+
+async def test_what_looks_at_an_image_takes_it_out_of_the_engine_once_and_reads_no_layer(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    await passing(recorder).assess().reports()
+    assert not [chain for chain in recorder.plan if chain.call.field == "export" and chain.find("asTarball")]
+    assert len(recorder.find("asTarball")) == 1
+    read = {
+        chain.parent.call.args.get("path", "")
+        for chain in recorder.plan
+        if chain.call.field == "contents" and chain.parent
+    }
+    assert "index.json" in read
+    layers = {
+        chain.call.args["path"] for chain in recorder.find("withFile") if chain.call.args["path"].startswith("blobs/")
+    }
+    assert len(layers) == OWN_LAYERS + 1
+    assert not layers & read
+
+
+async def test_a_label_runs_nothing_again_that_looks_at_files_alone(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+
+    async def keys(**changes: object) -> dict[str, set[str]]:
+        start = len(recorder.plan)
+        await passing(recorder, **changes).assess().verdict()
+        runs = [step for chain in recorder.plan[start:] for step in chain.walk() if step.call.field == "withExec"]
+        return {
+            name: {step.content_key for step in runs if name in str(step.call.args["args"])}
+            for name in ("elf.escript', 'check", "inventory.escript", "tar -xf")
+        }
+
+    plain, labelled = await keys(), await keys(labels=["org.opencontainers.image.vendor=Example"])
+    assert all(plain.values())
+    assert [plain[name] == labelled[name] for name in plain] == [True, True, False]
+    # Of one release there is one check of what it loads.
+    assert len(plain["elf.escript', 'check"]) == 1
 
 
 async def test_health_starts_the_image_as_a_service_after_its_proof(recorder: Recorder) -> None:
@@ -421,7 +458,7 @@ async def test_a_secret_breaks_scan_and_publish_and_stands_in_every_report(recor
             await call
     assert "push" not in tool_runs(recorder)
     files = await passing(recorder).assess().reports()
-    for name in ("findings.json", "findings.sarif", "trivy.sarif", "junit.xml", "report.md"):
+    for name in ("findings.json", "findings.sarif", "trivy.sarif", "junit.xml", "report.md", "report.html"):
         text = await files.file(name).contents()
         assert "private-key" in text, name
         assert "/opt/greeter/key.pem" in text, name
@@ -433,15 +470,10 @@ async def test_a_secret_breaks_scan_and_publish_and_stands_in_every_report(recor
 async def test_reports_say_who_calls_what_an_advisory_names(recorder: Recorder) -> None:
     answers.of_checks(recorder)
     files = await passing(recorder).assess().reports()
-    for name in ("findings.json", "findings.sarif", "report.md"):
+    for name in ("findings.json", "findings.sarif", "report.md", "report.html"):
         assert "called by greeter_web:answer/1 of greeter_web" in await files.file(name).contents(), name
-    [asked] = [
-        call.args["contents"]
-        for chain in recorder.execs()
-        for call in chain.calls("withNewFile")
-        if "callers.escript" in str(chain.call.args["args"]) and call.args["path"] == "/pipeline/wanted"
-    ][:1]
-    assert "inets httpd_request:parse_headers/7" in asked.splitlines()
+    asked = next(chain for chain in recorder.execs() if "callers.escript" in str(chain.call.args["args"]))
+    assert "inets httpd_request:parse_headers/7" in answers.written(asked, "/pipeline/wanted").splitlines()
 
 
 async def test_a_release_whose_code_cannot_be_read_is_judged_all_the_same(recorder: Recorder) -> None:
@@ -556,9 +588,21 @@ async def test_reports_are_written_whatever_the_verdict(recorder: Recorder) -> N
     files = await erlmcp(recorder).assess(fail_on="LOW").reports()
     names = await files.entries()
     assert {"findings.json", "findings.sarif", "report.md", "junit.xml", "sbom.cdx.json", "compliance.md"} <= set(names)
+    assert "report.html" in names
     assert json.loads(await files.file("findings.json").contents())["verdict"]["passed"] is False
     assert "health check present and passing" in await files.file("compliance.md").contents()
     assert scans(recorder) == ["grype", "grype", "syft", "trivy", "trivy"]
+
+
+async def test_the_page_asks_the_engine_for_nothing_more(recorder: Recorder) -> None:
+    answers.of_checks(recorder)
+    files = await erlmcp(recorder).assess().reports()
+    page = await files.file("report.html").contents()
+    # Its sizes are of the export by which the size is checked: one for the layout that is scanned, one for that.
+    exports = [leaf for leaf in recorder.plan if leaf.call.field == "export" and leaf.calls("asTarball")]
+    assert len(exports) == 2
+    for said in ('"name":"ranch"', "size in budget", "CVE-2025-32433"):
+        assert said in page
 
 
 # Publishing -----------------------------------------------------------------------------------------------------------
@@ -604,8 +648,12 @@ async def test_publish_requires_the_checks_that_matter(recorder: Recorder) -> No
     # Others can be asked for, in place of those, or none.
     with pytest.raises(PolicyError, match="labels: labels complete: missing: "):
         await made.publish(version="1.2.0", unsigned=True, require=["labels"])
-    await made.publish(version="1.2.0", unsigned=True, require=["none"])
+    await made.publish(version="1.2.0", require=["none"], **signing())
     assert "push" in tool_runs(recorder)
+    # Of checks that did not run, nothing is stated.
+    types = [word for chain in recorder.execs() for word in words(chain) if word.startswith("--type=")]
+    assert types
+    assert f"--type={TESTED}" not in types
 
 
 async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder) -> None:
@@ -731,7 +779,7 @@ async def test_what_is_said_of_an_index_names_the_image_that_was_looked_at(
     answers.of_checks(recorder)
     files = await passing(recorder, platforms=platforms).assess().reports()
     remark = "of the images of this index that for linux/amd64 was looked at"
-    for name in ("findings.json", "compliance.md", "report.md", "sbom.spdx.json"):
+    for name in ("findings.json", "compliance.md", "report.md", "report.html", "sbom.spdx.json"):
         assert (remark in await files.file(name).contents()) is bool(platforms), name
     metadata = json.loads(await files.file("sbom.cdx.json").contents())["metadata"]
     said = [each["value"] for each in metadata["properties"] if each["name"] == "pipeline:platform"]
@@ -770,6 +818,34 @@ async def test_a_version_that_is_another_image_is_not_moved_unless_one_says_so(r
     assert "push" not in tool_runs(recorder)
     await assessment(recorder).publish(version="1.2.0", unsigned=True, move=True)
     assert "push" in tool_runs(recorder)
+
+
+async def test_a_branch_does_not_go_back_to_an_earlier_commit_unless_one_says_so(recorder: Recorder) -> None:
+    answers.of_a_registry(recorder, PASSWORD, {"main": OTHER, "production": OTHER})
+    said = {"config": {"Labels": {"org.opencontainers.image.created": "2026-02-05T00:00:00Z"}}}
+    index = {"manifests": [{"digest": DIGEST}]}
+    for word, text in (("manifest", index), ("config", said)):
+        recorder.answer(
+            "Container.stdout",
+            json.dumps(text),
+            when=lambda chain, word=word: bool(chain.find("from")) and answers.tool_run(chain.parent) == word,
+        )
+    for created, tags, goes_back in (
+        ("2026-02-04T00:00:00Z", {"branch": "main"}, True),
+        ("2026-02-06T00:00:00Z", {"branch": "main"}, False),
+        ("2026-02-04T00:00:00Z", {"branch": "main", "move": True}, False),
+        # Who names a tag means it.
+        ("2026-02-04T00:00:00Z", {"tags": ["production"]}, False),
+    ):
+        before = tool_runs(recorder).count("push")
+        made = assessment(recorder, created=created)
+        if goes_back:
+            with pytest.raises(PolicyError, match=rf"^nothing was pushed: main is {OTHER}, of the commit"):
+                await made.publish(unsigned=True, **tags)
+        else:
+            await made.publish(unsigned=True, **tags)
+        assert tool_runs(recorder).count("push") == before + (not goes_back)
+    assert {words(chain)[1] for chain in recorder.execs() if words(chain)[0] == "config"} == {f"{REPOSITORY}@{DIGEST}"}
 
 
 async def test_each_tag_is_asked_about_by_itself_and_the_list_only_where_it_matters(recorder: Recorder) -> None:
@@ -987,8 +1063,9 @@ async def test_a_rescan_asks_the_registries_what_they_say_by_now(recorder: Recor
     assert "0 of them break" in await image.rescan()
     retired = {"retired": {"reason": "security", "message": "why"}, "others": [], "advisories": []}
     recorder.answer("Container.stdout", json.dumps([retired]), when=answers.of_a_registry_of_hex)
-    with pytest.raises(PolicyError, match=r" of them break the policy\n(.*\n)*.*retired +cowboy"):
+    with pytest.raises(PolicyError, match=r" of them break the policy\n(.*\n)*.*retired +cowboy") as failed:
         await image.rescan(fail_on="HIGH")
+    assert "\ncowboy 2.12.0 is retired (security): why\n" in str(failed.value)
     recorder.answer("Container.stdout", '[{"unknown": "nobody is there"}]', when=answers.of_a_registry_of_hex)
     assert "not known whether retired: cowboy 2.12.0: nobody is there" in await image.rescan()
 

@@ -1,10 +1,13 @@
 """What publishing asks the engine for: its order, where secrets go, what it says when a step fails."""
 
 import base64
+import contextlib
 import dataclasses
 import functools
+import http.server
 import json
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import answers
@@ -20,7 +23,7 @@ from pipeline.project.logins import Login
 from pipeline.project.project import Project
 from pipeline.registry.content import Content, look, read_content
 from pipeline.registry.promote import promote
-from pipeline.registry.provenance import Origin, provenance_of
+from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, provenance_of
 from pipeline.registry.publish import (
     Action,
     Order,
@@ -28,6 +31,7 @@ from pipeline.registry.publish import (
     carry_out,
     check_arrived,
     lacking,
+    origin_of,
     publish_actions,
     render_dry_run,
     standing_of,
@@ -35,7 +39,18 @@ from pipeline.registry.publish import (
 )
 from pipeline.registry.reference import Reference
 from pipeline.registry.rescan import compare, rescan
-from pipeline.registry.signing import CYCLONEDX, FINDINGS, OPTIONAL, PREDICATES, PROVENANCE, SIGNATURE, SPDX, Signing
+from pipeline.registry.signing import (
+    CYCLONEDX,
+    FINDINGS,
+    GITHUB,
+    OPTIONAL,
+    PREDICATES,
+    PROVENANCE,
+    SIGNATURE,
+    SPDX,
+    Signing,
+    Sigstore,
+)
 from pipeline.registry.tags import check_moves, choose_tags
 from pipeline.registry.tools import Tools, ask, told, tools_for
 from pipeline.registry.verify import Signer, verify
@@ -461,7 +476,7 @@ async def test_a_dry_run_lets_no_registry_make_a_repository(recorder: Recorder) 
 async def test_a_tag_moves_only_from_what_it_was(recorder: Recorder) -> None:
     knows_password(recorder)
     steps = await tag_actions(await tools(), REPOSITORY, DIGEST, ("3.0.0", "latest"), {"latest": OTHER})
-    assert [step.args[5:] for step in steps] == [["3.0.0", "", "5"], ["latest", OTHER, ""]]
+    assert [step.args[3:] for step in steps] == [["3.0.0", "", "5"], ["latest", OTHER, ""]]
 
 
 async def test_what_somebody_else_moved_meanwhile_is_told(recorder: Recorder) -> None:
@@ -847,6 +862,146 @@ async def test_what_is_stated_already_is_not_stated_twice(recorder: Recorder) ->
     # The same is stated of everything else.
     assert list(left.predicates) == [FINDINGS]
     assert [step.args[0] for step in publish_actions(ready, left)] == ["public-key", "push", "attest"]
+
+
+def workflow(name: str) -> str:
+    return f"https://github.com/banyan-platform/erlmcp/.github/workflows/{name}.yml@refs/heads/main"
+
+
+def of_a_workflow() -> str:
+    """Return a token of a job in pipeline.yml."""
+    return token({"iss": GITHUB, "job_workflow_ref": workflow("pipeline").removeprefix("https://github.com/")})
+
+
+async def test_what_the_same_identity_has_stated_is_not_stated_twice(recorder: Recorder) -> None:
+    trusting(recorder)
+    recorder.answer("Secret.plaintext", of_a_workflow())
+    ready, wanted = await tools(), order(recorder, Signing(identity_token=secret(TOKEN)))
+    left = await lacking(ready, wanted)
+    # What was found is of this time.
+    assert (left.signed, list(left.predicates)) == (True, [FINDINGS])
+    for chain in recorder.execs():
+        if words(chain)[0].startswith("verify"):
+            named = {f"--certificate-identity={workflow('pipeline')}", f"--certificate-oidc-issuer={GITHUB}"}
+            assert named <= set(words(chain))
+    # Whose certificate is known only once it is there states all anew.
+    recorder.answer("Secret.plaintext", token({"iss": "https://ci.example.org", "sub": "it"}))
+    assert await lacking(ready, wanted) is wanted
+
+
+@contextlib.contextmanager
+def identities(status: int, body: object) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Serve what gives identities, as GitHub does; give its URL, and what was asked."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["Authorization"]))
+            text = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/token?job=1", asked
+        finally:
+            server.shutdown()
+
+
+def asking(recorder: Recorder, url: str) -> Signing:
+    made = Signing(identity_url=secret("url"), identity_url_token=secret(TOKEN))
+
+    def plain(chain: Chain) -> str:
+        [given] = chain.calls("setSecret")
+        return url if given.args["name"] == "made-up url" else TOKEN
+
+    recorder.answer("Secret.plaintext", plain)
+    return made
+
+
+async def test_the_provenance_names_the_builder_that_the_certificate_names(recorder: Recorder) -> None:
+    with identities(200, {"count": 1, "value": of_a_workflow()}) as (url, asked):
+        signing = asking(recorder, url)
+        given = dataclasses.replace(request(floating=False), signing=signing, origin=Origin(workflow("image"), "run"))
+        assert await origin_of(given) == Origin(workflow("pipeline"), "run")
+    assert asked == [("/token?job=1&audience=sigstore", f"bearer {TOKEN}")]
+    assert TOKEN not in recorder.text()
+    # A person builds nothing, and a key names nobody.
+    recorder.answer("Secret.plaintext", token({"iss": "https://accounts.example.org", "email": "jane@example.org"}))
+    for other in (Signing(identity_token=secret(TOKEN)), key_signing(), None):
+        assert await origin_of(dataclasses.replace(given, signing=other)) == given.origin
+
+
+@pytest.mark.parametrize(("status", "body"), [(403, {}), (200, {}), (200, [])])
+async def test_who_gives_no_identity_is_told_before_anything_is_pushed(
+    recorder: Recorder, status: int, body: object
+) -> None:
+    with identities(status, body) as (url, _):
+        signing = asking(recorder, url)
+        with pytest.raises(RegistryError, match=r"^nothing was pushed: --identity-url gives no identity: "):
+            await signing.identity()
+
+
+@pytest.mark.parametrize("issuer", [GITHUB, "https://gitlab.com"])
+@pytest.mark.parametrize("identity", ["^https://github.com/banyan-platform/", workflow("pipeline")])
+async def test_the_builder_is_held_against_the_certificate(recorder: Recorder, identity: str, issuer: str) -> None:
+    knows_password(recorder)
+    who = Signer(identity=identity, issuer=issuer)
+    builder = ""
+
+    def said(chain: Chain) -> str:
+        run = words(chain.parent)
+        if run[0] == "verify":
+            return claims(SIGNATURE, *PREDICATES)
+        # One certificate is there, of pipeline.yml; so cosign fails where another one is asked for.
+        kind = next(word for word in run if word.startswith("--type=")).removeprefix("--type=")
+        made = {"runDetails": {"builder": {"id": builder}}}
+        return envelope(kind, predicate=made if kind == PROVENANCE else None)
+
+    def of_another(chain: Chain) -> bool:
+        return f"--certificate-identity={workflow('image')}" in words(chain)
+
+    recorder.answer("Container.stdout", said)
+    recorder.answer("Container.withExec", exec_error(stderr="Error: no matching attestations"), when=of_another)
+    for builder, shown in (  # noqa: B007 # `said` reads it
+        (workflow("pipeline"), f"{workflow('pipeline')} (also named by the certificate)"),
+        ("", "a builder that nobody named"),
+        (UNNAMED_BUILDER, "a builder that nobody named"),
+    ):
+        assert f" {shown}\n" in (await verify(await tools(), IMAGE, who)).render()
+    # Nor is a pattern the name of a builder: every certificate would do.
+    for builder in (workflow("image"), "^https://.*"):
+        if issuer == GITHUB:
+            with pytest.raises(VerificationError, match=r" as its builder, and no certificate of that builder signed"):
+                await verify(await tools(), IMAGE, who)
+        else:
+            assert f"{builder} (not named by the certificate)" in (await verify(await tools(), IMAGE, who)).render()
+
+
+async def test_a_sigstore_of_ones_own_is_known_by_its_files(recorder: Recorder) -> None:
+    knows_password(recorder)
+    trusting(recorder)
+    own = Sigstore(*(dag.directory().with_new_file(name, "{}").file(name) for name in ("services", "root")))
+    signing = Signing(identity_token=secret(TOKEN), sigstore=own)
+    ready = await tools()
+    await carry_out(publish_actions(ready, order(recorder, signing)))
+    await verify(ready, IMAGE, Signer(identity="me", issuer="it", sigstore=own))
+    services, root = "/signing/services.json", "/signing/root.json"
+    for chain in recorder.execs():
+        signs, proves = words(chain)[0] in {"sign", "attest"}, words(chain)[0].startswith("verify")
+        assert (
+            (services in mounts(chain, "withMountedFile")) == signs == (f"--signing-config={services}" in words(chain))
+        )
+        assert (f"--trusted-root={root}" in words(chain)) == (signs or proves)
+        assert not (signs or proves) or root in mounts(chain, "withMountedFile")
+    with pytest.raises(InputError, match=r"--sigstore-services and --sigstore-root: .*give both"):
+        Signing(identity_token=secret(TOKEN), sigstore=Sigstore(root=own.root))
 
 
 async def test_of_a_new_image_everything_is_stated(recorder: Recorder) -> None:

@@ -48,6 +48,7 @@ def subject(recorder: Recorder) -> Subject:
         APPLICATION,
         dagger.dag.container().from_(IMAGES["builder-alpine"]),
         dagger.dag.container(),
+        dagger.dag.directory(),
         layout,
         layout,
         IMAGE,

@@ -6,7 +6,7 @@ import json
 import answers
 import dagger
 import pytest
-from answers import APPLICATION, FILES, READ, execs, project, words
+from answers import APPLICATION, FILES, READ, execs, project, words, written
 from recorder import Chain, Recorder, exec_error
 
 from pipeline.build.dependencies import fetched
@@ -28,29 +28,50 @@ async def recorder(recorder: Recorder) -> Recorder:
     return recorder
 
 
-async def keys(recorder: Recorder, made: Project) -> dict[str, str]:
-    """Build the release; return the key of each stage's command."""
+APPS = ("core", "web", "alone")
+
+
+async def keys(
+    recorder: Recorder, made: Project, application: Application = APPLICATION, interface: str = "same"
+) -> dict[str, str]:
+    """Build the release; return the key of each stage's command. Every application shows this interface."""
     answers.of_images(recorder)
-    await assembled(made, APPLICATION)
-    runs = {" ".join(chain.call.args["args"][1:]): chain.content_key for chain in recorder.execs()}
+    recorder.answer(
+        "Container.directory", {"interface.tar": interface}, when=lambda chain: chain.call.args["path"] == "/pipeline"
+    )
+    await assembled(made, application)
+    runs = {tuple(words(chain)[1:4]): chain.content_key for chain in recorder.execs()}
+    script = "/pipeline/rebar3.sh" if application.executed else "/pipeline/application.sh"
     stages = {
-        "packages": "/pipeline/fetch.sh packages",
-        "deps": "/pipeline/fetch.sh compile prod",
-        "core": "/pipeline/rebar3.sh prod apps/core compile",
-        "web": "/pipeline/rebar3.sh prod apps/web compile",
-        "alone": "/pipeline/rebar3.sh prod apps/alone compile",
-        "release": "/pipeline/rebar3.sh prod  release --relname greeter",
+        "packages": ("/pipeline/fetch.sh", "packages"),
+        "deps": ("/pipeline/fetch.sh", "compile", "prod"),
+        **{name: (script, "prod", f"apps/{name}") for name in APPS},
+        "release": ("/pipeline/rebar3.sh", "prod", ""),
     }
     return {stage: runs[command] for stage, command in stages.items()}
+
+
+async def changes(
+    files: dict[str, str], application: Application = APPLICATION, interfaces: tuple[str, str] = ("same", "same")
+) -> set[str]:
+    """Return the stages that run again when these files are edited, or what the applications show of themselves."""
+    found = []
+    for text, interface in zip(("", " "), interfaces, strict=True):
+        async with Recorder() as recorder:
+            made = project(recorder, {**FILES, **{path: content + text for path, content in files.items()}})
+            found.append(await keys(recorder, made, application, interface))
+    return {stage for stage in found[0] if found[0][stage] != found[1][stage]}
 
 
 @pytest.mark.parametrize(
     ("path", "changed"),
     [
-        # A stage is the one before and the files of one application.
-        ("apps/core/src/core.erl", {"core", "web", "alone", "release"}),
-        ("apps/web/src/web.erl", {"web", "alone", "release"}),
+        # What is compiled of an application that others need is in the key of the release alone.
+        ("apps/core/src/core.erl", {"core", "release"}),
+        ("apps/web/src/web.erl", {"web", "release"}),
         ("apps/alone/src/alone.erl", {"alone", "release"}),
+        # rebar3 looks at these files of all applications.
+        ("apps/alone/src/alone.app.src", {"core", "web", "alone", "release"}),
         # Siblings include headers without naming each other: a header is everybody's.
         ("include/greeter.hrl", {"core", "web", "alone", "release"}),
         ("apps/core/include/core.hrl", {"core", "web", "alone", "release"}),
@@ -63,13 +84,21 @@ async def keys(recorder: Recorder, made: Project) -> dict[str, str]:
         ("scripts/generate.sh", {"core", "web", "alone", "release"}),
     ],
 )
-async def test_an_edit_reruns_what_depends_on_it_alone(path: str, changed: set[str], anyio_backend: str) -> None:  # noqa: ARG001 # as above
-    files = {**FILES, path: FILES.get(path, "")}
-    async with Recorder() as before:
-        first = await keys(before, project(before, files))
-    async with Recorder() as after:
-        second = await keys(after, project(after, {**files, path: files[path] + " "}))
-    assert {stage for stage in first if first[stage] != second[stage]} == changed
+@pytest.mark.usefixtures("anyio_backend")
+async def test_an_edit_reruns_what_depends_on_it_alone(path: str, changed: set[str]) -> None:
+    assert await changes({path: FILES.get(path, "")}) == changed
+
+
+@pytest.mark.usefixtures("anyio_backend")
+async def test_what_an_application_shows_of_itself_is_in_the_key_of_those_that_need_it() -> None:
+    assert await changes({}, interfaces=("one", "two")) == {"web", "release"}
+
+
+@pytest.mark.usefixtures("anyio_backend")
+async def test_where_code_runs_while_another_application_is_compiled_a_stage_is_the_one_before() -> None:
+    hooked = dataclasses.replace(APPLICATION, executed=("rebar.config has hooks for compiling",))
+    assert await changes({"apps/core/src/core.erl": ""}, hooked) == {"core", "web", "alone", "release"}
+    assert await changes({"apps/web/src/web.erl": ""}, hooked) == {"web", "alone", "release"}
 
 
 async def test_the_reader_sees_the_projects_shape_and_not_its_code(recorder: Recorder) -> None:
@@ -225,12 +254,12 @@ async def test_a_stage_that_fails_is_followed_by_one_that_sees_all_and_speaks_fo
     recorder.answer(
         "Container.withExec",
         exec_error(1, "===> Compiling apps/web/src/web.erl failed\nweb.erl:3:1: syntax error"),
-        when=lambda chain: "compile" in words(chain) and "apps/web" in words(chain)[3],
+        when=lambda chain: "apps/web" in "".join(words(chain)[3:4]),
     )
     with pytest.raises(BuildError) as caught:
         await assembled(project(recorder), APPLICATION)
     assert "apps/web/src/web.erl:3:1: syntax error" in str(caught.value)
-    folders = [words(chain)[3] for chain in recorder.execs() if "compile" in words(chain)]
+    folders = [words(chain)[3] for chain in recorder.execs() if words(chain)[-1:] == ["compile"]]
     assert folders[-1] == "apps/core:apps/web:apps/alone"
 
 
@@ -264,7 +293,7 @@ async def test_compiling_that_asks_git_gets_it_or_is_refused(recorder: Recorder)
         "Container.withExec",
         exec_error(1, "===> git was asked, and its folder is not there: git rev-parse HEAD"),
         when=lambda chain: (
-            "/pipeline/rebar3.sh" in words(chain)
+            words(chain)[1] in {"/pipeline/application.sh", "/pipeline/rebar3.sh"}
             and not [call for call in chain.calls("withDirectory") if call.args["path"] == "/build/.git"]
         ),
     )
@@ -321,10 +350,7 @@ async def test_a_cookie_in_vm_args_gives_way_to_that_of_the_environment(recorder
     files = {**FILES, "config/vm.args": "-name a@b -setcookie secret\n"}
     container = await assembled(project(recorder, files, cookie_from_environment=True), WITH_VM_ARGS)
     await container.sync()
-    [written] = [
-        call for call in recorder.plan[-1].calls("withNewFile") if call.args["path"] == "/build/config/vm.args"
-    ]
-    assert written.args["contents"] == "-name a@b -setcookie ${RELX_COOKIE}\n"
+    assert written(recorder.plan[-1], "/build/config/vm.args") == "-name a@b -setcookie ${RELX_COOKIE}\n"
 
 
 async def test_a_file_that_relx_names_and_that_is_not_there_is_told_before_anything_is_built(

@@ -63,3 +63,19 @@ def test_git_is_asked_where_a_version_is_computed_alone() -> None:
     assert Application.parse(json.dumps({**RAW, "apps": [computed]}), asked).asks_git
     assert not Application.parse(json.dumps(RAW), asked).asks_git
     assert Application.parse(json.dumps(RAW), asked).asked == ("git describe",)
+
+
+def test_an_application_needs_what_those_that_it_needs_need() -> None:
+    needs = {"base": ["kernel"], "middle": ["base"], "aside": ["kernel"], "web": ["middle", "sasl"]}
+    apps = [{**RAW["apps"][0], "name": name, "needs": names} for name, names in needs.items()]
+    application = Application.parse(json.dumps({**RAW, "apps": apps}))
+    needed = {app.name: application.needed(app) for app in application.apps}
+    assert needed == {"base": [], "middle": ["base"], "aside": [], "web": ["base", "middle"]}
+
+
+def test_the_summary_says_why_each_application_is_compiled_on_top_of_the_one_before() -> None:
+    application = Application.parse(json.dumps({**RAW, "executed": ["rebar.config has hooks for compiling"]}))
+    assert (
+        "compiled            each application in a stage of its own, on top of the one before: "
+        "rebar.config has hooks for compiling"
+    ) in application.summary()

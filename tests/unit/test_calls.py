@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.handover import script_text
 from pipeline.scan.calls import Callers, evidence
-from pipeline.scripts import script
 
 FLAWED = """
 -module(flawed).
@@ -47,7 +47,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     (folder / "hidden.erl").write_text(HIDDEN)
     subprocess.run(["erlc", "-o", folder / "lib" / "flawed_app-1.0" / "ebin", folder / "hidden.erl"], check=True)
     for path in ("scan/resources/callers.escript", "project/resources/common.hrl"):
-        (folder / Path(path).name).write_text(script(path))
+        (folder / Path(path).name).write_text(script_text(path))
     wanted = ["flawed:open/1", "flawed:weak/2", "flawed:deep/1", "'flawed':harmless/0", "gone:f/1", "hidden:f/1"]
     lines = [f"flawed_app {name}" for name in wanted] + ["erts erlang:binary_to_term/1", "ssh ssh_sftpd:handle_op/4"]
     (folder / "wanted").write_text("\n".join(lines))

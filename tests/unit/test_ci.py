@@ -562,6 +562,99 @@ def test_the_switches_are_those_of_the_module() -> None:
     assert listed == switches
 
 
+# Direct mode ----------------------------------------------------------------------------------------------------------
+
+#: What stands for uv: it makes a Python that writes down what it was called with, as the shim's CLI does.
+UV = """#!/bin/sh
+mkdir -p "$UV_PROJECT_ENVIRONMENT/bin"
+printf '%s\\n' "$@" >"{folder}/uv"
+cp "{folder}/dagger" "$UV_PROJECT_ENVIRONMENT/bin/python"
+"""
+
+
+@pytest.fixture
+def direct(shim: Shim) -> dict[str, str]:
+    """Give the project a pipeline, and the machine uv; return the environment that has it."""
+    for name in ("pipeline/direct.py", "uv.lock"):
+        (shim.project / name).parent.mkdir(exist_ok=True)
+        (shim.project / name).touch()
+    programs = shim.folder / "programs"
+    programs.mkdir()
+    (programs / "uv").write_text(UV.format(folder=shim.folder))
+    (programs / "uv").chmod(0o755)
+    return {"PATH": f"{programs}:/usr/bin:/bin"}
+
+
+@pytest.mark.parametrize("words", [["--direct"], ["--flavor=debian", "--direct"], ["ERLMCP_DIRECT"]])
+def test_direct_runs_python_with_the_words_that_the_module_would_get(
+    shim: Shim, direct: dict[str, str], words: list[str]
+) -> None:
+    named = {"ERLMCP_DIRECT": "1"} if words == ["ERLMCP_DIRECT"] else {}
+    rest = [*(word for word in words if word.startswith("--")), "assess", "--vex", "a b.json", "publish", "--dry-run"]
+    env = {**direct, "REGISTRY_USER": "robot"}
+    argv = shim(*rest, env=env | named)
+    plain = shim(*(word for word in rest if word != "--direct"), env=env)
+    assert plain[:3] == ["call", "--mod", str(shim.project)]
+    assert argv == ["-O", "-P", "-m", "pipeline", *plain[3:]]
+    assert "--user=robot" in argv
+    known = shim.run(*rest, env=env | named) and shim.env
+    assert f"PYTHONPATH={shim.project}\n" in known
+    assert "ERLMCP_DIRECT=1\n" in known
+    assert f"_EXPERIMENTAL_DAGGER_CLI_BIN={shim.folder}/dagger\n" in known
+    assert f"PYTHONPYCACHEPREFIX={shim.folder}/.cache/erlmcp-pipeline/bytecode\n" in known
+    assert "DAGGER_PROGRESS" not in known
+
+
+def test_the_packages_are_those_of_the_lock_and_fetched_once(shim: Shim, direct: dict[str, str]) -> None:
+    first = shim.run("--direct", "scan", env=direct)
+    assert "ci/run: fetching the packages of uv.lock into " in first.stderr
+    assert {"--frozen", "--no-install-project", "--no-default-groups"} < set(
+        (shim.folder / "uv").read_text().splitlines()
+    )
+    (shim.folder / "uv").unlink()
+    assert shim.run("--direct", "scan", env=direct).stderr == ""
+    (shim.project / "uv.lock").write_text("another")
+    shim("--direct", "scan", env=direct)
+    assert (shim.folder / "uv").exists()
+
+
+def test_direct_says_what_it_needs(shim: Shim, direct: dict[str, str]) -> None:
+    programs = shim.folder / "programs"
+    (programs / "uv").rename(programs / "python3")
+    (programs / "python3").write_text("#!/bin/sh\nexit 1\n")
+    said = shim.refusal("--direct", "scan", env=direct)
+    assert said == (
+        "ci/run: --direct needs uv on the PATH, or Python 3.11 or newer as python3; without it the module is loaded\n"
+    )
+
+
+def test_packages_that_cannot_be_had_are_told(shim: Shim, direct: dict[str, str]) -> None:
+    (shim.folder / "programs" / "uv").write_text("#!/bin/sh\necho no network >&2\nexit 2\n")
+    said = shim.refusal("--direct", "scan", env=direct).splitlines()
+    assert said[-2:] == [
+        "no network",
+        "ci/run: --direct needs the packages of uv.lock from PyPI, see above; without it the module is loaded",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "said"),
+    [
+        (["assess", "--direct", "verdict"], {}, "--direct: it stands before the function: ci/run --direct assess"),
+        (["scan"], {"ERLMCP_DIRECT": "yes"}, "ERLMCP_DIRECT: yes: expected 1, or 0 as if it was not set"),
+        (
+            ["--direct", "scan"],
+            {"ERLMCP_MODULE": "github.com/banyan-platform/erlmcp"},
+            "--direct: ERLMCP_MODULE names no folder with the pipeline in it: github.com/banyan-platform/erlmcp",
+        ),
+    ],
+)
+def test_direct_where_it_cannot_be_is_refused(
+    shim: Shim, direct: dict[str, str], words: list[str], env: dict[str, str], said: str
+) -> None:
+    assert shim.refusal(*words, env=direct | env) == f"ci/run: {said}\n"
+
+
 # The project and its commit -------------------------------------------------------------------------------------------
 
 

@@ -15,8 +15,7 @@ from pipeline.report.junit import junit
 from pipeline.report.report import Report
 from pipeline.sbom.component import Kind
 from pipeline.scan.databases import Database
-from pipeline.scan.findings import ScannerRun, Severity, Sighting
-from pipeline.scan.verdict import Status
+from pipeline.scan.findings import ScannerRun, Severity, Sighting, Status
 
 REPORTS = [report(), full(), EMPTY, crowd(300)]
 IDS = ["recorded", "full", "empty", "crowd"]

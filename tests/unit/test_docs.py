@@ -10,6 +10,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 CI = "tests/e2e/test_three_places.py::"
 BUILD = "tests/e2e/test_build.py::"
+DIRECT = "tests/e2e/test_direct_mode.py::"
 UNIT = "tests/unit/test_ci.py::"
 VEX = "tests/e2e/test_vex.py::test_trivy_and_grype_come_to_our_verdict_by_our_document"
 PUBLISHING = "tests/e2e/test_publishing.py::test_an_image_is_judged_later_by_what_it_was_published_by"
@@ -19,6 +20,10 @@ KEYLESS = (
     " --issuer=https://token.actions.githubusercontent.com"
     " --identity=https://github.com/banyan-platform/erlmcp/.github/workflows/pipeline.yml@refs/heads/main"
     " summary"
+)
+GH = (
+    "gh attestation verify oci://ghcr.io/banyan-platform/erlmcp:3.0.0 --bundle-from-oci --repo=banyan-platform/erlmcp"
+    " --signer-workflow=banyan-platform/erlmcp/.github/workflows/pipeline.yml"
 )
 BASELINE = (
     "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:main verified --key=file:cosign.pub"
@@ -32,6 +37,8 @@ CHART = (
 #: Commands that a test runs, with other values, and which.
 RUN = {
     "ci/run build-runtime": CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
+    "export ERLMCP_DIRECT=…": UNIT + "test_direct_runs_python_with_the_words_that_the_module_would_get",
+    "ci/run --direct": DIRECT + "test_the_answer_is_the_same_and_nothing_runs_for_it_again",
     "ci/run build-runtime sync": CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
     "ci/run assess reports export --path=reports": CI + "test_a_ci_and_a_laptop_find_the_same_of_the_same_image",
     "ci/run scan": CI + "test_a_gate_that_fails_fails_the_job_and_its_reports_are_there",
@@ -78,6 +85,7 @@ NOT_RUN = {
     "Docker or Podman": [
         'export REGISTRY_USER=… REGISTRY_PASSWORD="…"',
         "ci/run build-runtime export-image --name=erlmcp:dev",
+        "ci/run --direct build-runtime export-image --name=erlmcp:dev",
         "ci/run build-runtime export-image --name=erlmcp:3.0.0",
         "docker run --rm -e RELX_COOKIE=secret -p 8080:8080 erlmcp:dev",
         "docker run -it IMAGE console",
@@ -103,6 +111,8 @@ NOT_RUN = {
         'ci/run published --reference="$(cat image.txt)" verified --key=file:cosign.pub promote --tags=production',
         "ci/run published --reference=ghcr.io/banyan-platform/erlmcp:production verified --key=file:cosign.pub rescan",
         "ci/run published --reference=… verified --key=… rescan",
+        'export ERLMCP_PROMOTE="…"',
+        GH,
     ],
     "a repository behind SSH": [
         'ci/run --ssh="$SSH_AUTH_SOCK" --known-hosts="$HOME/.ssh/known_hosts" build-runtime',

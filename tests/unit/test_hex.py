@@ -21,10 +21,10 @@ from pipeline.report.terminal import terminal
 from pipeline.sbom.component import Kind
 from pipeline.scan.acceptance import Acceptance
 from pipeline.scan.eef import Part
-from pipeline.scan.findings import ScannerRun, Severity, Sighting
+from pipeline.scan.findings import ScannerRun, Severity, Sighting, Status
 from pipeline.scan.hex import HEX, Package, heard
 from pipeline.scan.policy import Policy
-from pipeline.scan.verdict import Status, judge
+from pipeline.scan.verdict import judge
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
 REGISTRY = Path(__file__).parents[1] / "fixtures" / "registry"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BuildError, InputError
-from pipeline.image.layout import OWN_LAYERS, Layer, add_image, add_index, pack, parse_time, read_base, read_layers
+from pipeline.image.layout import OWN_LAYERS, Image, Layer, blob, finished, pack, parse_time, read_layers, texts_of
 from pipeline.image.runtime import LAYERS as RELEASE_LAYERS
 from pipeline.image.size import over_limit, parts_of, render
 
@@ -25,8 +25,8 @@ def layer_blob(files: dict[str, bytes], level: int = 6) -> bytes:
     return gzip.compress(out.getvalue(), level, mtime=0)
 
 
-def image_files(built: str, layers: list[bytes], architecture: str = "amd64", step: str = "s") -> dict[str, bytes]:
-    """Return the files of an OCI layout with one image, as an engine makes it at some time."""
+def image_files(layers: list[bytes]) -> dict[str, bytes]:
+    """Return the files of an OCI layout with one image."""
     files: dict[str, bytes] = {}
 
     def add(data: bytes) -> dict[str, object]:
@@ -34,6 +34,14 @@ def image_files(built: str, layers: list[bytes], architecture: str = "amd64", st
         files[f"blobs/sha256/{digest}"] = data
         return {"digest": f"sha256:{digest}", "size": len(data)}
 
+    manifest = {"layers": [{"mediaType": "layer", **add(layer)} for layer in layers]}
+    index = {"schemaVersion": 2, "manifests": [{"mediaType": "m", **add(json.dumps(manifest).encode())}]}
+    return {"index.json": json.dumps(index).encode(), **files}
+
+
+def image(built: str, layers: list[bytes], architecture: str = "amd64", step: str = "s") -> Image:
+    """Return what an image says of itself, as an engine makes it at some time."""
+    digests = [hashlib.sha256(layer).hexdigest() for layer in layers]
     config = {
         "architecture": architecture,
         "os": "linux",
@@ -44,11 +52,10 @@ def image_files(built: str, layers: list[bytes], architecture: str = "amd64", st
     }
     manifest = {
         "schemaVersion": 2,
-        "config": {"mediaType": "c", **add(json.dumps(config).encode())},
-        "layers": [{"mediaType": "layer", **add(layer)} for layer in layers],
+        "config": {"mediaType": "c", "digest": "sha256:of-the-engine", "size": 1},
+        "layers": [{"mediaType": "layer", "digest": f"sha256:{digest}", "size": 1} for digest in digests],
     }
-    index = {"schemaVersion": 2, "manifests": [{"mediaType": "m", **add(json.dumps(manifest).encode())}]}
-    return {"index.json": json.dumps(index).encode(), **files}
+    return Image("m", manifest, config)
 
 
 def archive(path: Path, files: dict[str, bytes]) -> Path:
@@ -60,15 +67,11 @@ def archive(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def folder(path: Path, files: dict[str, bytes]) -> Path:
-    for name, data in files.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data)
-    return path
-
-
-def blob(layout: Path, digest: str) -> dict:
-    return json.loads((layout / "blobs" / digest.replace(":", "/")).read_bytes())
+def read(texts: dict[str, str], digest: str) -> dict:
+    """Read a blob, whose name is that of its content."""
+    text = texts[blob(digest)]
+    assert digest == f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return json.loads(text)
 
 
 FILES = [
@@ -82,95 +85,79 @@ LAYERS = [layer_blob(files) for files in FILES]
 MORNING, EVENING = "2026-11-24T01:02:03.123456Z", "2026-11-25T18:05:06Z"
 
 
-def layout(path: Path, files: dict[str, bytes]) -> str:
-    """Make a layout of one image; return its digest."""
-    path.mkdir()
-    return add_index(path / "layout", [add_image(archive(path / "in.tar", files), path / "layout", TIME)])
-
-
-def test_two_builds_of_one_content_have_one_digest_and_file(tmp_path: Path) -> None:
-    first, second = image_files(MORNING, LAYERS), image_files(EVENING, LAYERS)
+def test_two_builds_of_one_content_have_one_digest(tmp_path: Path) -> None:
+    first, second = image(MORNING, LAYERS), image(EVENING, LAYERS)
     assert first != second
-    assert layout(tmp_path / "1", first) == layout(tmp_path / "2", second)
+    texts = [texts_of([finished(made, TIME)]) for made in (first, second)]
+    assert texts[0] == texts[1]
     for name in ("1", "2"):
-        pack(tmp_path / name / "layout", tmp_path / f"{name}.tar")
+        for path, text in texts[0][0].items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_text(text)
+        pack(tmp_path / name, tmp_path / f"{name}.tar")
     assert (tmp_path / "1.tar").read_bytes() == (tmp_path / "2.tar").read_bytes()
 
 
-def test_another_layer_is_another_digest(tmp_path: Path) -> None:
-    first = image_files(TIME, LAYERS)
-    second = image_files(TIME, [*LAYERS[:-1], layer_blob({"y": b"yz"})])
-    assert layout(tmp_path / "1", first) != layout(tmp_path / "2", second)
+def test_another_layer_is_another_digest() -> None:
+    other = [*LAYERS[:-1], layer_blob({"y": b"yz"})]
+    _, first = texts_of([finished(image(TIME, LAYERS), TIME)])
+    _, second = texts_of([finished(image(TIME, other), TIME)])
+    assert first != second
 
 
-def test_the_result_is_a_whole_archive_with_the_time_throughout(tmp_path: Path) -> None:
-    digest = layout(tmp_path / "1", image_files(EVENING, LAYERS))
-    pack(tmp_path / "1" / "layout", tmp_path / "a")
-    with tarfile.open(tmp_path / "a") as done:
-        assert {"oci-layout", "index.json"} < set(done.getnames())
-        for member in done:
-            if member.name.startswith("blobs/"):
-                data = done.extractfile(member).read()
-                assert member.name == f"blobs/sha256/{hashlib.sha256(data).hexdigest()}"
-    manifest = blob(tmp_path / "1" / "layout", digest)
-    config = blob(tmp_path / "1" / "layout", manifest["config"]["digest"])
+def test_the_result_is_a_whole_layout_with_the_time_throughout() -> None:
+    made = image(EVENING, LAYERS)
+    texts, digest = texts_of([finished(made, TIME)])
+    assert json.loads(texts["oci-layout"]) == {"imageLayoutVersion": "1.0.0"}
+    [entry] = json.loads(texts["index.json"])["manifests"]
+    assert (entry["digest"], entry["mediaType"]) == (digest, "m")
+    assert entry["size"] == len(texts[blob(digest)])
+    manifest = read(texts, digest)
+    assert manifest["layers"] == made.layers
+    config = read(texts, manifest["config"]["digest"])
     assert config["created"] == TIME
     assert {step["created"] for step in config["history"]} == {TIME}
     assert config["config"] == {"User": "1000"}
+    # What was given is as it was.
+    assert made == image(EVENING, LAYERS)
 
 
-def test_several_platforms_come_under_one_index_and_share_blobs(tmp_path: Path) -> None:
-    images = {
-        architecture: image_files(TIME, [layer_blob({"sh": architecture.encode()}), *LAYERS[1:]], architecture)
-        for architecture in ("amd64", "arm64")
-    }
-    descriptors = [
-        add_image(archive(tmp_path / name, files), tmp_path / "layout", TIME) for name, files in images.items()
+def test_several_platforms_come_under_one_index_and_share_layers() -> None:
+    images = [
+        finished(image(TIME, [layer_blob({"sh": name.encode()}), *LAYERS[1:]], name), TIME)
+        for name in ("amd64", "arm64")
     ]
-    digest = add_index(tmp_path / "layout", descriptors)
-    top = json.loads((tmp_path / "layout" / "index.json").read_bytes())
-    assert [entry["digest"] for entry in top["manifests"]] == [digest]
-    manifests = blob(tmp_path / "layout", digest)["manifests"]
+    texts, digest = texts_of(images)
+    assert [entry["digest"] for entry in json.loads(texts["index.json"])["manifests"]] == [digest]
+    manifests = read(texts, digest)["manifests"]
     assert [entry["platform"] for entry in manifests] == [
         {"architecture": "amd64", "os": "linux"},
         {"architecture": "arm64", "os": "linux"},
     ]
-    layers = [
-        [layer["digest"] for layer in blob(tmp_path / "layout", entry["digest"])["layers"]] for entry in manifests
-    ]
+    layers = [[layer["digest"] for layer in read(texts, entry["digest"])["layers"]] for entry in manifests]
     assert layers[0][0] != layers[1][0]
     assert layers[0][1:] == layers[1][1:]
 
 
-def test_the_bases_layers_are_the_registrys_whatever_the_engine_packed(tmp_path: Path) -> None:
-    base = folder(tmp_path / "base", image_files("2026-01-01T00:00:00Z", LAYERS[:1], step="debian"))
+def test_the_bases_layers_are_the_registrys_whatever_the_engine_packed() -> None:
+    base = image("2026-01-01T00:00:00Z", LAYERS[:1], step="debian")
     repacked = layer_blob(FILES[0], 1)
     assert repacked != LAYERS[0]
-    digests = set()
-    for name, first in (("pulled", LAYERS[0]), ("packed", repacked)):
-        source = archive(tmp_path / f"{name}.tar", image_files(TIME, [first, *LAYERS[1:]]))
-        target = tmp_path / name
-        digest = add_index(target, [add_image(source, target, TIME, read_base(base, "linux/amd64"))])
-        manifest = blob(target, digest)
-        original = "sha256:" + hashlib.sha256(LAYERS[0]).hexdigest()
-        assert manifest["layers"][0]["digest"] == original
-        assert (target / "blobs" / original.replace(":", "/")).read_bytes() == LAYERS[0]
-        config = blob(target, manifest["config"]["digest"])
-        assert [step["created_by"] for step in config["history"]] == ["debian", *["s"] * OWN_LAYERS]
-        digests.add(digest)
-    assert len(digests) == 1
+    made = [finished(image(TIME, [first, *LAYERS[1:]]), TIME, base) for first in (LAYERS[0], repacked)]
+    assert made[0] == made[1]
+    assert made[0].layers[0] == base.layers[0]
+    assert [step["created_by"] for step in made[0].config["history"]] == ["debian", *["s"] * OWN_LAYERS]
+    assert made[0].config["history"][0]["created"] == "2026-01-01T00:00:00Z"
+    ids = [hashlib.sha256(gzip.decompress(layer)).hexdigest() for layer in LAYERS]
+    assert made[0].config["rootfs"]["diff_ids"] == ids
 
 
-def test_a_base_of_another_platform_or_of_other_layers_is_refused(tmp_path: Path) -> None:
-    base = folder(tmp_path / "base", image_files(TIME, LAYERS[:2]))
-    with pytest.raises(BuildError, match="is for linux/amd64, not for linux/arm64"):
-        read_base(base, "linux/arm64")
-    source = archive(tmp_path / "a.tar", image_files(TIME, LAYERS))
+def test_a_base_of_another_platform_or_of_other_layers_is_refused() -> None:
+    base = image(TIME, LAYERS[:2])
     with pytest.raises(BuildError, match="has 5 layers; expected 2 of the base"):
-        add_image(source, tmp_path / "a", TIME, read_base(base, "linux/amd64"))
-    other = archive(tmp_path / "b.tar", image_files(TIME, [*LAYERS, LAYERS[0]], "arm64"))
+        finished(image(TIME, LAYERS), TIME, base)
     with pytest.raises(BuildError, match="for linux/arm64 has 6 layers; expected 2 of the base for linux/amd64"):
-        add_image(other, tmp_path / "b", TIME, read_base(base, "linux/amd64"))
+        finished(image(TIME, [*LAYERS, LAYERS[0]], "arm64"), TIME, base)
 
 
 def test_above_the_base_are_the_libraries_and_the_releases_layers() -> None:
@@ -178,7 +165,7 @@ def test_above_the_base_are_the_libraries_and_the_releases_layers() -> None:
 
 
 def test_layers_are_measured_without_whiteouts(tmp_path: Path) -> None:
-    layers = read_layers(archive(tmp_path / "1", image_files(TIME, LAYERS)))
+    layers = read_layers(archive(tmp_path / "1", image_files(LAYERS)))
     assert [layer.uncompressed for layer in layers] == [4, 9000, 1, 0, 2]
     assert layers[1].files == {"/usr/lib/a.so": 9000}
     assert layers[1].compressed < 1000

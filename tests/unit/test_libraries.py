@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from elf import elf
 
-from pipeline.scripts import script
+from pipeline.handover import script_text
 
 pytestmark = pytest.mark.skipif(not shutil.which("escript"), reason="needs Erlang")
 GLIBC = {"amd64": "/lib64/ld-linux-x86-64.so.2", "arm64": "/lib/ld-linux-aarch64.so.1"}
@@ -31,7 +31,7 @@ class Roots:
             else:
                 self.add(root + MUSL[machine])
         for name in ("elf.escript", "packages.escript", "root.hrl"):
-            (folder / name).write_text(script(f"image/resources/{name}"))
+            (folder / name).write_text(script_text(f"image/resources/{name}"))
 
     @property
     def system(self) -> str:
@@ -263,7 +263,7 @@ DEBUG = {".symtab": b"s" * 24, ".debug_info": b"d" * 999, ".comment": b"GCC", ".
 
 def stripped(tmp_path: Path, *files: bytes) -> list[bytes]:
     for name in ("elf.escript", "root.hrl"):
-        (tmp_path / name).write_text(script(f"image/resources/{name}"))
+        (tmp_path / name).write_text(script_text(f"image/resources/{name}"))
     folder = tmp_path / "files"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -348,7 +348,7 @@ def test_an_init_is_a_static_program_of_its_platform(tmp_path: Path) -> None:
 def packages(folder: Path, taken: Iterable[str]) -> subprocess.CompletedProcess[str]:
     """Write down whose files these are; each is at the same place in builder and image."""
     for name in ("packages.escript", "root.hrl"):
-        (folder / name).write_text(script(f"image/resources/{name}"))
+        (folder / name).write_text(script_text(f"image/resources/{name}"))
     (folder / "taken").write_text("".join(f'{{"{path}","{path}"}}.\n' for path in taken))
     (folder / "added").mkdir(exist_ok=True)
     command = ["escript", "packages.escript", "base", "builder", "added", "taken", "BUILDER"]

@@ -14,9 +14,9 @@ from pipeline.sbom.component import Kind
 from pipeline.sbom.purl import architecture_of
 from pipeline.scan.acceptance import Acceptance, read_acceptances
 from pipeline.scan.databases import MAX_AGE, Database, wrong_age
-from pipeline.scan.findings import ScannerRun, Secret, Severity, Sighting
+from pipeline.scan.findings import ScannerRun, Secret, Severity, Sighting, Status
 from pipeline.scan.policy import Given, Policy, Rules
-from pipeline.scan.verdict import Status, Verdict, judge, secrets_of
+from pipeline.scan.verdict import Verdict, judge, secrets_of
 from pipeline.scan.vex import Statement, image_names, read_vex
 
 NOW = dt.datetime(2026, 11, 24, 12, tzinfo=dt.UTC)

@@ -6,11 +6,13 @@ import json
 import pytest
 from google.protobuf import json_format
 from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+from in_toto_attestation.predicates.test_result.v0 import test_result_pb2
 from in_toto_attestation.v1 import resource_descriptor_pb2
 
 from pipeline.errors import InputError
 from pipeline.registry.provenance import UNNAMED_BUILDER, Origin, Provenance, builder_of, lasting, source_of
-from pipeline.registry.result import result
+from pipeline.registry.result import result, tried
+from pipeline.report.compliance import Check
 
 REVISION = "1356e12d" + "0" * 32
 DIGEST = "a" * 64
@@ -58,14 +60,15 @@ def test_it_names_source_and_images_with_their_digests() -> None:
     assert read.run_details.metadata.invocation_id.endswith("/actions/runs/1/attempts/1")
 
 
-def test_two_runs_that_differ_in_their_times_alone_last_as_one() -> None:
+def test_two_runs_that_differ_in_themselves_alone_last_as_one() -> None:
     later = dataclasses.replace(FULL, started="2026-02-05T00:00:00Z", finished="2026-02-05T00:01:00Z")
-    other = dataclasses.replace(FULL, origin=dataclasses.replace(FULL.origin, invocation="2"))
-    one, two, three = (json.loads(each.predicate()) for each in (FULL, later, other))
+    again = dataclasses.replace(later, origin=dataclasses.replace(FULL.origin, invocation="2"))
+    other = dataclasses.replace(FULL, origin=dataclasses.replace(FULL.origin, builder="https://ci.example.org"))
+    one, two, three, four = (json.loads(each.predicate()) for each in (FULL, later, again, other))
     assert one["runDetails"]["metadata"]["startedOn"] == "2026-02-04T17:25:56Z"
     assert one["runDetails"]["metadata"]["finishedOn"] == "2026-02-04T17:35:56Z"
     assert one != two
-    assert lasting(one) == lasting(two) != lasting(three)
+    assert lasting(one) == lasting(two) == lasting(three) != lasting(four)
     assert lasting({"time": "now"}) == {"time": "now"}
 
 
@@ -86,7 +89,7 @@ def test_what_nobody_said_is_not_made_up() -> None:
     assert predicate["runDetails"]["builder"]["id"] == UNNAMED_BUILDER
     assert "digest" not in predicate["buildDefinition"]["resolvedDependencies"][0]
     assert source_of(predicate) == "a source without name"
-    assert builder_of(predicate) == "a builder that nobody named"
+    assert builder_of(predicate) == ""
     assert source_of({}) == "no source named"
 
 
@@ -111,3 +114,17 @@ def test_the_verdict_in_short_has_the_fields_of_the_specification() -> None:
     [described] = made["verifier"]["policies"]
     read = json_format.ParseDict(described, resource_descriptor_pb2.ResourceDescriptor())
     assert json.loads(read.content) == policy
+
+
+def test_the_checks_in_short_are_what_in_toto_can_read() -> None:
+    checks = [
+        Check("health", "health check present and passing", passed=True),
+        Check("labels", "labels complete", passed=False),
+        Check("writable", "nothing writable", passed=None),
+    ]
+    read = json_format.ParseDict(json.loads(tried(checks, ["sbom", "health"])), test_result_pb2.TestResult())
+    assert (read.result, list(read.passed_tests), list(read.warned_tests)) == ("WARNED", ["health"], ["labels"])
+    assert not read.failed_tests
+    [required] = read.configuration
+    assert (required.name, json.loads(required.content)) == ("require", ["health", "sbom"])
+    assert json.loads(tried(checks[:1], ["health"]))["result"] == "PASSED"

@@ -2,9 +2,11 @@
 
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, PolicyError
+from pipeline.image.labels import CREATED
+from pipeline.image.labels import REVISION as REVISION_LABEL
 from pipeline.registry.reference import Reference, parse_repository
-from pipeline.registry.tags import check_tag, choose_tags, is_version
+from pipeline.registry.tags import check_forward, check_tag, choose_tags, followed, is_version
 
 DIGEST = "sha256:" + "a" * 64
 REVISION = "1356e12d0c0ffee0c0ffee0c0ffee0c0ffee0c0f"
@@ -151,3 +153,34 @@ def test_what_makes_no_tag_is_named(what: dict, message: str) -> None:
     with pytest.raises(InputError) as raised:
         choose_tags(**what)
     assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("there", "created", "goes_back"),
+    [
+        ("2026-02-04T17:25:56Z", "2026-02-04T17:25:55Z", True),
+        # The same moment in another zone, as a rebuild of one commit.
+        ("2026-02-04T17:25:56Z", "2026-02-04T18:25:56+01:00", False),
+        ("2026-02-04T17:25:56Z", "2026-02-04T17:25:57Z", False),
+        # What is not known is nobody's fault.
+        ("", "2026-02-04T17:25:55Z", False),
+        ("2026-02-04T17:25:56Z", "", False),
+        ("yesterday", "2026-02-04T17:25:55Z", False),
+        ("2026-02-04T17:25:56Z", "2026-02-04T17:25:55", False),
+    ],
+)
+def test_the_tag_of_a_branch_goes_forward_only(there: str, created: str, goes_back: bool) -> None:  # noqa: FBT001 # a table
+    labels = {CREATED: there, REVISION_LABEL: REVISION} if there else {}
+    if not goes_back:
+        check_forward("main", DIGEST, labels, created)
+        return
+    with pytest.raises(PolicyError) as raised:
+        check_forward("main", DIGEST, labels, created)
+    said = str(raised.value)
+    assert said.startswith(f"nothing was pushed: main is {DIGEST}, of the commit {REVISION} of {there}, and this image")
+    assert said.endswith("If the branch was really moved back, say --move")
+
+
+def test_branches_and_pull_requests_have_tags_that_follow_them() -> None:
+    assert followed("main", "7") == ("main", "pr-7")
+    assert followed("", "") == ()

@@ -219,6 +219,7 @@ def test_compliance_ticks_what_ran_alone() -> None:
     assert "| runs as a user | passed | uid 65532 |" in text
     assert "| no setuid files | **FAILED** | /bin/su \\| /bin/mount |" in text
     assert "| no secrets | *did not run* | trivy failed |" in text
+    assert "SBOM" not in text
 
 
 # For programs ---------------------------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ init(State) ->
                                                            {example, ""}, {short_desc, "Fetch packages"}, {desc, ""},
                                                            {opts, []}]))}.
 
-%% Its result is /fetched/packages.etf, and /fetched/packages: NAME VERSION REPOSITORY a line.
+%% Its result is /fetched/packages.etf, and /fetched/packages: NAME VERSION REPOSITORY sha512:CHECKSUM a line.
 do(State) ->
     #{repos := Repos} = rebar_resource_v2:find_resource_state(pkg, rebar_state:resources(State)),
     {ok, Wanted} = file:consult(?WANTED),
@@ -35,7 +35,7 @@ do(State) ->
             Fetched = [F || {ok, F} <- Results],
             ok = file:write_file("/fetched/packages.etf", term_to_binary(Fetched)),
             ok = file:write_file("/fetched/packages",
-                                 [[N, $\s, V, $\s, R, $\n] || {R, N, V, _} <- Fetched]),
+                                 [[N, $\s, V, $\s, R, " sha512:", hex(crypto:hash(sha512, T)), $\n] || {R, N, V, T} <- Fetched]),
             {ok, State};
         Faults -> {error, {?MODULE, Faults}}
     end.

@@ -26,6 +26,8 @@ for folder in $folders; do
     fi
 done
 unset IFS
+# Every module is compiled, each application in a container of its own: what rebar3 noted there of times is not here.
+[ -z "${PIPELINE_COMPILED:-}" ] || export ERL_AFLAGS="-rebar compilers [] ${ERL_AFLAGS:-}"
 : >/pipeline/asked
 rebar3 as "$profile" "$@"
 if [ -s /pipeline/asked ] && [ ! -e .git ]; then

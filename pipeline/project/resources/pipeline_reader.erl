@@ -71,7 +71,8 @@ read(State) ->
       version => bin(Version),
       release_apps => Goals,
       apps => [#{name => maps:get(name, A), dir => bin(maps:get(dir, A)), app_file => bin(maps:get(app_file, A)),
-                 vsn => bin(vsn(State, A)), computed => maps:get(computed, A)} || A <- Own],
+                 vsn => bin(vsn(State, A)), computed => maps:get(computed, A),
+                 needs => [N || N <- maps:get(needs, A), is_atom(N)]} || A <- Own],
       other_apps => [#{name => maps:get(name, A), dir => bin(maps:get(dir, A)), app_file => bin(maps:get(app_file, A)),
                        vsn => <<>>, computed => false} || A <- All, not lists:member(A, Own)],
       locked => [N || {N, _} <- Locked],
@@ -88,6 +89,7 @@ read(State) ->
                                     native(rebar_app_info:opts(maps:get(info, A)), maps:get(path, A))} || A <- Own]],
                     Ts =/= []],
       hex => bin([io_lib:format("~tp.~n", [T]) || T <- config(Root), key(T) =:= hex]),
+      executed => [bin(W) || W <- executed(State, Root, Own, Kept)],
       plugins => [#{name => plugin_name(P), pinned => is_tuple(P)} || P <- Kept],
       dropped_plugins => [plugin_name(P) || P <- Dropped],
       sys_config => SysConfig,
@@ -388,6 +390,47 @@ vsn(State, #{info := App, app_file := File, computed := Computed, name := Name, 
     Text = unicode:characters_to_list(Version),
     Computed andalso lists:prefix("0.0.0", Text) andalso not is_text(Given) andalso not_found(atom_to_list(Name), Given, File),
     check_version(Text, io_lib:format("~ts: application ~ts", [File, Name]), Given).
+
+%% Why an application must see more of the others than what the compiler asks of them: code that runs while one is
+%% compiled can look at anything, and what it does not find may change what it makes without a word.
+executed(State, Root, Own, Kept) ->
+    Apps = [{File, rebar_app_info:opts(maps:get(info, A)), A}
+            || #{dir := Dir} = A <- Own, File <- [filename:join(Dir, "rebar.config")]],
+    Every = [{"rebar.config", rebar_state:opts(State)} | [{F, O} || {F, O, _} <- Apps]],
+    {ok, OfRebar} = application:get_key(rebar, applications),
+    [io_lib:format("the plugin ~ts may run code of theirs", [plugin_name(P)]) || P <- Kept]
+    ++ [io_lib:format("~ts has hooks for compiling", [F]) || {F, O} <- Every, is_hooked(O)]
+    ++ [io_lib:format("~ts names artifacts of compiling", [F]) || {F, O} <- Every, rebar_opts:get(O, artifacts, []) =/= []]
+    ++ [io_lib:format("~ts names the transform ~ts", [F, T]) || {F, O} <- Every, T <- transforms(O)]
+    ++ ["rebar.config has extra_src_dirs" || rebar_dir:extra_src_dirs(rebar_state:opts(State)) =/= []]
+    ++ [io_lib:format("~ts: the folder ~ts is another one's", [F, D]) || {F, O, A} <- Apps, D <- foreign(O, A, Own, Root)]
+    ++ [io_lib:format("~ts: its version is computed", [File]) || #{computed := true, app_file := File} <- Own]
+    ++ [io_lib:format("~ts is an application of rebar3 too", [N]) || #{name := N} <- Own, lists:member(N, OfRebar)]
+    ++ [io_lib:format("~ts is not compiled by rebar3 itself", [N])
+        || #{name := N, info := I} <- Own, not lists:member(rebar_app_info:project_type(I), [rebar3, undefined])].
+
+%% Commands of rebar3 that run when all is compiled, or never for a release; any other one may be part of compiling.
+-define(NOT_COMPILING, [none, clean, cover, ct, dialyzer, edoc, escriptize, eunit, release, shell, tar, xref]).
+
+is_hooked(Opts) ->
+    Commands = [When || K <- [pre_hooks, post_hooks], H <- list(rebar_opts:get(Opts, K, [])), {When, _} <- [hook(H)]],
+    Providers = [When || {_, Pairs} <- list(rebar_opts:get(Opts, provider_hooks, [])), {When, _} <- list(Pairs)],
+    lists:any(fun(When) -> not lists:member(When, ?NOT_COMPILING) end, Commands ++ Providers).
+
+%% Those of OTP look at what they are given alone.
+transforms(Opts) ->
+    [T || {K, T} <- rebar_opts:erl_opts(Opts), lists:member(K, [parse_transform, core_transform]),
+          not lists:member(T, [eunit_autoexport, merl_transform, ms_transform, qlc])].
+
+%% Folders that modules or headers are taken from and that another application has, but for its headers, which all see.
+foreign(Opts, #{path := Own} = App, Apps, Root) ->
+    Sources = [filename:absname(D, Own) || D <- rebar_dir:src_dirs(Opts) ++ rebar_dir:extra_src_dirs(Opts)],
+    Headers = [filename:absname(D, Root) || {i, D} <- rebar_opts:erl_opts(Opts)],
+    [relative(normal(D), Root) || D <- Sources, not is_below(normal(D), Own)]
+    ++ [relative(normal(D), Root) || D <- Headers, #{path := Path} = Other <- Apps, Other =/= App, is_below(normal(D), Path),
+                                     not lists:member("include", filename:split(relative(normal(D), Path)))].
+
+is_below(Path, Folder) -> lists:prefix(filename:split(Folder), filename:split(Path)).
 
 %% Dependencies and the lock ------------------------------------------------------------------------
 

@@ -8,12 +8,18 @@
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
 %%   otp_package                       the distribution's package that this Erlang/OTP came from: its format, and name and
 %%                                     version of its source; null if it belongs to none
+%%   reviews                           the licences of the files of each package of the image, by the distribution's
+%%                                     copyright file, if that is of the form that machines read (DEP-5)
 %%   relx                              version of relx in rebar3, which writes the start scripts; null if it is not found
 %%   embedded                          what this emulator has in it of others: versions of PCRE and Unicode, whether it
 %%                                     compiles to machine code, and, if it knows that, names of what else was compiled in
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
 %%   locks                             one entry for each dependency of rebar.lock, shipped or not
-%%   files                             path and SHA-256 of each file of --files, and the version of tini, if it is one
+%%   files                             path, SHA-256 and SHA-512 of each file of --files, and the version of tini, if it is
+%%                                     one
+%%   natives                           path, SHA-256 and SHA-512 of each ELF file of the release that is neither of an
+%%                                     application nor of ERTS
+%%   system                            path and SHA-512 of the file that says which distribution the image is
 %% Usage: inventory.escript RELEASE OUT [--project DIR] [--libs DIR] [--lock FILE] [--own A,B] [--checkouts A,B]
 %%                          [--repositories FILE] [--image DIR --files A,B] [--root DIR]
 %%   --project DIR     the project's own folder, with _checkouts
@@ -21,7 +27,8 @@
 %%   --own A,B         applications of the project itself
 %%   --checkouts A,B   dependencies that come from _checkouts: what the lock says of them does not hold
 %%   --repositories F  which packages of Hex were fetched, and from where: lines NAME VERSION REPOSITORY [URL], name and
-%%                     version as the lock has them, REPOSITORY as rebar3 calls it (hexpm, hexpm:ORGANISATION, another);
+%%                     version as the lock has them, REPOSITORY as rebar3 calls it (hexpm, hexpm:ORGANISATION, another),
+%%                     and perhaps sha512:CHECKSUM of the archive behind them;
 %%                     of a package without a line the lock's checksum proves nothing; without the option each is hexpm's
 %%   --image DIR       root filesystem of the image
 %%   --files A,B       files of it that come from no package
@@ -57,10 +64,14 @@ inventory(Release, Options) ->
                     jit => erlang:system_info(emu_flavor) =:= jit,
                     included => included()},
       otp_package => otp_package(maps:get("root", Options, "/")),
+      reviews => reviews(maps:get("image", Options, none)),
       applications => [application(File, Locks, Options) || File <- lists:sort(Files)],
       locks => Locks,
       files => [#{path => bin(File), sha256 => sha256(maps:get("image", Options) ++ File),
-                  tini => tini(maps:get("image", Options) ++ File)} || File <- names("files", Options)]}.
+                  sha512 => sha512(maps:get("image", Options) ++ File),
+                  tini => tini(maps:get("image", Options) ++ File)} || File <- names("files", Options)],
+      natives => natives(Release, Options),
+      system => system(Options)}.
 
 %% The version that a tini says of itself; empty for any other file.
 tini(File) ->
@@ -94,6 +105,40 @@ regular(Folder, Below) ->
                       {ok, Info} when element(3, Info) =:= directory -> regular(Folder, Below ++ Name ++ "/");
                       {ok, _} -> []
                   end || Name <- Names]).
+
+sha512(File) ->
+    {ok, Data} = file:read_file(File),
+    hex(crypto:hash(sha512, Data)).
+
+%% Both the release and the image have them, but in the image without what nothing loads.
+natives(Release, #{"image" := Image}) ->
+    [#{path => bin(Path), sha256 => sha256(Image ++ Path), sha512 => sha512(Image ++ Path)}
+     || File <- lists:sort(regular(Release, "")), not lists:prefix("lib/", File), not lists:prefix("erts-", File),
+        Path <- [filename:join(Release, File)], is_elf(Image ++ Path)];
+natives(_, _) -> [].
+
+is_elf(File) ->
+    case file:open(File, [read, raw, binary]) of
+        {ok, Handle} ->
+            Begin = file:read(Handle, 4),
+            ok = file:close(Handle),
+            Begin =:= {ok, <<16#7f, "ELF">>};
+        {error, _} -> false
+    end.
+
+%% os-release(5): the first is a link to the second, or the other way round.
+system(#{"image" := Image}) ->
+    case [File || File <- ["/usr/lib/os-release", "/etc/os-release"], is_regular(Image ++ File)] of
+        [File | _] -> #{path => bin(File), sha512 => sha512(Image ++ File)};
+        [] -> null
+    end;
+system(_) -> null.
+
+is_regular(File) ->
+    case file:read_link_info(File) of
+        {ok, Info} -> element(3, Info) =:= regular;
+        {error, _} -> false
+    end.
 
 hex(Binary) -> bin([io_lib:format("~2.16.0b", [Byte]) || <<Byte>> <= Binary]).
 
@@ -181,6 +226,38 @@ owns([{"F", Folder} | Rest], Folder, Name) ->
     lists:member({"R", Name}, Files) orelse owns(Rest, Folder, Name);
 owns([_ | Rest], Folder, Name) -> owns(Rest, Folder, Name);
 owns([], _, _) -> false.
+
+%% Copyright files -----------------------------------------------------------------------------------
+
+%% Of each package of the image, which licences its files have; each once.
+reviews(none) -> [];
+reviews(Image) ->
+    [#{package => bin(filename:basename(filename:dirname(File))),
+       licenses => lists:usort(Licenses)}
+     || File <- lists:sort(filelib:wildcard(Image ++ "/usr/share/doc/*/copyright")), Licenses <- [review(File)],
+        Licenses =/= []].
+
+%% What each paragraph of a copyright file about files (www.debian.org/doc/packaging-manuals/copyright-format/1.0) names
+%% as their licence; nothing if the file is of another form.
+review(File) ->
+    case file:read_file(File) of
+        {ok, Data} ->
+            case [fields(Paragraph) || Paragraph <- re:split(Data, "\n(?:[ \t]*\n)+", [{return, binary}])] of
+                [#{<<"format">> := Format} | Paragraphs] ->
+                    Known = re:run(Format, "copyright-format/1\\.0|/dep5", [caseless, {capture, none}]) =:= match,
+                    [string:trim(hd(binary:split(maps:get(<<"license">>, Paragraph, <<>>), <<"\n">>)))
+                     || Known, #{<<"files">> := _} = Paragraph <- Paragraphs];
+                _ -> []
+            end;
+        {error, _} -> []
+    end.
+
+%% A field begins a line; what follows of it has white space in front.
+fields(Paragraph) ->
+    case re:run(Paragraph, "^([A-Za-z-]+):(.*(?:\\n[ \\t].*)*)", [global, multiline, {capture, all_but_first, binary}]) of
+        {match, Found} -> maps:from_list([{string:lowercase(Key), Value} || [Key, Value] <- Found]);
+        nomatch -> #{}
+    end.
 
 %% Applications -------------------------------------------------------------------------------------
 
@@ -350,13 +427,22 @@ repositories(File) ->
         {error, Reason} -> bad("~ts: ~ts", [File, file:format_error(Reason)])
     end.
 
-repository_line(_, [Name, Version, Repository], _) -> {{Name, Version}, {Repository, <<>>}};
-repository_line(_, [Name, Version, Repository, Url], _) -> {{Name, Version}, {Repository, Url}};
-repository_line(File, _, Line) -> bad("~ts: ~ts is no line NAME VERSION REPOSITORY [URL]", [File, Line]).
+repository_line(_, [Name, Version, Repository], _) -> {{Name, Version}, {Repository, <<>>, <<>>}};
+repository_line(File, [Name, Version, Repository | Rest], Line) ->
+    case Rest of
+        [<<"sha512:", Sum/binary>>] -> {{Name, Version}, {Repository, <<>>, Sum}};
+        [Url, <<"sha512:", Sum/binary>>] -> {{Name, Version}, {Repository, Url, Sum}};
+        [Url] -> {{Name, Version}, {Repository, Url, <<>>}};
+        _ -> no_line(File, Line)
+    end;
+repository_line(File, _, Line) -> no_line(File, Line).
+
+no_line(File, Line) -> bad("~ts: ~ts is no line NAME VERSION REPOSITORY [URL] [sha512:CHECKSUM]", [File, Line]).
 
 repository(#{kind := hex} = Lock, undefined) ->
-    Lock#{repository => <<"hexpm">>, repository_url => <<>>, fetched => true};
+    Lock#{repository => <<"hexpm">>, repository_url => <<>>, sha512 => <<>>, fetched => true};
 repository(#{kind := hex, package := Package, version := Version} = Lock, Repositories) ->
-    {Repository, Url} = maps:get({Package, Version}, Repositories, {<<"hexpm">>, <<>>}),
-    Lock#{repository => Repository, repository_url => Url, fetched => is_map_key({Package, Version}, Repositories)};
+    {Repository, Url, Sum} = maps:get({Package, Version}, Repositories, {<<"hexpm">>, <<>>, <<>>}),
+    Lock#{repository => Repository, repository_url => Url, sha512 => Sum,
+          fetched => is_map_key({Package, Version}, Repositories)};
 repository(Lock, _) -> Lock.

@@ -1,0 +1,299 @@
+"""Many ways to make a stale beam: an application changes, and one that needs it was compiled before.
+
+Each case is a project of two applications, `two` needs `one`, and a change of it. The pipeline compiles the project,
+then the changed one, with the same engine, which answers from its cache what it can. Plain rebar3 compiles the changed
+one from nothing. Both must make the same files, or both refuse.
+"""
+
+import contextlib
+import dataclasses
+from pathlib import Path
+
+import anyio
+import dagger
+import pytest
+from conftest import session
+from dagger import dag
+from plain import by_rebar3, tree
+
+from pipeline.build.applications import compiled
+from pipeline.errors import PipelineError
+from pipeline.project.images import images_in_use
+from pipeline.project.project import Project
+from pipeline.project.reader import read
+from pipeline.project.source import filtered
+
+Files = dict[str, str]
+
+CONFIG = """{erl_opts, [debug_info, warnings_as_errors]}.
+{relx, [{release, {demo, "1.0.0"}, [one, two]}]}.
+"""
+APP = '{application, %s, [{vsn, "1.0.0"}, {applications, [kernel, stdlib%s]}]}.\n'
+ONE = "-module(one).\n-export([value/0]).\nvalue() -> 1.\n"
+BEHAVIOUR = "-module(one_behaviour).\n-callback first() -> term().\n"
+TWO = """-module(two).
+-behaviour(one_behaviour).
+-include_lib("one/include/one.hrl").
+-include_lib("one/src/one_private.hrl").
+-export([first/0, values/0]).
+first() -> one:value().
+values() -> {?SHOWN, ?PRIVATE, #shown{}}.
+"""
+BASE: Files = {
+    "rebar.config": CONFIG,
+    "apps/one/src/one.app.src": APP % ("one", ""),
+    "apps/one/src/one.erl": ONE,
+    "apps/one/src/one_behaviour.erl": BEHAVIOUR,
+    "apps/one/src/one_private.hrl": "-define(PRIVATE, 1).\n",
+    "apps/one/include/one.hrl": "-define(SHOWN, 1).\n-record(shown, {a = 1}).\n",
+    "apps/two/src/two.app.src": APP % ("two", ", one"),
+    "apps/two/src/two.erl": TWO,
+}
+#: A transform that puts what `one_values:value/0` returns in the place of the atom `transformed`.
+TRANSFORM = """-module(one_transform).
+-export([parse_transform/2]).
+parse_transform(Forms, _) -> [put_in(F) || F <- Forms].
+put_in({function, A, transformed, 0, _}) ->
+    {function, A, transformed, 0, [{clause, A, [], [], [{integer, A, one_values:value()}]}]};
+put_in(F) -> F.
+"""
+TRANSFORMING: Files = {
+    "apps/one/src/one_transform.erl": TRANSFORM,
+    "apps/one/src/one_values.erl": "-module(one_values).\n-export([value/0]).\nvalue() -> 1.\n",
+}
+OTHER_VALUE: Files = {"apps/one/src/one_values.erl": TRANSFORMING["apps/one/src/one_values.erl"].replace("1.", "2.")}
+TRANSFORMED = "-module(two_transformed).\n%s-export([transformed/0]).\ntransformed() -> none.\n"
+SUM = "cd $REBAR_BUILD_DIR/lib && md5sum one/ebin/one.beam >two/ebin/sum"
+HOOKED = f'{{post_hooks, [{{compile, "{SUM}"}}]}}.\n'
+TWICE = "two modules of one name"
+BASIC = "-module(one_basic).\n-callback first() -> term().\n"
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A change: what the project has besides before it, what is other after it, and what is not there any more."""
+
+    change: Files
+    before: Files = dataclasses.field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    #: Whether rebar3 refuses what comes of it.
+    refused: bool = False
+
+
+CASES = {
+    "a function's body": Case({"apps/one/src/one.erl": ONE.replace("1.", "2.")}),
+    "an export": Case({"apps/one/src/one.erl": ONE.replace("value/0", "value/0, more/0") + "more() -> 2.\n"}),
+    "a macro of a header": Case(
+        {"apps/one/include/one.hrl": BASE["apps/one/include/one.hrl"].replace("SHOWN, 1", "SHOWN, 2")}
+    ),
+    "a record's field": Case(
+        {"apps/one/include/one.hrl": BASE["apps/one/include/one.hrl"].replace("a = 1", "a = 1, b = 2")}
+    ),
+    "a header beside the modules": Case({"apps/one/src/one_private.hrl": "-define(PRIVATE, 2).\n"}),
+    "a header's type": Case(
+        {"apps/one/include/one.hrl": BASE["apps/one/include/one.hrl"] + "-type unused() :: atom().\n"}
+    ),
+    "a header of the project": Case(
+        {"include/all.hrl": "-define(ALL, 2).\n"},
+        {
+            "include/all.hrl": "-define(ALL, 1).\n",
+            "apps/two/src/two_all.erl": '-module(two_all).\n-include("../../../include/all.hrl").\n'
+            "-export([all/0]).\nall() -> ?ALL.\n",
+        },
+    ),
+    "a callback more": Case(
+        {"apps/one/src/one_behaviour.erl": BEHAVIOUR + "-callback second() -> term().\n"}, refused=True
+    ),
+    "a callback more that is optional": Case(
+        {
+            "apps/one/src/one_behaviour.erl": BEHAVIOUR
+            + "-callback second() -> term().\n-optional_callbacks([second/0]).\n"
+        }
+    ),
+    "a behaviour that is none any more": Case({}, removed=("apps/one/src/one_behaviour.erl",), refused=True),
+    "a behaviour that asks another one": Case(
+        {"apps/one/src/one_basic.erl": BASIC + "-callback third() -> term().\n"},
+        {
+            "apps/one/src/one_basic.erl": BASIC,
+            "apps/one/src/one_behaviour.erl": "-module(one_behaviour).\n-export([behaviour_info/1]).\n"
+            "behaviour_info(callbacks) -> one_basic:behaviour_info(callbacks) ++ [];\n"
+            "behaviour_info(_) -> undefined.\n",
+        },
+        refused=True,
+    ),
+    "a behaviour that computes": Case(
+        {"apps/one/src/one.erl": ONE.replace("1.", "2.")},
+        {
+            "apps/one/src/one_behaviour.erl": "-module(one_behaviour).\n-export([behaviour_info/1]).\n"
+            "behaviour_info(callbacks) -> [{first, one:value() - 1}].\n"
+        },
+        refused=True,
+    ),
+    "a transform": Case(
+        {"apps/one/src/one_transform.erl": TRANSFORM.replace("one_values:value()", "7")},
+        {
+            **TRANSFORMING,
+            "apps/two/src/two_transformed.erl": TRANSFORMED % "-compile({parse_transform, one_transform}).\n",
+        },
+    ),
+    "what a transform calls": Case(
+        OTHER_VALUE,
+        {
+            **TRANSFORMING,
+            "apps/two/src/two_transformed.erl": TRANSFORMED % "-compile({parse_transform, one_transform}).\n",
+        },
+    ),
+    "what a transform of a header calls": Case(
+        OTHER_VALUE,
+        {
+            **TRANSFORMING,
+            "apps/one/include/put.hrl": "-define(OPTION, parse_transform).\n-compile({?OPTION, one_transform}).\n",
+            "apps/two/src/two_transformed.erl": TRANSFORMED % '-include_lib("one/include/put.hrl").\n',
+        },
+    ),
+    "what a transform of an option calls": Case(
+        OTHER_VALUE,
+        {
+            **TRANSFORMING,
+            "apps/two/rebar.config": "{erl_opts, [{parse_transform, one_transform}]}.\n",
+            "apps/two/src/two_transformed.erl": TRANSFORMED % "",
+        },
+    ),
+    "an option": Case(
+        {"rebar.config": CONFIG.replace("[debug_info,", "[debug_info, {d, 'OTHER'},")},
+        {
+            "apps/two/src/two_option.erl": "-module(two_option).\n-export([value/0]).\n"
+            "-ifdef(OTHER).\nvalue() -> 2.\n-else.\nvalue() -> 1.\n-endif.\n"
+        },
+    ),
+    "what a hook makes of a beam": Case(
+        {"apps/one/src/one.erl": ONE.replace("1.", "2.")},
+        {
+            "apps/two/rebar.config": HOOKED,
+        },
+    ),
+    "what a link leads to": Case(
+        {"apps/one/shared/shared.erl": "-module(shared).\n-export([value/0]).\nvalue() -> 2.\n"},
+        {
+            "apps/one/shared/shared.erl": "-module(shared).\n-export([value/0]).\nvalue() -> 1.\n",
+            "apps/two/src/shared.erl": "-> ../../one/shared/shared.erl",
+        },
+    ),
+    "a folder of another application": Case(
+        {"apps/one/shared/shared.erl": "-module(shared).\n-export([value/0]).\nvalue() -> 2.\n"},
+        {
+            "apps/one/shared/shared.erl": "-module(shared).\n-export([value/0]).\nvalue() -> 1.\n",
+            "apps/two/rebar.config": '{src_dirs, ["src", "../one/shared"]}.\n',
+        },
+    ),
+    "a source that is generated": Case(
+        {"apps/one/src/one_scan.xrl": "Definitions.\nRules.\n[a-z]+ : {token, {word, TokenChars}}.\nErlang code.\n"},
+        {"apps/one/src/one_scan.xrl": "Definitions.\nRules.\n[a-c]+ : {token, {word, TokenChars}}.\nErlang code.\n"},
+    ),
+    "a module that is removed": Case(
+        {}, {"apps/one/src/gone.erl": "-module(gone).\n"}, removed=("apps/one/src/gone.erl",)
+    ),
+    "a module that moves": Case(
+        {"apps/two/src/moved.erl": "-module(moved).\n"},
+        {"apps/one/src/moved.erl": "-module(moved).\n"},
+        removed=("apps/one/src/moved.erl",),
+    ),
+    "an application that is not needed any more": Case(
+        {"apps/two/src/two.app.src": APP % ("two", ""), "apps/two/src/two.erl": "-module(two).\n"}
+    ),
+    TWICE: Case(
+        {"apps/one/src/one.erl": ONE.replace("1.", "2.")},
+        {
+            "apps/one/src/twice.erl": "-module(twice).\n-export([value/0]).\nvalue() -> 1.\n",
+            "apps/one/src/deep/twice.erl": "-module(twice).\n-export([value/0]).\nvalue() -> 2.\n",
+        },
+    ),
+}
+
+
+@dataclasses.dataclass
+class Made:
+    """What came of a case: the files, or what was said."""
+
+    before: dict[str, str] | str = ""
+    after: dict[str, str] | str = ""
+    plain: dict[str, str] | str = ""
+
+
+def written(folder: Path, files: Files) -> Path:
+    """Write files, and a link for each text that begins with an arrow."""
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text.startswith("-> "):
+            path.symlink_to(text.removeprefix("-> "))
+        else:
+            path.write_text(text)
+    return folder
+
+
+async def beams(container: dagger.Container, folder: Path) -> dict[str, str]:
+    """Return what was compiled of both applications."""
+    for name in ("one", "two"):
+        await container.directory(f"/build/_build/prod/lib/{name}/ebin").export(str(folder / name))
+    return tree(folder)
+
+
+async def by_us(images: dict[str, str], source: dagger.Directory, folder: Path) -> dict[str, str] | str:
+    """Compile as the pipeline does."""
+    project = Project(await filtered(source), images, "debian")
+    try:
+        return await beams(await compiled(project, await read(project)), folder)
+    except PipelineError as error:
+        return str(error)
+
+
+@pytest.fixture(scope="module")
+def made(engine: dict[str, str], images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
+    """Compile every case, in one session."""
+    folder = tmp_path_factory.mktemp("stale")
+    table = images_in_use(images.read_text(), {})
+    found = {name: Made() for name in CASES}
+
+    async def case(number: int, name: str, limit: anyio.CapacityLimiter) -> None:
+        async with limit:
+            files = {**BASE, **CASES[name].before}
+            after = {k: v for k, v in {**files, **CASES[name].change}.items() if k not in CASES[name].removed}
+            here = folder / str(number)
+            sources = [
+                dag.host().directory(str(written(here / path, each)))
+                for path, each in (("before", files), ("after", after))
+            ]
+            found[name].before = await by_us(table, sources[0], here / "made-before")
+            found[name].after = await by_us(table, sources[1], here / "made-after")
+            # With more of them rebar3 has two modules of one name destroy each other, or keeps either.
+            flags = "+S 1:1" if name == TWICE else ""
+            done = by_rebar3(table["builder-debian"], sources[1], "as", "prod", "compile", flags=flags)
+            if await done.exit_code():
+                found[name].plain = await done.stdout() + await done.stderr()
+            else:
+                found[name].plain = await beams(done, here / "plain")
+
+    async def run() -> None:
+        with (folder / "log").open("w") as log:
+            async with dagger.connection(dagger.Config(log_output=log)), anyio.create_task_group() as group:
+                limit = anyio.CapacityLimiter(3)
+                for number, name in enumerate(CASES):
+                    group.start_soon(case, number, name, limit)
+
+    with session(engine, folder), contextlib.suppress(KeyboardInterrupt):
+        anyio.run(run)
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_beam_is_stale(made: dict[str, Made], name: str) -> None:
+    case = made[name]
+    assert isinstance(case.before, dict), case.before
+    if CASES[name].refused:
+        assert isinstance(case.plain, str), "rebar3 compiles it"
+        assert isinstance(case.after, str), "we compile it"
+        return
+    assert isinstance(case.plain, dict), case.plain
+    assert case.after == case.plain
+    assert case.after != case.before

@@ -1,0 +1,239 @@
+"""What a command line says in direct mode, and what is refused before an engine is asked."""
+
+import base64
+import io
+from pathlib import Path
+
+import pytest
+import rich.console
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from pipeline import direct
+from pipeline.__main__ import is_told_here, telling
+from pipeline.direct import UsageError, parse, render_help
+from pipeline.progress import Progress, short
+
+
+def test_an_option_belongs_to_the_function_before_it() -> None:
+    call = parse(["--flavor=debian", "assess", "--fail-on", "high", "--only-fixed", "verdict"])
+    assert call.path == "ci/run --direct assess verdict"
+    assert [step.texts for step in call.steps] == [
+        {"--flavor": ["debian"]},
+        {"--fail-on": ["high"], "--only-fixed": ["true"]},
+        {},
+    ]
+
+
+def test_what_the_api_gives_is_chained() -> None:
+    call = parse(["build-runtime", "as-service", "up", "--ports=8080:80", "--ports", "9090:90,9100:91"])
+    assert call.steps[-1].texts == {"--ports": ["8080:80", "9090:90,9100:91"]}
+    assert parse(["build-runtime", "export-image", "--name=x:1"]).path.endswith("build-runtime export-image")
+    assert parse(["sbom", "export", "--path=sbom"]).steps[-1].verb.returns is str
+
+
+def test_the_clis_own_options_may_stand_anywhere() -> None:
+    call = parse(["-o", "x", "--progress", "plain", "sbom", "--json"])
+    assert (call.output, call.json) == ("x", True)
+    assert telling(["sbom", "--progress", "plain", "-v", "--progress=dots"]) == [
+        "-v",
+        "--progress=dots",
+        "--progress=plain",
+    ]
+
+
+def test_who_tells_what_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DAGGER_PROGRESS", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    assert is_told_here(["scan"])
+    assert not is_told_here(["scan", "--progress=plain"])
+    assert not is_told_here(["build-runtime", "as-service", "up"])
+    monkeypatch.setenv("DAGGER_PROGRESS", "dots")
+    assert not is_told_here(["scan"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["scan", "--fail-on=high"], "unknown flag: --fail-on"),
+        (["scann"], 'unknown command "scann" for "ci/run --direct"'),
+        (["application", "more"], 'unknown command "more" for "ci/run --direct application"'),
+        (["assess", "--fail-on"], "flag needs an argument: --fail-on"),
+        (
+            ["assess", "--grace-days=soon", "verdict"],
+            'invalid argument "soon" for "--grace-days" flag: expected a whole',
+        ),
+        (
+            ["assess", "--only-fixed=maybe", "verdict"],
+            'invalid argument "maybe" for "--only-fixed" flag: expected true',
+        ),
+        (
+            ["--flavor=arch", "scan"],
+            'invalid argument "arch" for "--flavor" flag: value should be one of alpine,debian',
+        ),
+        (
+            ["build-runtime", "as-service", "up", "--ports=80"],
+            'invalid argument "80" for "--ports" flag: expected FRONT',
+        ),
+        (["published", "digest"], 'required flag(s) "reference" not set'),
+        (["build-runtime", "with-env-variable", "sync"], 'required flag(s) "name", "value" not set'),
+        (["assess"], "assess gives nothing that can be shown: call one of its functions (publish, reports, verdict)"),
+        (["build-runtime", "env-variables"], "env-variables gives nothing that can be shown"),
+        (["release", "terminal"], "terminal: only the Dagger CLI can open one; call it without --direct"),
+        (["refresh-images"], "refresh-images: direct mode does not ask; say --auto-apply, or chain export"),
+        (["--mod=.", "scan"], "--mod: only the Dagger CLI has this; call it without --direct"),
+        (
+            ["-o", "x", "build-runtime", "as-service"],
+            "--output: as-service gives nothing that can be written to a file",
+        ),
+        (["scan", "-i"], "-i: only the Dagger CLI has this"),
+    ],
+)
+def test_what_is_wrong_is_refused_before_anything_is_asked(words: list[str], said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse(words)
+    assert str(raised.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("line", "flag"),
+    [
+        ("ERLMCP_FLAVOR='\"DEBIAN\"'", "--flavor"),
+        ("export ERLMCP_TRIVYDB=./db", "--trivy-db"),
+        ("erlmcp_assess_failOn=LOW", "--fail-on"),
+    ],
+)
+def test_a_default_that_only_the_module_hears_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, flag: str
+) -> None:
+    (tmp_path / ".env").write_text(f"OTHER=1\nFLAVOR=2\nERLMCP_ARGUMENTS=--x\n\n{line}\n")
+    (tmp_path / "below").mkdir()
+    monkeypatch.chdir(tmp_path / "below")
+    name = line.removeprefix("export ").partition("=")[0]
+    with pytest.raises(UsageError, match=rf"/\.env: {name} is a default of the module alone: give {flag}, or leave"):
+        parse(["assess", "verdict"])
+    given = ["--flavor=debian", "--trivy-db=x", "assess", "--fail-on=low", "verdict"]
+    assert parse(given).steps[1].texts == {"--fail-on": ["low"]}
+
+
+def test_lists_are_parted_as_csv() -> None:
+    assert direct.csv_of('a,"b,c", d') == ["a", "b,c", "d"]
+    assert direct.csv_of("") == []
+
+
+def test_values_are_printed_as_the_cli_prints_them() -> None:
+    assert direct.plain(["a", "b"]) == "a\nb\n"
+    assert direct.plain("text") == "text"
+    assert direct.plain(value=True) == "true"
+    assert direct.plain(None) == ""
+
+
+def test_help_names_functions_and_arguments_with_their_texts() -> None:
+    text = render_help(parse(["published", "--help"]))
+    assert text.splitlines()[0] == "Look at a published image: chain digest, refs, sizes or verified on it."
+    assert "\n  ci/run --direct published [arguments] <function>\n" in text
+    assert "\n  refs       Show every tag of the repository that names it.\n" in text
+    assert "\n      --reference string   The image, by tag or by digest. [required]\n" in text
+    assert max(map(len, text.splitlines())) < 80
+    assert '(default "prod")' in render_help(parse(["--help"]))
+
+
+class Process:
+    """A session that is never asked."""
+
+    killed = False
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+def test_a_wrong_word_ends_the_session_that_was_started(capsys: pytest.CaptureFixture[str]) -> None:
+    process = Process()
+    assert direct.main(["nothing"], process, None) == 1  # type: ignore[arg-type]
+    assert process.killed
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        'Error: unknown command "nothing" for "ci/run --direct"\nRun \'ci/run --direct --help\' for usage.\n'
+    )
+
+
+# Progress -------------------------------------------------------------------------------------------------------------
+
+
+def message(*fields: tuple[int, bytes]) -> bytes:
+    """Encode a message of Protocol Buffers of short fields."""
+    return b"".join(bytes([number << 3 | 2, len(value)]) + value for number, value in fields)
+
+
+def call(*words: str) -> bytes:
+    values = message(*((1, message((7, word.encode()))) for word in words))
+    return message((3, b"withExec"), (4, message((1, b"args"), (2, message((8, values))))))
+
+
+def traced(*spans: dict) -> bytes:
+    request = ExportTraceServiceRequest()
+    scope = request.resource_spans.add().scope_spans.add()
+    for span in spans:
+        added = scope.spans.add(name=span["name"], span_id=span["id"])
+        added.start_time_unix_nano = 1_000_000_000
+        added.end_time_unix_nano = span.get("end", 1_000_000_001)
+        for key, value in span.get("attributes", {}).items():
+            attribute = added.attributes.add(key=f"dagger.io/dag.{key}")
+            attribute.value.string_value = value if isinstance(value, str) else ""
+        for link in span.get("links", []):
+            added.links.add(span_id=link)
+        added.status.code = span.get("status", 0)
+    return request.SerializeToString()
+
+
+def exec_span(name: bytes, digest: str, *words: str, **more: str) -> dict:
+    encoded = base64.b64encode(call(*words)).decode()
+    return {"name": "Container.withExec", "id": name, "attributes": {"call": encoded, "digest": digest, **more}}
+
+
+@pytest.fixture
+def told() -> tuple[Progress, io.StringIO]:
+    out = io.StringIO()
+    return Progress(rich.console.Console(file=out, width=100)), out
+
+
+def test_what_ran_is_told_and_what_the_cache_answered_is_counted(told: tuple[Progress, io.StringIO]) -> None:
+    progress, out = told
+    progress.take(
+        traced(
+            exec_span(b"aaaaaaaa", "x", "sh", "/pipeline/rebar3.sh", "prod", "apps/core", "compile", pending="yes"),
+            exec_span(b"bbbbbbbb", "y", "crane", "pull", "an/image", cached="yes"),
+            # What is called twice is one step.
+            exec_span(b"cccccccc", "y", "crane", "pull", "an/image", cached="yes"),
+            {"name": "resume withExec", "id": b"dddddddd", "links": [b"aaaaaaaa"], "end": 3_500_000_000},
+            {"name": "filesync", "id": b"eeeeeeee"},
+        )
+    )
+    assert out.getvalue() == "    2.5 s  rebar3 prod apps/core compile\n"
+    assert progress.summary() == "2 steps: 1 ran, 1 from the cache"
+
+
+def test_what_failed_is_marked(told: tuple[Progress, io.StringIO]) -> None:
+    progress, out = told
+    step = {"name": "resume withExec", "id": b"dddddddd", "links": [b"aaaaaaaa"], "end": 2_000_000_000, "status": 2}
+    progress.take(traced(exec_span(b"aaaaaaaa", "x", "false", pending="yes"), step, step))
+    assert out.getvalue() == "    1.0 s  false  failed\n"
+
+
+def test_what_runs_is_shown_until_it_ends(told: tuple[Progress, io.StringIO]) -> None:
+    progress, out = told
+    progress.take(
+        traced(
+            exec_span(b"aaaaaaaa", "x", "sleep", "9", pending="yes"),
+            {"name": "resume withExec", "id": b"dddddddd", "links": [b"aaaaaaaa"], "end": 0},
+        )
+    )
+    console = rich.console.Console(file=out, width=100)
+    console.print(progress)
+    assert out.getvalue().endswith(" s  sleep 9\n")
+
+
+def test_a_long_command_is_shortened() -> None:
+    assert short(["/usr/bin/trivy", "image", *["--option"] * 30]).startswith("trivy image --option")
+    assert len(short(["x"] * 300)) <= 90
+    assert short([]) == "…"
