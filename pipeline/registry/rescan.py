@@ -82,11 +82,7 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
         *(["what to change", *(f"  {each['change']} mends {each['mends']}" for each in changes)] if changes else []),
         f"{len(rows)} new since {before['time']}, {len(breaking)} of them break the policy",
         *([table(header, rows).rstrip()] if rows else []),
-        *(
-            wrapped(f"{row[1]} {row[2]} is {f['title']}")
-            for row, f in zip(rows, news, strict=True)
-            if f["id"] == RETIRED
-        ),
+        *(wrapped(f"{row[2]} is {f['title']}") for row, f in zip(rows, news, strict=True) if f["id"] == RETIRED),
         *told(now),
         *now["verdict"]["lines"],
     ]
