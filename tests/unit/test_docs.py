@@ -81,7 +81,7 @@ RUN = {
 #: Commands that need what a test cannot have, and what that is.
 NOT_RUN = {
     "a terminal": ["ci/run release terminal", "dagger call release terminal"],
-    "a service that stays": ["ci/run build-runtime as-service up --ports=8080:8080"],
+    "a service that stays": ["ci/run build-runtime as-service --use-entrypoint up --ports=8080:8080"],
     "Docker or Podman": [
         'export REGISTRY_USER=… REGISTRY_PASSWORD="…"',
         "ci/run build-runtime export-image --name=erlmcp:dev",
@@ -91,7 +91,8 @@ NOT_RUN = {
         "docker run -it IMAGE console",
     ],
     "the internet (the module's address, erlang.org, databases)": [
-        "dagger call --mod github.com/banyan-platform/erlmcp --source=. build-runtime export-image --name=erlmcp:dev",
+        "dagger call --mod=github.com/banyan-platform/erlmcp --source=. build-runtime export-image --name=erlmcp:dev",
+        "dagger call --mod=github.com/banyan-platform/erlmcp --source=. scan",
         "dagger call --mod=github.com/banyan-platform/erlmcp --source=. build-runtime",
         "dagger call --mod=github.com/banyan-platform/erlmcp --source=. application",
         "ci/run assess --otp-vex verdict",
