@@ -128,8 +128,11 @@ class Option:
     async def _directory(self, text: str) -> dagger.Directory:
         ignored = self.parameter.ignore or []
         found: dagger.Directory = await self._told(dag.address(text).directory(exclude=ignored).sync())
-        # What comes from elsewhere than a folder was not filtered; the engine does the same, for the same keys.
-        return dag.directory().with_directory("/", found, exclude=ignored) if ignored else found
+        # As the engine does it, for the same keys (core/modfunc.go): what comes from elsewhere than a folder was not
+        # filtered yet, and of an argument with a default path it never is.
+        if not ignored or self.parameter.default_path:
+            return found
+        return dag.directory().with_directory("/", found, exclude=ignored)
 
     async def _told(self, step: typing.Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 # as above
         try:
@@ -154,7 +157,7 @@ class Option:
             for member in kind:
                 if member.name.lower() == text.lower():
                     return member
-            raise self._invalid(text, f"value should be one of {','.join(member.name for member in kind)}")
+            raise self._invalid(text, f"value should be one of {choices(kind)}")
         return kind(text) if inspect.isclass(kind) and issubclass(kind, Scalar) else text
 
     def _invalid(self, text: str, reason: str) -> UsageError:
@@ -392,6 +395,11 @@ async def _made(value: Any, call: Call) -> None:  # noqa: ANN401 # an object of 
         await value.id()
 
 
+def choices(kind: type[enum.Enum]) -> str:
+    """Return the names of an enumeration as the engine has them."""
+    return ",".join(member.name.upper() for member in kind)
+
+
 def plain(value: object) -> str:
     """Return a value as the CLI prints it: a line for each of a list, and one value as it is."""
     if isinstance(value, list):
@@ -580,7 +588,10 @@ def _about(option: Option) -> str:
     default = json.loads(option.parameter.default_value) if option.parameter.default_value else None
     if default:
         # As the CLI writes it: text in quotes, but not the name of a choice.
-        said += f' (default "{default}")' if option.type is str else f" (default {plain(default)})"
+        text = plain(default)
+        if inspect.isclass(option.type) and issubclass(option.type, enum.Enum):
+            text = text.upper()
+        said += f' (default "{default}")' if option.type is str else f" (default {text})"
     elif _element(option.type) not in {None, str}:
         said += " (default [])"
     return f"{said} [required]".strip() if option.required else said
@@ -593,7 +604,7 @@ def _kind(option: Option) -> str:
     names = {str: "string", bool: "", int: "int"}
     one = kind or option.type
     if inspect.isclass(one) and issubclass(one, enum.Enum):
-        return ",".join(member.name for member in one)
+        return choices(one)
     return f"{'[]' if kind else ''}{names.get(one, one.__name__)}"
 
 

@@ -236,7 +236,7 @@ class Erlmcp:
 
     @function
     async def build_runtime(self) -> dagger.Container:
-        """Build the runtime image; chain export-image, as-service up, terminal or publish on it."""
+        """Build the runtime image; chain export-image, as-service --use-entrypoint up, terminal or publish on it."""
         return (await runtime.built(await self.project())).image
 
     @function

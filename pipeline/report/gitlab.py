@@ -1,6 +1,5 @@
 """GitLab's container scanning report."""
 
-import importlib.metadata
 import json
 import uuid
 from collections.abc import Iterator
@@ -8,7 +7,7 @@ from typing import Any
 
 from pipeline.report.places import Place
 from pipeline.report.report import Report, databases
-from pipeline.sbom.document import TOOL
+from pipeline.sbom.document import TOOL, tool_version
 from pipeline.sbom.purl import Purl
 from pipeline.scan.findings import SUPPRESSED, Finding, Severity
 
@@ -30,7 +29,7 @@ def gitlab(report: Report) -> str:
     tool = {
         "id": TOOL,
         "name": f"{TOOL} ({', '.join(dict.fromkeys(run.scanner for run in report.runs))})",
-        "version": importlib.metadata.version(TOOL),
+        "version": tool_version(),
         "vendor": {"name": "erlmcp"},
     }
     document = {

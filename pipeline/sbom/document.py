@@ -1,8 +1,10 @@
 """What the two formats share."""
 
 import json
+import tomllib
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 #: This program, as its documents name it.
@@ -17,7 +19,12 @@ _PERSON = "Person: "
 
 def tool_version() -> str:
     """Return the version of this program."""
-    return metadata.version(TOOL)
+    try:
+        return metadata.version(TOOL)
+    except metadata.PackageNotFoundError:
+        # Without a module it runs out of its sources, and is not installed.
+        project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        return str(project["version"])
 
 
 def party(name: str) -> tuple[bool, str]:

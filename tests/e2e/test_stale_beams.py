@@ -63,7 +63,8 @@ TRANSFORMING: Files = {
 }
 OTHER_VALUE: Files = {"apps/one/src/one_values.erl": TRANSFORMING["apps/one/src/one_values.erl"].replace("1.", "2.")}
 TRANSFORMED = "-module(two_transformed).\n%s-export([transformed/0]).\ntransformed() -> none.\n"
-SUM = "cd $REBAR_BUILD_DIR/lib && md5sum one/ebin/one.beam >two/ebin/sum"
+# rebar3 puts `exec` before a hook's command.
+SUM = "sh -c 'cd $REBAR_BUILD_DIR/lib && md5sum one/ebin/one.beam >two/ebin/sum'"
 HOOKED = f'{{post_hooks, [{{compile, "{SUM}"}}]}}.\n'
 TWICE = "two modules of one name"
 BASIC = "-module(one_basic).\n-callback first() -> term().\n"

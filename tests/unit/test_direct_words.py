@@ -68,7 +68,7 @@ def test_who_tells_what_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None
         ),
         (
             ["--flavor=arch", "scan"],
-            'invalid argument "arch" for "--flavor" flag: value should be one of alpine,debian',
+            'invalid argument "arch" for "--flavor" flag: value should be one of ALPINE,DEBIAN',
         ),
         (
             ["build-runtime", "as-service", "up", "--ports=80"],
