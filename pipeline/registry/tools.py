@@ -20,6 +20,8 @@ SERVICE_HOST = "registry.localhost"
 
 #: What asks for tags and moves them: the entrypoint of `Tools.tags`.
 TAGS = "/pipeline/tags.sh"
+#: How registries ask for fewer requests, and how many seconds are waited after each such answer.
+_THROTTLED, _WAITS = "TOOMANYREQUESTS|429 Too Many Requests", (2, 5, 10, 20)
 #: How registries refuse a login; extended regular expressions, for `tags.sh` too. The codes are those of the
 #: distribution specification, and Harbor's FORBIDDEN; "permission denied" is about a file.
 REFUSED = r"(^|[^A-Z_])(UNAUTHORIZED|DENIED|FORBIDDEN): |401 Unauthorized|403 Forbidden"
@@ -113,17 +115,26 @@ def check_host(host: str, service: dagger.Service | None) -> None:
 async def ask(container: dagger.Container, args: Sequence[str], patience: float = PATIENCE) -> str:
     """Run a tool, really: what a registry says now is never answered by the cache.
 
+    A registry that asks for fewer requests (429) is asked again later: crane and cosign themselves do that for some
+    requests, and not for the first of a connection.
+
     Raises
     ------
     RegistryError
         If it takes too long: a connection that broke behind a service would hang for ever.
     """
-    now = container.with_env_variable("ASKED_AT", str(time.time_ns()))
-    try:
-        with anyio.fail_after(patience):
-            return await now.with_exec([*args], use_entrypoint=True).stdout()
-    except TimeoutError:
-        raise RegistryError(f"no answer within {patience:.0f} seconds: {' '.join(args[:2])}") from None
+    for wait in (*_WAITS, 0):
+        now = container.with_env_variable("ASKED_AT", str(time.time_ns()))
+        try:
+            with anyio.fail_after(patience):
+                return await now.with_exec([*args], use_entrypoint=True).stdout()
+        except TimeoutError:
+            break
+        except dagger.ExecError as error:
+            if not (wait and re.search(_THROTTLED, f"{error.stdout}\n{error.stderr}")):
+                raise
+        await anyio.sleep(wait)
+    raise RegistryError(f"no answer within {patience:.0f} seconds: {' '.join(args[:2])}")
 
 
 def refusal(error: dagger.QueryError) -> str:

@@ -1036,3 +1036,32 @@ async def test_of_several_statements_the_newest_counts_in_whatever_order_they_co
     for proof in proofs:
         assert proof.newest(CYCLONEDX)["n"] == 3
         assert proof.verdict["time"].startswith("2026-04")
+
+
+@pytest.mark.parametrize(
+    ("stderr", "asked"),
+    [
+        ("Error: GET http://registry.localhost:5000/v2/: TOOMANYREQUESTS: slow down", 3),
+        ("Error: PUT …: unexpected status code 429 Too Many Requests", 3),
+        ("Error: MANIFEST_UNKNOWN: manifest unknown; sha256:4290", 1),
+    ],
+)
+async def test_a_registry_that_wants_fewer_requests_is_asked_again_later(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, stderr: str, asked: int
+) -> None:
+    waited: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    monkeypatch.setattr("pipeline.registry.tools.anyio.sleep", sleep)
+    recorder.answer("Container.withExec", exec_error(stderr=stderr), when=lambda _: len(waited) < 2)
+    recorder.answer("Container.stdout", "there")
+    question = ask(dag.container().from_("crane").with_entrypoint(["crane"]), ["digest", "x"])
+    if asked > 1:
+        assert await question == "there"
+    else:
+        with pytest.raises(dagger.ExecError):
+            await question
+    assert len(waited) == asked - 1
+    assert waited == sorted(waited)
