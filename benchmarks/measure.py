@@ -323,7 +323,8 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
             for contender in order:
                 shutil.rmtree(edited.parent, ignore_errors=True)
                 shutil.copytree(tree, edited, symlinks=True)
-                number = begin + turn
+                # One of its own for each: two of them share the engine's cache.
+                number = begin + turn * len(contenders) + contenders.index(contender)
                 scene.edit(site.project, edited, number)
                 started = time.monotonic()
                 contender.build(edited, scene, number)
