@@ -337,7 +337,7 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
                     after = blobs(site.reference(contender.name, scene.name))
                     result["bytes"] = sum(size for digest, size in after.items() if digest not in before)
                     result["image"] = sum(after.values())
-                if not contender.pushes:
+                else:
                     contender.reset(tree)
     return results
 

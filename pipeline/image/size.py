@@ -105,20 +105,6 @@ async def measured(image: dagger.Container) -> list[Layer]:
         return read_layers(path)
 
 
-def within_limit(layers: list[Layer]) -> str:
-    """Return the table of sizes.
-
-    Raises
-    ------
-    PolicyError
-        If the image is over the limit, with the table.
-    """
-    text = render(layers)
-    if over_limit(layers):
-        raise PolicyError(f"the image is over {LIMIT:.0f} MB\n{text}")
-    return text
-
-
 async def size(image: dagger.Container) -> str:
     """Measure the image.
 
@@ -127,4 +113,8 @@ async def size(image: dagger.Container) -> str:
     PolicyError
         If it is over the limit, with the table.
     """
-    return within_limit(await measured(image))
+    layers = await measured(image)
+    text = render(layers)
+    if over_limit(layers):
+        raise PolicyError(f"the image is over {LIMIT:.0f} MB\n{text}")
+    return text

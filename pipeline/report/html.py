@@ -16,7 +16,7 @@ from pipeline.image.size import LIMIT, parts_of
 from pipeline.report.compliance import Check
 from pipeline.report.findings import finding_json
 from pipeline.report.graph import COLUMNS, graph
-from pipeline.report.remedies import changes, next_steps, remedies
+from pipeline.report.remedies import next_steps, remedies, unmended
 from pipeline.report.report import Report, remarks, rfc3339, scanners
 from pipeline.report.treemap import treemap
 from pipeline.sbom.component import Component
@@ -69,7 +69,7 @@ def _json(data: object) -> str:
 
 
 def _data(report: Report, results: Results, checks: Sequence[Check], layers: list[Layer]) -> dict[str, Any]:
-    verdict, mended = report.verdict, remedies(report)
+    verdict = report.verdict
     header, rows = scanners(report)
     steps = next_steps(report)
     return {
@@ -78,8 +78,8 @@ def _data(report: Report, results: Results, checks: Sequence[Check], layers: lis
         "time": rfc3339(report.time),
         "erlang": report.erlang,
         "verdict": {"passed": verdict.passed, "decided": verdict.decided, "lines": verdict.lines},
-        "changes": [[each.change, each.mends] for each in mended],
-        "unmended": changes(report)[len(mended) :],
+        "changes": [[each.change, each.mends] for each in remedies(report)],
+        "unmended": unmended(report),
         "findings": [_finding(item, step, report) for item, step in zip(verdict.judged, steps, strict=True)],
         "acceptances": [_acceptance(entry, report) for entry in report.rules.acceptances],
         "scanners": {"header": header, "rows": rows},
@@ -113,7 +113,7 @@ def _packages(results: Results) -> dict[str, str]:
 
 def _sbom(sbom: Sbom, findings: Sequence[Finding]) -> dict[str, Any]:
     drawn = graph(sbom)
-    shipped = [part for part in sbom.components if part.shipped]
+    shipped = sbom.shipped().components
     number = {part.purl: at for at, part in enumerate(shipped)}
     # A component of several licences counts for each.
     licences = collections.Counter(
@@ -129,7 +129,7 @@ def _sbom(sbom: Sbom, findings: Sequence[Finding]) -> dict[str, Any]:
                 "version": part.version,
                 "kind": part.kind.value,
                 "purl": part.purl,
-                "licence": _licence(part),
+                "licence": expression(part.licenses or part.concluded),
                 "findings": [at for at, finding in enumerate(findings) if _is_of(finding, part)],
                 # The others have no place in the graph.
                 **({"needs": [number[need] for need in drawn.needs[part.purl]]} if part.purl in drawn.needs else {}),
@@ -141,10 +141,6 @@ def _sbom(sbom: Sbom, findings: Sequence[Finding]) -> dict[str, Any]:
             for heading, column in zip(COLUMNS, drawn.columns, strict=True)
         ],
     }
-
-
-def _licence(part: Component) -> str:
-    return expression(part.licenses or part.concluded)
 
 
 def _is_of(finding: Finding, part: Component) -> bool:
