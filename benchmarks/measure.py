@@ -32,6 +32,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.json"
 #: What an issue of the project asks for: at most this part of BuildKit's time in the same run.
 TARGETS = {"cold": 1.0, "leaf": 0.5, "base": 0.7, "header": 0.8, "dependency": 0.6}
 #: How long a command may take, in seconds.
@@ -75,6 +76,8 @@ class Scene:
     title: str
     edit: Callable[[Project, Path, int], None]
     labels: bool = False
+    #: Scanned by all scanners, with every report; what nobody else here does.
+    scan: bool = False
 
 
 def _function(module: str) -> Callable[[Project, Path, int], None]:
@@ -120,6 +123,8 @@ SCENES = (
         "everything must be compiled (packages are there)",
         _options("{{overrides, [{{add, [{{erl_opts, [{{d, benchmark, {number}}}]}}]}}]}}."),
     ),
+    Scene("scan-again", "every report of an image that was scanned before", _nothing, scan=True),
+    Scene("scan", "every report after a function of a leaf application changed", _function("leaf"), scan=True),
 )
 
 
@@ -147,6 +152,8 @@ class Contender:
     name = ""
     #: Its image is in the registry afterwards.
     pushes = True
+    #: It can scan and report.
+    scans = False
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -163,6 +170,7 @@ class Module(Contender):
     """`dagger call`, the module as people use it."""
 
     name = "module"
+    scans = True
 
     def command(self) -> list[str]:
         """Return what is called."""
@@ -173,7 +181,10 @@ class Module(Contender):
         labels = [f"--labels=benchmark={number}"] if scene.labels else []
         address = self.site.reference(self.name, scene.name)
         given = [*self.site.module_arguments, f"--source={tree}", *labels]
-        run([*self.command(), *given, "build-runtime", "publish", f"--address={address}"])
+        export = ["assess", "reports", "export", f"--path={self.site.work / 'reports'}"]
+        run(
+            [*self.command(), *given, *(export if scene.scan else ["build-runtime", "publish", f"--address={address}"])]
+        )
 
 
 class Direct(Module):
@@ -184,6 +195,18 @@ class Direct(Module):
     def command(self) -> list[str]:
         """Return what is called."""
         return [str(HERE.parent / "ci" / "run"), "--direct"]
+
+
+class Incremental(Direct):
+    """Directly, and with the beams of the modules that did not change."""
+
+    name = "incremental"
+    #: Refused: what is judged is compiled anew.
+    scans = False
+
+    def command(self) -> list[str]:
+        """Return what is called."""
+        return [*super().command(), "--incremental"]
 
 
 class BuildKit(Contender):
@@ -208,8 +231,9 @@ class BuildKit(Contender):
                 f"--opt=build-arg:BUILDER={site.builder}",
                 f"--opt=build-arg:RUNTIME={site.runtime}",
                 f"--opt=build-arg:RELEASE={site.project.release}",
+                *([f"--opt=build-arg:HEX_CDN={site.hex_mirror}"] if site.hex_mirror else []),
                 *labels,
-                f"--secret=id=rebar,src={site.work}/rebar.config",
+                f"--secret=id=hex,src={site.work}/hex.config",
                 f"--output=type=image,name={address},push=true,registry.insecure=true",
             ]
         )
@@ -259,7 +283,7 @@ class Rebar3(Contender):
         unpack(site.builder, self.root)
         target = self.root / "root/.config/rebar3"
         target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(site.work / "rebar.config", target / "rebar.config")
+        shutil.copy(site.work / "hex.config", target / "hex.config")
         for name in ("resolv.conf", "hosts"):
             shutil.copy(Path("/etc", name), self.root / "etc" / name)
 
@@ -267,7 +291,8 @@ class Rebar3(Contender):
         """Compile what changed and make the release."""
         # As an editor does it: only what differs is written, with a new time.
         run(["rsync", "--archive", "--checksum", "--no-times", "--exclude=/_build", f"{tree}/", f"{self.root}/build/"])
-        script = "cd /build && ERL_COMPILER_OPTIONS=deterministic exec rebar3 as prod release"
+        mirror = f"export HEX_CDN={self.site.hex_mirror}; " if self.site.hex_mirror else ""
+        script = f"{mirror}cd /build && ERL_COMPILER_OPTIONS=deterministic exec rebar3 as prod release"
         run(["unshare", "--mount", "sh", "-euc", _CHROOT, "sh", str(self.root), script])
 
     def reset(self, tree: Path) -> None:
@@ -308,19 +333,24 @@ def blobs(reference: str) -> dict[str, int]:
     return {blob["digest"]: blob["size"] for blob in (manifest["config"], *manifest["layers"])}
 
 
-def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds: int, tree: Path) -> dict[str, dict]:
-    """Measure each scene with each contender, in turn; return seconds, and bytes pushed, by scene and contender."""
+def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds: int, tree: Path) -> None:
+    """Measure each scene with each contender, in turn: seconds, and bytes pushed; write them after each round."""
+    earlier = written().get(site.project.name)
     results: dict[str, dict] = {scene.name: {} for scene in scenes}
     edited = site.work / "edited" / site.project.name
     begin = int(time.time())
     for contender in contenders:
         contender.build(tree, SCENES[0], 0)
+        for scene in [scene for scene in scenes if scene.scan and contender.scans][:1]:
+            contender.build(tree, scene, 0)
         tell(f"{contender.name} has built the tree")
     for turn in range(rounds):
         for scene in scenes:
             # Who begins changes, so that nobody always finds a warm disk.
             order = contenders[turn % len(contenders) :] + contenders[: turn % len(contenders)]
             for contender in order:
+                if scene.scan and not contender.scans:
+                    continue
                 shutil.rmtree(edited.parent, ignore_errors=True)
                 shutil.copytree(tree, edited, symlinks=True)
                 # One of its own for each: two of them share the engine's cache.
@@ -332,6 +362,8 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
                 result = results[scene.name].setdefault(contender.name, {"seconds": []})
                 result["seconds"].append(round(seconds, 2))
                 tell(f"{turn + 1}/{rounds} {scene.name:<11} {contender.name:<9} {seconds:7.2f} s")
+                if scene.scan:
+                    continue
                 if contender.pushes:
                     before = blobs(site.reference(contender.name, "unchanged"))
                     after = blobs(site.reference(contender.name, scene.name))
@@ -339,7 +371,7 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
                     result["image"] = sum(after.values())
                 else:
                     contender.reset(tree)
-    return results
+        write(site.project.name, results, earlier)
 
 
 def tell(line: str) -> None:
@@ -379,7 +411,7 @@ def main() -> None:
     parser.add_argument("--argument", action="append", default=[], help="a further argument of the module")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scenes", default=",".join(scene.name for scene in SCENES))
-    parser.add_argument("--contenders", default="module,direct,buildkit,rebar3")
+    parser.add_argument("--contenders", default="module,direct,incremental,buildkit,rebar3")
     parser.add_argument("--work", type=Path, metavar="DIR", help="a folder for states, which is kept")
     given = parser.parse_args()
     table = tomllib.loads(given.images.read_text())["images"]
@@ -400,37 +432,37 @@ def main() -> None:
             key,
             work,
         )
-        (work / "rebar.config").write_text(_hex(site))
+        (work / "hex.config").write_text(_hex(site))
         tree = work / "tree" / site.project.name
         shutil.rmtree(tree.parent, ignore_errors=True)
         tree.parent.mkdir()
         site.project.prepare(given.source, tree)
-        kinds = {kind.name: kind for kind in (Module, Direct, BuildKit, Rebar3)}
+        kinds = {kind.name: kind for kind in (Module, Direct, Incremental, BuildKit, Rebar3)}
         contenders = [kinds[name](site) for name in given.contenders.split(",")]
         for contender in contenders:
             if isinstance(contender, BuildKit):
                 stack.enter_context(contender.daemon())
         scenes = [scene for scene in SCENES if scene.name in given.scenes.split(",")]
-        found = measure(site, contenders, scenes, given.rounds, tree)
-    write(site.project.name, found)
+        measure(site, contenders, scenes, given.rounds, tree)
 
 
 def _hex(site: Site) -> str:
-    """Return rebar3's global configuration, for those who are no module: where packages come from."""
-    if not site.hex_mirror:
-        return "\n"
-    key = f', repo_public_key => <<"{site.hex_key}">>' if site.hex_key else ""
-    return f'{{hex, [{{repos, [#{{name => <<"hexpm">>, repo_url => <<"{site.hex_mirror}">>{key}}}]}}]}}.\n'
+    """Return rebar3's hex.config, for those who are no module: the key that the mirror's packages are signed with."""
+    key = f'<<"hexpm">> => #{{repo_public_key => <<"{site.hex_key}">>}}' if site.hex_key else ""
+    return f"#{{{key}}}.\n"
 
 
-def write(name: str, scenes: dict[str, dict]) -> None:
+def written() -> dict[str, dict]:
+    """Return what is in results.json."""
+    return json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+
+
+def write(name: str, scenes: dict[str, dict], before: dict | None) -> None:
     """Add what was measured to results.json, and make RESULTS.md and the picture of it."""
-    path = HERE / "results.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    before = known.get(name)
+    known = written()
     date = dt.datetime.now(dt.UTC).date().isoformat()
     known[name] = {"date": date, "machine": machine(), "versions": versions(), "scenes": scenes}
-    path.write_text(json.dumps(known, indent=2) + "\n")
+    RESULTS.write_text(json.dumps(known, indent=2) + "\n")
     (HERE / f"results-{name}.svg").write_text(picture(known[name]))
     pages = [page(each, result, before if each == name else None) for each, result in sorted(known.items())]
     (HERE / "RESULTS.md").write_text(
@@ -443,7 +475,9 @@ def page(name: str, result: dict, before: dict | None) -> str:
     scenes = result["scenes"]
     contenders = list(dict.fromkeys(contender for scene in scenes.values() for contender in scene))
     titles = {scene.name: scene.title for scene in SCENES}
-    ratios = [each for each in contenders if each in ("module", "direct")] if "buildkit" in contenders else []
+    ratios = (
+        [each for each in contenders if each in ("module", "direct", "incremental")] if "buildkit" in contenders else []
+    )
     head = ["scene", *(f"{each} (s)" for each in contenders), *(f"{each} / buildkit" for each in ratios), "target"]
     head += ["module before (s)"] if before else []
     lines = [f"## {name}", "", f"![{name}](results-{name}.svg)", "", _row(head), _row(["---"] * len(head))]
@@ -461,13 +495,23 @@ def page(name: str, result: dict, before: dict | None) -> str:
     pushed = [
         f"{titles[key]}: {', '.join(_pushed(each, scene[each]) for each in scene if 'bytes' in scene[each])}"
         for key, scene in scenes.items()
-        if key in ("label", "leaf", "base")
+        if key in ("label", "leaf", "base") and any("bytes" in found for found in scene.values())
     ]
-    lines += ["", "Medians of whole commands, each with the image pushed to a registry of the same machine."]
-    lines += ["", "Pushed after a change:", "", *(f"- {line}" for line in pushed)]
+    lines += [
+        "",
+        f"Medians of whole commands ({_rounds(scenes)}). Each ends with the image in a registry of the same machine,",
+        "or with all reports.",
+    ]
+    lines += ["", "Pushed after a change:", "", *(f"- {line}" for line in pushed)] if pushed else []
     said = "; ".join(f"{key} {value}" for key, value in result["versions"].items())
     lines += ["", f"{result['date']}, {result['machine']}. {said}.", ""]
     return "\n".join(lines)
+
+
+def _rounds(scenes: dict) -> str:
+    """Say how often each was measured."""
+    counts = {len(found["seconds"]) for scene in scenes.values() for found in scene.values()}
+    return f"{min(counts)} to {max(counts)} rounds" if len(counts) > 1 else f"{counts.pop()} rounds"
 
 
 def _row(cells: list[str]) -> str:
@@ -479,7 +523,13 @@ def _pushed(name: str, result: dict) -> str:
     return f"{name} {result['bytes'] / 1e3:.0f} kB of {result['image'] / 1e6:.1f} MB ({part:.1%})"
 
 
-_COLOURS = {"module": "#3b6fb6", "direct": "#7fb0e0", "buildkit": "#b0b0b0", "rebar3": "#d9a441"}
+_COLOURS = {
+    "module": "#3b6fb6",
+    "direct": "#7fb0e0",
+    "incremental": "#4fa08b",
+    "buildkit": "#b0b0b0",
+    "rebar3": "#d9a441",
+}
 
 
 def picture(result: dict) -> str:

@@ -6,13 +6,14 @@
 #   branch, tag, pull_request (its number)   what is built: at most one of them
 #   fork          not empty if the pull request comes from somebody else's repository
 #   repository    where the provider's own registry has the images of this repository
+#   hosted        not empty on a machine of the provider's that is new for each job
 #   builder, invocation                      URLs, for the provenance; what lacks for them is in missing
 #   identity_url, identity_url_token         which variables say where cosign fetches a token that names this run, and with
 #                                            what; GitLab and Jenkins put one into SIGSTORE_ID_TOKEN themselves
 #
 # compared_with sets base to the commit that a pull request is compared with, if that is known.
 
-revision='' branch='' tag='' pull_request='' fork='' repository='' builder='' invocation='' missing=''
+revision='' branch='' tag='' pull_request='' fork='' repository='' builder='' invocation='' missing='' hosted=''
 identity_url='' identity_url_token=''
 
 need() { # names of variables
@@ -23,6 +24,7 @@ need() { # names of variables
 
 if [ "${GITHUB_ACTIONS:-}" = true ]; then
     revision=${GITHUB_SHA:-}
+    [ "${RUNNER_ENVIRONMENT:-}" != github-hosted ] || hosted=yes
     need GITHUB_SERVER_URL GITHUB_WORKFLOW_REF GITHUB_REPOSITORY GITHUB_RUN_ID GITHUB_RUN_ATTEMPT
     builder=${GITHUB_SERVER_URL:-}/${GITHUB_WORKFLOW_REF:-}
     invocation=${GITHUB_SERVER_URL:-}/${GITHUB_REPOSITORY:-}/actions/runs/${GITHUB_RUN_ID:-}/attempts/${GITHUB_RUN_ATTEMPT:-}

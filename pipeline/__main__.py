@@ -10,34 +10,39 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-#: The Dagger CLI's own options, which may stand anywhere, on how much it tells.
+#: The options of the Dagger CLI for how much it prints; they may stand anywhere.
 _TELLING = ("-v", "-vv", "-vvv", "--verbose", "-q", "--quiet", "-s", "--silent", "-d", "--debug")
 
 
 def telling(words: Sequence[str]) -> list[str]:
-    """Return those of the words that say how much the CLI tells, as the session takes them."""
+    """Return the options for how much the CLI prints, in the form that the session takes."""
     found = [word for word in words if word in _TELLING or word.startswith("--progress=")]
     return found + [f"--progress={value}" for name, value in itertools.pairwise(words) if name == "--progress"]
 
 
 def is_told_here(words: Sequence[str]) -> bool:
-    """Tell whether we say what the engine does; the CLI does, if it is told how, or for a service, whose log it has."""
+    """Tell whether we show the progress; the CLI does if it was told how, and for a service, whose log it has."""
     traced = any(name.startswith("OTEL_") for name in os.environ)
     return not (telling(words) or os.environ.get("DAGGER_PROGRESS") or "up" in words or traced)
 
 
+def traced_to(listener: socket.socket) -> dict[str, str]:
+    """Return the variables by which the CLI passes on what the engine does, while it does it."""
+    return {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{listener.getsockname()[1]}/v1/traces",
+        "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_TRACES_LIVE": "1",
+    }
+
+
 def start(words: Sequence[str], listener: socket.socket | None) -> subprocess.Popen[str]:
-    """Start a session with the engine: it says on its standard output how it is reached, and ends with its input."""
+    """Start a session with the engine: it prints its address to standard output, and ends when its input closes."""
     cli = os.environ.get("_EXPERIMENTAL_DAGGER_CLI_BIN") or "dagger"
     how, environment = telling(words), dict(os.environ)
     if listener:
         how = ["--silent"]
-        environment |= {
-            "OTEL_TRACES_EXPORTER": "otlp",
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://127.0.0.1:{listener.getsockname()[1]}/v1/traces",
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf",
-            "OTEL_EXPORTER_OTLP_TRACES_LIVE": "1",
-        }
+        environment |= traced_to(listener)
     return subprocess.Popen(  # noqa: S603 # the CLI that ci/run chose, and options of a fixed list
         [cli, *how, "session"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", env=environment
     )
@@ -50,7 +55,7 @@ def main() -> int:
     try:
         session = None if {"-h", "--help"} & set(words) else start(words, listener)
     except OSError as error:
-        sys.stderr.write(f"Error: no Dagger CLI to reach the engine with: {error}\n")
+        sys.stderr.write(f"Error: the Dagger CLI, which connects to the engine, cannot be started: {error}\n")
         return 1
     from pipeline import direct  # noqa: PLC0415 # while the session starts
 

@@ -1,7 +1,7 @@
-"""The functions of the module without the module: a client of the engine runs them in one process.
+"""Direct mode: a client of the engine runs the module's functions in one process, without loading the module.
 
-What can be called, with which arguments and help, is read from the signatures that the module is registered by, and
-what the Dagger API adds to a container, a directory or a file from the SDK's. Words are read as `dagger call` does it.
+The functions, their arguments and their help come from the signatures that register the module; what the Dagger API
+adds to a container, a directory or a file comes from the SDK. The command line is read as `dagger call` reads it.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ import inspect
 import json
 import operator
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ import dagger
 import graphql
 import rich.console
 import rich.live
+import rich.text
 from dagger import dag
 from dagger.client._config import ConnectConfig
 from dagger.client._session import ConnectParams, SharedConnection
@@ -44,20 +46,22 @@ from pipeline.errors import PipelineError, gathered
 from pipeline.main import Erlmcp
 from pipeline.progress import Collector, Progress
 
-#: What `dagger call` has for every function: options with a value, and switches.
+#: The options of `dagger call` itself: options with a value, and switches.
 _VALUES = {"-o": "output", "--output": "output", "--progress": ""}
 _SWITCHES = {"-j": "json", "--json": "json", "-y": "auto_apply", "--auto-apply": "auto_apply"} | {
     "-h": "help",
     "--help": "help",
 }
-#: And what only the CLI itself can do.
+#: Options that only the CLI itself can handle.
 _CLI_ONLY = {
     *("-m", "--mod", "-M", "--no-mod", "--eager-runtime", "--allow-llm", "--lock", "--x-release", "--workdir"),
     *("-i", "--interactive", "--interactive-command", "-w", "--web", "-E", "--no-exit", "--cloud", "--scale-out"),
     *("--dot-output", "--dot-focus-field", "--dot-show-internal"),
 }
+#: A record of CSV, as the CLI's reader takes it (encoding/csv of Go).
+_CSV = re.compile(r'(?:"(?:[^"]|"")*"|[^",\r\n]*)(?:,(?:"(?:[^"]|"")*"|[^",\r\n]*))*')
 _TRUE, _FALSE = {"1", "t", "T", "true", "TRUE", "True"}, {"0", "f", "F", "false", "FALSE", "False"}
-#: Objects that are named by text, and how the engine is asked for them.
+#: Objects that the command line names by text, and how the engine resolves them.
 _ADDRESSED: Mapping[type, Callable[[dagger.Address], Any]] = {
     dagger.Container: lambda address: address.container().sync(),
     dagger.File: lambda address: address.file().sync(),
@@ -67,12 +71,19 @@ _ADDRESSED: Mapping[type, Callable[[dagger.Address], Any]] = {
     dagger.GitRepository: dagger.Address.git_repository,
     dagger.GitRef: dagger.Address.git_ref,
 }
+#: What has which colour on a terminal: verdicts and severities, whose words are always there too.
+_COLOURS = {
+    r"(?m)^PASSED:": "bold green",
+    r"(?m)^(Error: )?(\w+Error: )?[A-Z]+( [A-Z]+)+:": "bold red",
+    r"\b(CRITICAL|HIGH)\b": "red",
+    r"\bMEDIUM\b": "yellow",
+}
 _PROGRAM = "ci/run --direct"
 _WIDTH = 79
 
 
 class UsageError(Exception):
-    """The words of the command line are wrong."""
+    """The command line is wrong."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,7 +118,13 @@ class Option:
     def check(self, text: str) -> None:
         """Raise `UsageError` for a text that cannot be what it takes, as far as that can be told without an engine."""
         kind = _element(self.type)
-        for each in csv_of(text) if kind else [text]:
+        if kind and not _CSV.fullmatch(text):
+            raise self._invalid(
+                text,
+                "expected values separated by commas; a value with a comma, a quotation mark or a line break needs "
+                'quotation marks around it, and each one in it twice: "say ""hello"""',
+            )
+        for each in csv_of(kind, text) if kind else [text]:
             self._plain(kind or self.type, each)
 
     async def value(self, texts: Sequence[str]) -> Any:  # noqa: ANN401 # what the function takes
@@ -115,7 +132,7 @@ class Option:
         kind = _element(self.type)
         if not kind:
             return await self._one(self.type, texts[-1])
-        return await gathered(*(self._one(kind, each) for text in texts for each in csv_of(text)))
+        return await gathered(*(self._one(kind, each) for text in texts for each in csv_of(kind, text)))
 
     async def _one(self, kind: Any, text: str) -> Any:  # noqa: ANN401 # as above
         if kind is dagger.Directory:
@@ -285,7 +302,7 @@ def _read_option(call: Call, word: str, rest: list[str]) -> None:
     option = step.verb.options.get(flag)
     switch = (option and option.type is bool) or flag in _SWITCHES
     if flag in _CLI_ONLY:
-        raise UsageError(f"{flag}: only the Dagger CLI has this; call it without --direct")
+        raise UsageError(f"{flag}: only the Dagger CLI has this option; call without --direct")
     if telling([word]):
         return
     if not (option or switch or flag in _VALUES):
@@ -313,18 +330,19 @@ def _check(call: Call) -> None:
             raise UsageError('required flag(s) "{}" not set'.format('", "'.join(missing)))
     last = call.steps[-1].verb
     if any(step.verb.name == "terminal" for step in call.steps):
-        raise UsageError("terminal: only the Dagger CLI can open one; call it without --direct")
+        raise UsageError("terminal: only the Dagger CLI can open a terminal; call without --direct")
     _check_defaults(call)
     kind = _element(last.returns) or last.returns
     own = getattr(kind, "__dagger_object_type__", None)
     if own or (_element(last.returns) and inspect.isclass(kind) and issubclass(kind, Type)):
         functions = f": call one of its functions ({', '.join(last.next)})" if last.next else ""
-        raise UsageError(f"{last.name or 'the module'} gives nothing that can be shown{functions}")
+        raise UsageError(f"{last.name or 'the module'} has no result to print{functions}")
     if call.output and inspect.isclass(kind) and issubclass(kind, Type) and not hasattr(kind, "export"):
-        raise UsageError(f"--output: {last.name} gives nothing that can be written to a file")
+        raise UsageError(f"--output: the result of {last.name} cannot be written to a file")
     if kind is dagger.Changeset and not (call.output or call.auto_apply):
         raise UsageError(
-            f"{last.name}: direct mode does not ask; say --auto-apply, or chain export --path=. or as-patch"
+            f"{last.name}: direct mode does not ask before it changes files; give --auto-apply, or chain "
+            "export --path=. or as-patch on it"
         )
 
 
@@ -341,7 +359,7 @@ def _check_defaults(call: Call) -> None:
         for name in (line.partition("=")[0].removeprefix("export ").strip() for line in lines if "=" in line):
             plain_name = _letters(name)
             if plain_name.startswith(prefix) and (flag := _named(call, plain_name.removeprefix(prefix))):
-                raise UsageError(f"{file}: {name} is a default of the module alone: give {flag}, or leave --direct out")
+                raise UsageError(f"{file}: only the module reads the default {name}: give {flag}, or omit --direct")
 
 
 def _named(call: Call, name: str) -> str:
@@ -373,6 +391,8 @@ async def answer(call: Call) -> str:
     if isinstance(value, Type):
         await _made(value, call)
         return ""
+    if call.steps[-1].verb.returns is NoneType:
+        return ""
     return json.dumps(value, indent=4, ensure_ascii=False) + "\n" if call.json else plain(value)
 
 
@@ -401,11 +421,14 @@ def choices(kind: type[enum.Enum]) -> str:
 
 
 def plain(value: object) -> str:
-    """Return a value as the CLI prints it: a line for each of a list, and one value as it is."""
+    """Return a value as the CLI prints it: a line for each of a list, and one value as it is.
+
+    Source: `printPlainResult` in cmd/dagger/functions.go of dagger v0.21.8.
+    """
     if isinstance(value, list):
         return "".join(f"{plain(each)}\n" for each in value)
     if value is None:
-        return ""
+        return "<nil>"
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -431,7 +454,10 @@ class Session:
         """Return the connection of the SDK's client, or raise `UsageError` if there is no session."""
         said = self.process.stdout.readline() if self.process.stdout else ""
         if not said:
-            raise UsageError(f"no session with the engine (exit code {self.process.wait()})")
+            raise UsageError(
+                f"the Dagger CLI could not start a session with the engine (exit code {self.process.wait()}); "
+                "its own message is above"
+            )
         # Nothing is sent a second time: the session is of this machine.
         connection = SharedConnection().with_config(ConnectConfig(retry=None))
         return connection.with_params(ConnectParams(**json.loads(said)))
@@ -458,7 +484,7 @@ def _told(listener: socket.socket | None) -> Iterator[None]:
             yield
     finally:
         collector.stop()
-        console.print(f"{time.monotonic() - start:7.1f} s  in all; {progress.summary()}")
+        console.print(f"{time.monotonic() - start:7.1f} s  total; {progress.summary()}")
 
 
 async def _run(call: Call, session: Session) -> str:
@@ -515,12 +541,29 @@ def main(words: Sequence[str], process: subprocess.Popen[str] | None, listener: 
         outcome = _outcome(call, session)
     if outcome.text and call.output:
         _save(call.output, outcome.text)
-    sys.stdout.write(outcome.text)
+    _show(outcome.text, sys.stdout)
     if outcome.text and not outcome.text.endswith("\n") and sys.stdout.isatty():
         sys.stdout.write("\n")
     if outcome.error:
-        _say(f"Error: {outcome.error}")
+        _show(f"Error: {outcome.error}\n", sys.stderr)
     return outcome.code
+
+
+def _show(text: str, stream: typing.TextIO) -> None:
+    """Write what a function said: in colour on a terminal that has it, and as it is elsewhere."""
+    console = rich.console.Console(file=stream, highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        console.print(coloured(text), end="")
+    else:
+        stream.write(text)
+
+
+def coloured(text: str) -> rich.text.Text:
+    """Return a text whose verdicts and severities have colours."""
+    shown = rich.text.Text(text)
+    for pattern, style in _COLOURS.items():
+        shown.highlight_regex(pattern, style)
+    return shown
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -638,6 +681,7 @@ def _resolved(kind: Any, owner: type) -> Any:  # noqa: ANN401 # as above
     return getattr(dagger, kind.__name__, kind) if checked else kind
 
 
-def csv_of(text: str) -> list[str]:
-    """Return the parts of a list, as CSV parts them."""
-    return [each.strip() for each in next(csv.reader([text]), [])]
+def csv_of(kind: Any, text: str) -> list[str]:  # noqa: ANN401 # a type, or what stands for one
+    """Return the parts of a list, as CSV parts them; spaces around one count in text alone."""
+    parts = next(csv.reader([text]), [])
+    return parts if kind is str else [each.strip() for each in parts]

@@ -1,4 +1,4 @@
-"""What can go wrong, as the user reads it: one short message, no traceback."""
+"""The errors that a user reads: one short message each, no traceback."""
 
 import re
 import tomllib
@@ -10,36 +10,37 @@ import dagger
 from dagger.mod._exceptions import FunctionError
 
 from pipeline.output import shortened
+from pipeline.steps import named
 
 _T = TypeVar("_T")
 
 
 class PipelineError(FunctionError):
-    """Something the user can act on; the SDK shows the message alone for a `FunctionError`."""
+    """An error that the user can act on; for a `FunctionError` the SDK shows only the message."""
 
 
 class InputError(PipelineError):
-    """An argument or a file of the user is wrong: the message names it and says what to give instead."""
+    """A wrong argument or file of the user: the message names it and says what to give instead."""
 
 
 class BuildError(PipelineError):
-    """The user's code does not build or does not boot: the message is the tool's own; mend what it names."""
+    """The user's code does not build or does not start: the message is that of the tool."""
 
 
 class PolicyError(PipelineError):
-    """The work was done and the result is not good enough: mend what is listed, or accept it (docs/policy.md)."""
+    """The checks ran and the policy failed: fix the listed findings, or accept them (docs/policy.md)."""
 
 
 class ScannerError(PipelineError):
-    """A scanner did not do its work, or its database is too old: nothing is known, good or bad; mend that first."""
+    """A scanner failed, or its database is too old: there is no verdict until that is fixed."""
 
 
 class RegistryError(PipelineError):
-    """A registry, or a service of Sigstore, did not do what was asked: see what was done, and call it again."""
+    """A registry or a Sigstore service failed: the message says what was done; call again."""
 
 
 class VerificationError(PipelineError):
-    """An image is not proved to be what it should be: do not run it; ask who published it."""
+    """An image could not be verified: do not run it, and ask its publisher."""
 
 
 for _class in (PipelineError, InputError, BuildError, PolicyError, ScannerError, RegistryError, VerificationError):
@@ -47,34 +48,34 @@ for _class in (PipelineError, InputError, BuildError, PolicyError, ScannerError,
     _class.__module__ = "builtins"
 
 
-#: How a tool marks the line that says what is wrong; below it may stand a stack.
+#: How tools mark the line that says what is wrong; a stack may follow.
 _TELLING = re.compile(r"^Error: |FATAL|^panic:|^fatal error|\bERROR\b|\[?error\]?:")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)\s+")
 _LAST = 4
-#: Of a full disk, in the words of the system, and as a registry (distribution) hands on its number; and whose it is: a
-#: registry's client says what it asked.
+#: A full disk, in the words of the system, and as a registry (distribution) passes the error number on; and how to tell
+#: whose disk: a registry's client says what it requested.
 _FULL = re.compile(r"no space left on device|\bErr:28\b", re.IGNORECASE)
 _ANSWERED = re.compile(r"\b(GET|HEAD|PUT|POST|PATCH) https?://")
-_FULL_HERE = "the engine's disk is full: make room there, or see the sizes in docs/engines.md"
-_FULL_THERE = "the registry's disk is full, not the engine's"
+_FULL_HERE = "the disk of the Dagger engine is full: free space there (docs/engines.md has the sizes that it needs)"
+_FULL_THERE = "the disk of the registry is full, not that of the Dagger engine: free space there"
 
 
 def excerpt(error: dagger.QueryError, lines: int = 25) -> str:
-    """Return what a failed command said, without colours, progress and warnings; of a compiler's errors the first.
+    """Return the output of a failed command without colours, progress and warnings; of many errors the first ones.
 
-    What failed may be no command, but the pull of its image: then it is what the engine says.
+    If no command failed, but for example the pull of its image, this is the message of the engine.
 
     Parameters
     ----------
     error
         The failure, as the engine reports it.
     lines
-        How many lines to keep; what is left out is counted.
+        How many lines to keep; the number of the others is given.
     """
     if not isinstance(error, dagger.ExecError):
         said, whole = "\n".join(str(error).splitlines()[:lines]), str(error)
     else:
-        said = shortened(error.stdout, error.stderr, lines) or f"exit code {error.exit_code}, without a word"
+        said = shortened(error.stdout, error.stderr, lines) or f"exit code {error.exit_code}, no output"
         whole = error.stdout + error.stderr
     if not _FULL.search(whole):
         return said
@@ -82,7 +83,7 @@ def excerpt(error: dagger.QueryError, lines: int = 25) -> str:
 
 
 def last_words(error: dagger.QueryError) -> str:
-    """Return what a failed tool said in the end, as one line: what is wrong, not the stack below it."""
+    """Return the last message of a failed tool as one line, without the stack below it."""
     lines = excerpt(error, lines=400).splitlines()
     owner = [line for line in lines[-1:] if line in {_FULL_HERE, _FULL_THERE}]
     lines = lines[: len(lines) - len(owner)]
@@ -92,33 +93,34 @@ def last_words(error: dagger.QueryError) -> str:
 
 
 def parse_toml(text: str, name: str) -> dict[str, Any]:
-    """Return what a TOML file of the user holds, or raise `InputError` with its name."""
+    """Return the contents of a TOML file of the user, or raise `InputError` with its name."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name}: not TOML: {error}") from None
+        raise InputError(f"{name}: this file is not valid TOML: {error}") from None
 
 
-#: What to do about a tool's words that say only what it does not like.
+#: What to do about certain error messages of tools that do not say it themselves.
 _REMEDIES = {
     "'nowarn_deprecated_catch'": (
-        "Erlang/OTP 29 warns of each catch, and this code takes warnings for errors. If it is a dependency's, add to "
-        "rebar.config {overrides, [{add, NAME, [{erl_opts, [nowarn_deprecated_catch]}]}]}, or build with an older one: "
-        "--otp=28 --flavor=debian"
+        "Erlang/OTP 29 warns about each catch, and this code treats warnings as errors. If it is a dependency, add "
+        "{overrides, [{add, NAME, [{erl_opts, [nowarn_deprecated_catch]}]}]} to rebar.config, or build with an older "
+        "Erlang/OTP: --otp=28 --flavor=debian"
     ),
 }
 
 
 async def guard(step: Awaitable[_T], what: str) -> _T:
-    """Await a step; if it fails, say what was being done, and what the command, or else the engine, said.
+    """Await a step; if it fails, say which step it was and what the command or the engine said.
 
     Raises
     ------
     BuildError
-        With those words.
+        With that message.
     """
     try:
-        return await step
+        with named(what):
+            return await step
     except dagger.QueryError as error:
         said = excerpt(error)
         remedies = [remedy for words, remedy in _REMEDIES.items() if words in said]
@@ -126,7 +128,7 @@ async def guard(step: Awaitable[_T], what: str) -> _T:
 
 
 async def gathered(*steps: Coroutine[Any, Any, _T]) -> list[_T]:
-    """Await steps at the same time; return their results in order, or raise what the first one raised, alone.
+    """Await steps at the same time; return their results in order, or raise the error of the first that failed.
 
     A task group alone raises an `ExceptionGroup`, which a user reads as "unhandled errors in a TaskGroup".
     The steps that still run when one fails are cancelled.
@@ -147,6 +149,6 @@ async def gathered(*steps: Coroutine[Any, Any, _T]) -> list[_T]:
     if failures:
         for step in steps:
             step.close()  # one that was cancelled before it began
-        # What the user can act on says more than a query that broke off at the same moment.
+        # An error that the user can act on says more than a query that was cancelled at the same moment.
         raise next((error for error in failures if isinstance(error, PipelineError)), failures[0])
     return [results[index] for index in range(len(steps))]

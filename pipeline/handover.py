@@ -1,7 +1,6 @@
-"""Files that go from this process to the engine: a call's text argument would stand in the run's log, a file does not.
+"""Pass files from this process to the engine; a text argument of a call would be shown in the log of the run.
 
-They lie in the working directory, from where `handed_over` takes them: it alone knows how the engine gets at them. Its
-keys follow the content, wherever a file lay.
+The files are written to the working directory; `handed_over` gives them to the engine, whose keys follow their content.
 """
 
 import functools
@@ -15,12 +14,12 @@ import dagger
 from dagger import dag
 
 _PACKAGE = Path(__file__).parent
-#: Where a plain client of the engine works, on its own machine. Unset, this is a module, in its working directory.
+#: The working folder of direct mode, on the client's machine; unset in the module, which has a working directory.
 _outside: Path | None = None
 
 
 def work_outside(folder: Path | None) -> None:
-    """Say that there is no module here: files are handed over from a folder of this machine."""
+    """Set direct mode: files are passed to the engine from a folder of this machine."""
     global _outside  # noqa: PLW0603 # one for the whole process, like the connection
     _outside = folder
 
@@ -30,9 +29,9 @@ def _room() -> Path:
 
 
 def working_folder() -> Path:
-    """Return a new folder of the module's own working directory: from there it can hand files over."""
+    """Return a new folder from which files can be passed to the engine."""
     if _outside:
-        # What the engine exports goes to paths of another process, the session's, which works elsewhere.
+        # The session, another process with another working directory, writes what the engine exports.
         return Path(tempfile.mkdtemp(dir=_outside))
     return Path(Path(tempfile.mkdtemp(dir=".")).name)
 
@@ -45,7 +44,7 @@ def handed_over(folder: Path) -> dagger.Directory:
 
 
 def directory(files: Mapping[str, str]) -> dagger.Directory:
-    """Return a directory of some texts by path; the same texts are handed over once."""
+    """Return a directory of some texts by path; the same texts are written once."""
     name = hashlib.sha256(json.dumps(dict(files), sort_keys=True).encode()).hexdigest()
     folder = _room() / f"texts-{name}"
     if not folder.is_dir():
@@ -54,7 +53,7 @@ def directory(files: Mapping[str, str]) -> dagger.Directory:
             written.parent.mkdir(parents=True, exist_ok=True)
             written.write_text(text, encoding="utf-8")
         for each in (folder, *folder.rglob("*")):
-            # Keys have the mode in them, and the mode has the user's umask.
+            # The mode is part of the key, and must not depend on the user's umask.
             each.chmod(0o755 if each.is_dir() else 0o644)
     return handed_over(folder)
 
@@ -70,7 +69,7 @@ def script(path: str) -> dagger.File:
 
 
 def scripts(*paths: str) -> dagger.Directory:
-    """Return some of the module's own scripts, all in one folder: what changes in another one changes no key."""
+    """Return some of the module's own scripts in one folder; a change in another script changes no key."""
     return _scripts().filter(include=[PurePosixPath(path).name for path in paths])
 
 

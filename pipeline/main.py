@@ -1,19 +1,20 @@
-"""The Dagger objects: a table of contents, each function a call of a plain one."""
+"""The Dagger objects. Each function only calls a plain function of another module."""
 
 import dataclasses
 import datetime as dt
 import functools
 import json
-from typing import Annotated
+from typing import Annotated, Any, Self
 
 import dagger
-from dagger import DefaultPath, Doc, Ignore, Name, check, function, generate, object_type
+from dagger import DefaultPath, Doc, Ignore, Name, check, function, generate, object_type, up
 
 from pipeline import (
     handover,
-    sdk,  # noqa: F401 # what it is imported for is what it does to the SDK
+    sdk,  # noqa: F401 # imported for its effect on the SDK
 )
 from pipeline.arguments import (
+    NOT_GIVEN,
     Accept,
     AcceptOldDb,
     Baseline,
@@ -34,10 +35,11 @@ from pipeline.arguments import (
     checked,
     fresh,
     once,
+    take_fields,
 )
 from pipeline.build import applications, configuration, dependencies, release
 from pipeline.image import export, health, runtime, size
-from pipeline.project import images, reader, source
+from pipeline.project import images, reader, settings, source
 from pipeline.project.application import Application
 from pipeline.project.images import Images
 from pipeline.project.logins import Login
@@ -64,123 +66,191 @@ from pipeline.scan.policy import Criteria
 from pipeline.scan.scanners import Scanners, prepared
 from pipeline.scan.scout import scout_of
 
-#: How many names of files a line shows.
+#: How many file names one line shows.
 _SHOWN = 5
 
 
 @object_type
 class Erlmcp:
-    """Build, check and ship the container image of an Erlang release (rebar3), with real layer caching."""
+    """Build, scan, sign and publish the container image of an Erlang release (rebar3), with real layer caching."""
 
     source: Annotated[
         dagger.Directory,
-        Doc("Root of the rebar3 project; its .dockerignore is honoured."),
+        Doc("Root directory of the rebar3 project; its .dockerignore applies."),
         DefaultPath("/"),
         Ignore(list(source.SOURCE_IGNORE)),
     ]
-    flavor: Annotated[Flavor, Doc("Distribution of builder and runtime.")] = Flavor.alpine
-    otp: Annotated[str, Doc("Major version of Erlang/OTP: 29 (default on alpine), 28 (on debian) or 27.")] = ""
+    flavor: Annotated[
+        Flavor | None, Doc("Linux distribution of the builder and of the image: alpine (default) or debian.")
+    ] = None
+    otp: Annotated[str | None, Doc("Major version of Erlang/OTP: 29 (default on alpine), 28 (on debian) or 27.")] = None
     image_table: Annotated[
         dagger.File | None,
         Name("images"),
-        Doc("TOML file whose [images] and [otp.N] replace image references (see the function images)."),
+        Doc("TOML file whose tables [images] and [otp.N] replace image references; the function images shows them."),
     ] = None
-    builder_image: Annotated[str, Doc("Image with Erlang/OTP and rebar3, instead of the table's.")] = ""
-    runtime_image: Annotated[str, Doc("Base of the runtime image, instead of the table's.")] = ""
-    profile: Annotated[str, Doc("Profile of rebar3 that the release is built under.")] = "prod"
+    builder_image: Annotated[
+        str | None, Doc("Image with Erlang/OTP and rebar3 to build in, instead of the one in the table.")
+    ] = None
+    runtime_image: Annotated[str | None, Doc("Base image of the runtime image, instead of the one in the table.")] = (
+        None
+    )
+    profile: Annotated[str | None, Doc("The rebar3 profile to build the release with (default prod).")] = None
     release_name: Annotated[
-        str, Name("release"), Doc("Which release of rebar.config; needed only if it has several.")
-    ] = ""
-    release_version: Annotated[str, Doc("Version of the release, instead of the one in rebar.config.")] = ""
-    apps: Annotated[
-        list[str], Doc("Applications of the release in starting order, as NAME or NAME:load, instead of relx's.")
-    ] = ()  # type: ignore[assignment] # immutable; the SDK makes a list of it
-    rebar_config: Annotated[dagger.File | None, Doc("A rebar.config to use instead of the project's.")] = None
-    sys_config: Annotated[
-        dagger.File | None, Doc("sys.config of the release; ${VAR:-default} is replaced at start.")
+        str | None, Name("release"), Doc("Name of the release in rebar.config; needed only if there are several.")
     ] = None
-    vm_args: Annotated[dagger.File | None, Doc("vm.args of the release; ${VAR:-default} is replaced at start.")] = None
+    release_version: Annotated[str | None, Doc("Version of the release, instead of the version in rebar.config.")] = (
+        None
+    )
+    apps: Annotated[
+        list[str] | None,
+        Doc("Applications of the release in starting order, as NAME or NAME:TYPE, instead of the list in relx."),
+    ] = None
+    rebar_config: Annotated[dagger.File | None, Doc("A rebar.config to use instead of the one in the project.")] = None
+    sys_config: Annotated[
+        dagger.File | None, Doc("The sys.config of the release; ${VAR:-default} is replaced when it starts.")
+    ] = None
+    vm_args: Annotated[
+        dagger.File | None, Doc("The vm.args of the release; ${VAR:-default} is replaced when it starts.")
+    ] = None
     cookie_from_environment: Annotated[
-        bool, Doc("Replace a cookie that is written down in vm.args by ${RELX_COOKIE}, in the image alone.")
-    ] = False
-    hex_mirror: Annotated[str, Doc("URL of a Hex repository instead of https://repo.hex.pm.")] = ""
+        bool | None,
+        Doc("In the image, replace a cookie that vm.args contains with ${RELX_COOKIE}; the project is not changed."),
+    ] = None
+    incremental: Annotated[
+        bool | None,
+        Doc("Compile only modules that changed since the engine last compiled them; not for scan, sbom or assess."),
+    ] = None
+    hex_mirror: Annotated[str | None, Doc("URL of a Hex repository to use instead of https://repo.hex.pm.")] = None
     hex_mirror_secret: Annotated[
-        dagger.Secret | None, Doc("That URL with a login in it (env:NAME), instead; nothing of it lasts.")
+        dagger.Secret | None,
+        Doc("The same URL with a login in it, as a secret (env:NAME); it is never stored or shown."),
     ] = None
     hex_mirror_key: Annotated[
-        dagger.File | None, Doc("Public key (PEM) of that repository, if it signs with one of its own.")
+        dagger.File | None, Doc("Public key (PEM) of that Hex repository, if it does not sign with the key of hex.pm.")
     ] = None
     hex_key: Annotated[
-        dagger.Secret | None, Doc("Key of the private Hex organisations that rebar.config names; nothing of it lasts.")
+        dagger.Secret | None,
+        Doc("API key for the private Hex organisations in rebar.config (env:NAME); it is never stored or shown."),
     ] = None
     git: Annotated[
-        dagger.Directory | None, Doc("The checkout's git folder (--git=.git), for versions and scripts that ask it.")
+        dagger.Directory | None,
+        Doc("The .git directory of the checkout (--git=.git), for versions and scripts that read it."),
     ] = None
     git_config: Annotated[
         dagger.Secret | None,
-        Doc("git configuration for git dependencies (file:PATH): url.MIRROR.insteadOf, http.extraHeader with a token."),
+        Doc(
+            "git configuration for fetching git dependencies (file:PATH), for example with url.MIRROR.insteadOf or "
+            "with a token in http.extraHeader."
+        ),
     ] = None
-    ssh: Annotated[dagger.Socket | None, Doc("SSH agent with keys for git dependencies (--ssh=$SSH_AUTH_SOCK).")] = None
-    known_hosts: Annotated[dagger.File | None, Doc("Keys of the hosts that are reached by SSH.")] = None
+    ssh: Annotated[
+        dagger.Socket | None, Doc("SSH agent with the keys for git dependencies (--ssh=$SSH_AUTH_SOCK).")
+    ] = None
+    known_hosts: Annotated[
+        dagger.File | None, Doc("Known-hosts file with the host keys of the git servers reached over SSH.")
+    ] = None
     mirror: Annotated[
-        dagger.Service | None, Doc("A service that the dependency stage reaches as http://mirror:PORT.")
+        dagger.Service | None, Doc("A service that the fetching of dependencies can reach as http://mirror:PORT.")
     ] = None
     init: Annotated[
-        dagger.File | None, Doc("Static init of the image (tini-static), instead of the one that is fetched.")
+        dagger.File | None,
+        Doc("Static init program for the image (tini-static), instead of the one that is downloaded."),
     ] = None
     certificates: Annotated[
-        dagger.File | None, Doc("Certificates (PEM) that the image trusts, instead of its base's or Mozilla's.")
+        dagger.File | None,
+        Doc("CA certificates (PEM) that the image trusts, instead of those of its base image or of Mozilla."),
     ] = None
     health_url: Annotated[
-        str, Doc("URL that the health check asks inside the container, if the release serves one.")
+        str | None,
+        Doc("URL that the health check requests inside the container, if the release has a health endpoint."),
+    ] = None
+    revision: Annotated[str, Doc("Source revision (git commit) to record in the labels.")] = ""
+    created: Annotated[
+        str, Doc("Time of that revision (RFC 3339) to record in the labels and the image configuration.")
     ] = ""
-    revision: Annotated[str, Doc("Source revision (git commit), for the labels.")] = ""
-    created: Annotated[str, Doc("Time of that revision (RFC 3339), for labels and image configuration.")] = ""
-    labels: Annotated[list[str], Doc("Further labels as KEY=VALUE; they win over what the pipeline sets.")] = ()  # type: ignore[assignment] # as above
+    labels: Annotated[
+        list[str] | None, Doc("More labels as KEY=VALUE; these override the labels that the pipeline sets.")
+    ] = None
     repository: Annotated[
-        str, Doc("Where the image is published, and what reports call it, such as ghcr.io/OWNER/NAME.")
-    ] = ""
+        str | None,
+        Doc("Repository to publish the image to, such as ghcr.io/OWNER/NAME; reports use it as the image's name."),
+    ] = None
     trivy_db: Annotated[
-        dagger.Directory | None, Doc("Cache directory of Trivy with its database: nothing is fetched then.")
+        dagger.Directory | None, Doc("Trivy's cache directory with its database, to use instead of downloading one.")
     ] = None
     grype_db: Annotated[
-        dagger.Directory | None, Doc("Cache directory of Grype with its database: nothing is fetched then.")
+        dagger.Directory | None, Doc("Grype's cache directory with its database, to use instead of downloading one.")
     ] = None
     eef_db: Annotated[
         dagger.Directory | None,
         Doc(
-            "Directory that the function advisories wrote, with what the EEF and OSV publish: nothing is fetched then."
+            "Directory with the EEF and OSV records, written by the function advisories, to use instead of "
+            "downloading them."
         ),
     ] = None
-    trivy_db_repository: Annotated[str, Doc("OCI repository of Trivy's database, instead of its makers'.")] = ""
-    grype_db_url: Annotated[str, Doc("URL of Grype's database listing, instead of its makers'.")] = ""
-    scout_user: Annotated[str, Doc("Docker Hub user, to ask Docker Scout too (image key scout, see --images).")] = ""
-    scout_token: Annotated[dagger.Secret | None, Doc("Docker Hub token of that user.")] = None
+    trivy_db_repository: Annotated[
+        str | None, Doc("OCI repository to download Trivy's database from, instead of Trivy's own.")
+    ] = None
+    grype_db_url: Annotated[
+        str | None, Doc("URL of the listing to download Grype's database from, instead of Grype's own.")
+    ] = None
+    scout_user: Annotated[
+        str | None, Doc("Docker Hub user name, to run Docker Scout too; its image is scout in --images.")
+    ] = None
+    scout_token: Annotated[dagger.Secret | None, Doc("Docker Hub access token of that user.")] = None
     registry_service: Annotated[
         dagger.Service | None,
         Doc(
-            "A registry of this machine (tcp://127.0.0.1:PORT): that of the base image, or the one to publish to, "
-            "which references call registry.localhost:PORT."
+            "A registry on this machine (tcp://127.0.0.1:PORT), to pull the base image from or to publish to; write it "
+            "as registry.localhost:PORT in image references."
         ),
     ] = None
     docker_config: Annotated[
         dagger.Secret | None,
-        Doc("Docker's config.json (file:PATH) with the logins of registries, for crane and cosign."),
+        Doc("Docker's config.json (file:PATH) with registry logins, for crane and cosign."),
     ] = None
     sigstore_services: Annotated[
         dagger.File | None,
-        Doc("Where the services of a Sigstore of your own are (cosign signing-config create), to sign without a key."),
+        Doc("Signing configuration of a private Sigstore (cosign signing-config create), to sign without a key."),
     ] = None
     sigstore_root: Annotated[
-        dagger.File | None, Doc("By what the work of that Sigstore is known (cosign trusted-root create).")
+        dagger.File | None,
+        Doc("Trusted root of that private Sigstore (cosign trusted-root create), to verify its signatures."),
     ] = None
     platforms: Annotated[
-        list[str], Doc("Platforms of the image archive: linux/amd64, linux/arm64 or both (default: the engine's own).")
-    ] = ()  # type: ignore[assignment] # as above
+        list[str] | None,
+        Doc("Platforms to build the image for: linux/amd64, linux/arm64 or both (default: the engine's platform)."),
+    ] = None
+    #: Those of them that the project's erlmcp.toml gave, as the command line calls them; of a file NAME=PATH.
+    #: The engine keeps this object for later sessions, but no file that is made with it.
+    from_file: list[str] = ()  # type: ignore[assignment] # immutable; the SDK makes a list of it
+
+    @classmethod
+    async def create(cls, **given: Any) -> Self:  # noqa: ANN401 # each of its own type, see below
+        """Take the arguments that a call gives, and those of erlmcp.toml that it does not give."""
+        given = {name: None if value is NOT_GIVEN else value for name, value in given.items()}
+        known = settings.arguments(cls.create)
+        said = await settings.read(given["source"], known)
+        taken = {name: value for name, value in said.items() if given.get(known[name].python) is None}
+        paths = {name: value for name, value in taken.items() if known[name].type is dagger.File}
+        every = given | {known[name].python: value for name, value in taken.items() if name not in paths}
+        told = [f"{name}={paths[name]}" if name in paths else name for name in taken]
+        return cls(**every, from_file=told)  # type: ignore[call-arg] # the SDK makes it a dataclass
+
+    def file(self, name: str, given: dagger.File | None) -> dagger.File | None:
+        """Return the file that a call gave for an argument, or that erlmcp.toml names."""
+        paths = dict(each.split("=", 1) for each in self.from_file if "=" in each)
+        return given or (self.source.file(paths[name]) if name in paths else None)
+
+    @property
+    def table_file(self) -> dagger.File | None:
+        """The table of images that the user gave."""
+        return self.file("images", self.image_table)
 
     @function
     async def application(self) -> str:
-        """Show what was read from rebar.config, rebar.lock and the applications."""
+        """Show what the project contains, how it will be built and what would be refused; nothing is compiled."""
         project = await self.project()
         application = await reader.read(project)
         native = await dependencies.told(project, application)
@@ -189,71 +259,81 @@ class Erlmcp:
         told = []
         if keys:
             more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-            told = [f"may hold keys or passwords, and is sent to the engine: {', '.join(keys[:_SHOWN])}{more}"]
+            told = [f"may contain keys or passwords, and is sent to the engine: {', '.join(keys[:_SHOWN])}{more}"]
         if "_checkouts/" in set(await self.source.entries()) - set(await project.source.entries()):
-            told.append("left out, since .gitignore or .dockerignore names it: _checkouts")
+            told.append("not built, because .gitignore or .dockerignore excludes it: _checkouts")
+        if self.from_file:
+            told.insert(0, f"set in {settings.SETTINGS}: {', '.join(self.from_file)}")
         return "\n".join([application.summary(native), *refused, *told])
 
     @fresh
     async def images(self) -> str:
-        """Show the image references in use for the chosen Erlang/OTP, as TOML that --images reads."""
+        """Show the image references that are used for this --otp and --flavor, as TOML for --images."""
         table = await self.table()
         return images.render_images(table) + await outdated.warnings(table, self.databases(dt.datetime.now(dt.UTC)))
 
     @fresh
     async def advisories(self) -> dagger.Directory:
-        """Fetch what is published on Erlang/OTP (by the EEF) and on Hex packages (by OSV): a directory for --eef-db."""
+        """Download the records on Erlang/OTP (EEF) and on Hex packages (OSV) as a directory for --eef-db."""
         fetched = dataclasses.replace(self.databases(dt.datetime.now(dt.UTC)), eef=None)
         return handover.directory({EEF_FILE: await eef_database(fetched)})
 
     @fresh
     async def outdated(self, *, user: User = "", password: Password = None) -> str:
-        """Show for each image in use whether there is a newer one, and what is published on its Erlang/OTP."""
+        """Show which images in use have a newer version, and the advisories on their Erlang/OTP."""
         access = Access(user, password, self.registry_service, self.docker_config)
         return await outdated.outdated(await self.table(), access, self.databases(dt.datetime.now(dt.UTC)))
 
     @fresh
     @generate
     async def refresh_images(self, *, user: User = "", password: Password = None) -> dagger.Changeset:
-        """Move the images of the table (--images, or the module's own) to the newest of their lines, pairs together."""
+        """Update the image table (--images, or the module's own) to the newest image of each release line."""
         access = Access(user, password, self.registry_service, self.docker_config)
-        return await refresh.changes(await self.table(), access, self.source, self.image_table)
+        return await refresh.changes(await self.table(), access, self.source, self.table_file)
 
     @function
     async def deps(self) -> dagger.Container:
-        """Fetch and compile the locked dependencies; they lie in /build/_build."""
+        """Fetch and compile the locked dependencies into /build/_build."""
         return await dependencies.fetched(*await self.opened())
 
     @function
     async def compile(self) -> dagger.Container:
-        """Compile the applications of the project that the release needs; they lie in /build/_build."""
+        """Compile the project's applications that the release needs into /build/_build."""
         return await applications.compiled(*await self.opened())
 
     @function
     async def release(self) -> dagger.Container:
-        """Assemble the release with ERTS, stripped; it lies in /opt/NAME."""
+        """Assemble the stripped release, with ERTS, in /opt/NAME."""
         return await release.assembled(*await self.opened())
 
     @function
     async def build_runtime(self) -> dagger.Container:
-        """Build the runtime image; chain export-image, as-service --use-entrypoint up, terminal or publish on it."""
+        """Build the runtime image; chain export-image, terminal or publish on it."""
         return (await runtime.built(await self.project())).image
 
     @function
+    @up
+    async def serve(self) -> dagger.Service:
+        """Run the image as a service: dagger up, or chain up on it, publishes ports 8080 and 9090 on this machine."""
+        image = (await runtime.built(await self.project())).image
+        # A single node needs no distribution, and on many machines another program has its port.
+        return image.without_exposed_port(runtime.DISTRIBUTION_PORT).as_service(use_entrypoint=True)
+
+    @function
     async def image_tarball(self) -> dagger.File:
-        """Build the runtime image as an OCI archive, for each of --platforms: one digest for one input."""
+        """Build the runtime image for each of --platforms, as an OCI archive; the same input gives the same digest."""
         return await export.archive(await self.project())
 
     @function
     @check
     async def health(self) -> str:
-        """Start the image, wait until it is healthy, prove each level of its health check, and stop it."""
+        """Start the image, wait until it is healthy, test each level of its health check, and stop it."""
         return await health.health(await runtime.built(await self.project()))
 
     @function
     @check
     async def size(self) -> str:
-        """Show the size of the image by component; fail over 100 MB in all (compressed, as pushed and pulled)."""
+        """Show the size of the image by component; fail if it is over 100 MB compressed, as pushed and pulled."""
         return await size.size((await runtime.built(await self.project())).image)
 
     @function
@@ -264,7 +344,7 @@ class Erlmcp:
     @fresh
     @check
     async def scan(self) -> str:
-        """Scan the image with Trivy and Grype and show one verdict; fail unless the project's policy holds."""
+        """Scan the image with Trivy, Grype and the Erlang advisories; show one verdict, and fail if it is negative."""
         return await self.assess().verdict()
 
     @once
@@ -282,7 +362,7 @@ class Erlmcp:
         accept_old_db: AcceptOldDb = None,
         baseline: Baseline = None,
     ) -> "Assessment":
-        """Judge the image by a policy, once: chain verdict, reports or publish on it."""
+        """Scan the image once and apply a policy; chain verdict, reports or publish on it."""
         time = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         return Assessment(  # type: ignore[call-arg] # the SDK makes it a dataclass, which mypy does not see
             erlmcp=self,
@@ -302,96 +382,118 @@ class Erlmcp:
     @function
     def published(
         self,
-        reference: Annotated[str, Doc("The image, by tag or by digest.")],
+        reference: Annotated[str, Doc("Image reference, by tag or by digest.")],
         *,
         user: User = "",
         password: Password = None,
     ) -> "Published":
-        """Look at a published image: chain digest, refs, sizes or verified on it."""
+        """Inspect a published image; chain digest, refs, sizes or verified on it."""
         Reference.parse(reference, "--reference")
         return Published(erlmcp=self, reference=reference, user=user, password=password)  # type: ignore[call-arg] # as above
 
-    # What the functions share: the constructor's arguments, as the plain parts take them.
+    # Shared by the functions: the constructor's arguments in the form that the plain parts take.
 
     async def table(self) -> Images:
         """Return the image references in use."""
-        given = await self.image_table.contents() if self.image_table else ""
-        flavor = self.flavor.value
-        own = {f"builder-{flavor}": self.builder_image, f"runtime-{flavor}": self.runtime_image}
-        # One that was given is taken, whatever there is to compile.
-        own[f"builder-{flavor}-full"] = self.builder_image
-        return images.images_in_use(given, own, self.otp)
+        given = await self.table_file.contents() if self.table_file else ""
+        flavor = self.distribution
+        builder, runtime = self.builder_image or "", self.runtime_image or ""
+        own = {f"builder-{flavor}": builder, f"runtime-{flavor}": runtime}
+        # An image given as argument is used whatever there is to compile.
+        own[f"builder-{flavor}-full"] = builder
+        with settings.naming(self.from_file):
+            return images.images_in_use(given, own, self.otp or "")
+
+    @property
+    def distribution(self) -> str:
+        """The flavor, by its name in the table of images."""
+        return (self.flavor or Flavor.alpine).value
 
     async def project(self) -> Project:
-        """Return what is built; a wrong argument is told before anything is run."""
+        """Return the project to build; a wrong argument is refused before anything runs."""
         return dataclasses.replace(await self.given(), source=await source.filtered(self.source))
 
     async def given(self) -> Project:
-        """Return the arguments; a wrong one is told. The source is not looked at."""
+        """Return the arguments as a project, and refuse a wrong one; the source is not read."""
         given = Project(
             source=self.source,
             images=await self.table(),
-            image_table=self.image_table,
-            flavor=self.flavor.value,
-            profile=self.profile,
+            image_table=self.table_file,
+            flavor=self.distribution,
+            profile=self.profile or "prod",
             git=self.git,
-            release=self.release_name,
-            release_version=self.release_version,
-            apps=tuple(self.apps),
-            rebar_config=self.rebar_config,
-            sys_config=self.sys_config,
-            vm_args=self.vm_args,
-            cookie_from_environment=self.cookie_from_environment,
-            hex_mirror=self.hex_mirror,
+            release=self.release_name or "",
+            release_version=self.release_version or "",
+            apps=tuple(self.apps or ()),
+            rebar_config=self.file("rebar-config", self.rebar_config),
+            sys_config=self.file("sys-config", self.sys_config),
+            vm_args=self.file("vm-args", self.vm_args),
+            cookie_from_environment=bool(self.cookie_from_environment),
+            incremental=bool(self.incremental),
+            hex_mirror=self.hex_mirror or "",
             hex_mirror_secret=self.hex_mirror_secret,
-            hex_mirror_key=self.hex_mirror_key,
+            hex_mirror_key=self.file("hex-mirror-key", self.hex_mirror_key),
             hex_key=self.hex_key,
             git_config=self.git_config,
             ssh=self.ssh,
-            known_hosts=self.known_hosts,
+            known_hosts=self.file("known-hosts", self.known_hosts),
             mirror=self.mirror,
-            init=self.init,
-            certificates=self.certificates,
-            health_url=self.health_url,
+            init=self.file("init", self.init),
+            certificates=self.file("certificates", self.certificates),
+            health_url=self.health_url or "",
             revision=self.revision,
             created=self.created,
-            labels=tuple(self.labels),
-            platforms=tuple(self.platforms),
-            repository=self.repository,
+            labels=tuple(self.labels or ()),
+            platforms=tuple(self.platforms or ()),
+            repository=self.repository or "",
             registry_service=self.registry_service,
             docker_config=self.docker_config,
         )
-        return await checked(given)
+        with settings.naming(self.from_file):
+            return await checked(given)
 
     async def opened(self) -> tuple[Project, Application]:
-        """Return what is built, with the builder that it takes, and what was read of it."""
+        """Return the project with the builder that it needs, and the application that was read from it."""
         project = await self.project()
         application = await reader.read(project)
         return await dependencies.equipped(project, application), application
 
     @property
     def sigstore(self) -> Sigstore:
-        """The Sigstore that signatures are made and known by."""
-        return Sigstore(self.sigstore_services, self.sigstore_root)
+        """The Sigstore that signs and verifies."""
+        return Sigstore(
+            self.file("sigstore-services", self.sigstore_services), self.file("sigstore-root", self.sigstore_root)
+        )
 
     async def scanners(self, project: Project, time: dt.datetime) -> Scanners:
-        """Return what scans, with the databases of a day; what is wrong with it is told before anything is run."""
-        scout = scout_of(self.scout_user, self.scout_token, project.images)
+        """Return the scanners with the databases of a day; a wrong argument is refused before anything runs."""
+        with settings.naming(self.from_file):
+            scout = scout_of(self.scout_user or "", self.scout_token, project.images)
         return await prepared(Scanners(project.images, self.databases(time), scout, project))
 
     def databases(self, time: dt.datetime) -> Databases:
-        """Return where the vulnerability databases of a day come from."""
-        day = time.date().isoformat()
-        check_url("--grype-db-url", self.grype_db_url)
-        return Databases(day, self.trivy_db, self.grype_db, self.eef_db, self.trivy_db_repository, self.grype_db_url)
+        """Return the sources of the vulnerability databases of a day."""
+        with settings.naming(self.from_file):
+            check_url("--grype-db-url", self.grype_db_url or "")
+        return Databases(
+            time.date().isoformat(),
+            self.trivy_db,
+            self.grype_db,
+            self.eef_db,
+            self.trivy_db_repository or "",
+            self.grype_db_url or "",
+        )
+
+
+take_fields(Erlmcp.create, Erlmcp, "from_file")
 
 
 @object_type
 class Assessment:
-    """An image and the policy that it is judged by."""
+    """An image and the policy that applies to it."""
 
     erlmcp: Erlmcp
-    #: Of the verdict, RFC 3339: all that is asked of an assessment is of one time, and of one day's databases.
+    #: Time of the verdict (RFC 3339): all functions of one assessment have the same time and the same databases.
     time: str
     fail_on: str
     only_fixed: bool | None
@@ -406,12 +508,12 @@ class Assessment:
 
     @fresh
     async def verdict(self) -> str:
-        """Scan the image with Trivy and Grype and show one verdict; fail unless the policy holds."""
+        """Scan the image with Trivy, Grype and the Erlang advisories; show one verdict, and fail if it is negative."""
         return terminal.conclude((await self.assessed()).report)
 
     @fresh
     async def reports(self) -> dagger.Directory:
-        """Write every report of the scan, SBOMs and compliance, whatever the verdict; chain export --path=reports."""
+        """Write all reports, SBOMs and compliance, whatever the verdict; chain export --path=reports on it."""
         return handover.directory(await (await self.assessed()).reports())
 
     @fresh
@@ -420,35 +522,48 @@ class Assessment:
         *,
         user: User = "",
         password: Password = None,
-        tags: Annotated[list[str], Doc("Tags, instead of those that the next four make.")] = (),  # type: ignore[assignment] # as above
-        version: Annotated[str, Doc("A release: 3.0.0 makes 3.0.0, 3.0, 3 and latest.")] = "",
-        branch: Annotated[str, Doc("A branch: makes its name, as a tag can hold it.")] = "",
-        pull_request: Annotated[str, Doc("Number of a pull request: makes pr-NUMBER.")] = "",
-        sha_tag: Annotated[bool, Doc("Make sha-REVISION too, if --revision is given.")] = True,
+        tags: Annotated[
+            list[str], Doc("Tags to set, instead of those from --version, --branch and --pull-request.")
+        ] = (),  # type: ignore[assignment] # as above
+        version: Annotated[str, Doc("Version that is released: 3.0.0 sets the tags 3.0.0, 3.0, 3 and latest.")] = "",
+        branch: Annotated[
+            str, Doc("Name of the branch: sets a tag of that name, with the characters a tag allows.")
+        ] = "",
+        pull_request: Annotated[str, Doc("Number of the pull request: sets the tag pr-NUMBER.")] = "",
+        sha_tag: Annotated[bool, Doc("Also set the tag sha-REVISION, if --revision is given.")] = True,
         move: Move = False,
-        dry_run: Annotated[bool, Doc("Say what would be pushed, and push nothing.")] = False,
+        dry_run: Annotated[bool, Doc("Show what would be pushed, and push nothing.")] = False,
         require: Annotated[
             list[str],
-            Doc("Checks of compliance.md without which nothing is pushed, instead of the policy's; none for none."),
+            Doc(
+                "Checks of compliance.md that must pass before anything is pushed, instead of those in the policy; "
+                "'none' for no check."
+            ),
         ] = (),  # type: ignore[assignment] # as above
-        cosign_key: Annotated[dagger.Secret | None, Doc("Private key of cosign, to sign with.")] = None,
+        cosign_key: Annotated[
+            dagger.Secret | None, Doc("Private key of cosign to sign with (env:NAME or file:PATH).")
+        ] = None,
         cosign_password: Annotated[dagger.Secret | None, Doc("Password of that key.")] = None,
         identity_token: Annotated[
-            dagger.Secret | None, Doc("OpenID Connect token of a CI to sign with instead.")
+            dagger.Secret | None, Doc("OpenID Connect token of the CI job, to sign without a key.")
         ] = None,
         identity_url: Annotated[
             dagger.Secret | None,
-            Doc("Or where cosign fetches one when it signs, as in GitHub: env:ACTIONS_ID_TOKEN_REQUEST_URL."),
+            Doc("URL to request that token from when signing, as in GitHub: env:ACTIONS_ID_TOKEN_REQUEST_URL."),
         ] = None,
         identity_url_token: Annotated[
-            dagger.Secret | None, Doc("With what: env:ACTIONS_ID_TOKEN_REQUEST_TOKEN.")
+            dagger.Secret | None, Doc("Bearer token for that URL: env:ACTIONS_ID_TOKEN_REQUEST_TOKEN.")
         ] = None,
         transparency_log: TransparencyLog = True,
-        unsigned: Annotated[bool, Doc("Neither sign nor attest; verify will refuse the image.")] = False,
-        builder_id: Annotated[str, Doc("URI of who runs this, for the provenance, such as the workflow's.")] = "",
-        invocation: Annotated[str, Doc("Which run of it, such as its address.")] = "",
+        unsigned: Annotated[
+            bool, Doc("Push without signature and attestations; verified will refuse the image.")
+        ] = False,
+        builder_id: Annotated[str, Doc("URI of the builder for the provenance, such as that of the CI workflow.")] = "",
+        invocation: Annotated[
+            str, Doc("Identifier of this run for the provenance, such as the URL of the CI run.")
+        ] = "",
     ) -> str:
-        """Push the image if the policy holds, sign and attest it, then move the tags; print repository@digest alone."""
+        """Push the image if the policy passes, sign and attest it, and set the tags last; print REPOSITORY@DIGEST."""
         key = (cosign_key, cosign_password, identity_token, identity_url, identity_url_token)
         choose = functools.partial(
             choose_tags,
@@ -472,13 +587,14 @@ class Assessment:
         return await publish.publish(project, request, await self.judge(project, tuple(require)))
 
     async def assessed(self) -> Assessed:
-        """Return the image judged."""
+        """Return the image with its verdict."""
         project = await self.erlmcp.project()
         assess = await self.judge(project)
         return await assess(await reader.read(project))
 
     async def judge(self, project: Project, require: tuple[str, ...] = ()) -> Assess:
-        """Return what builds, scans and judges; what is wrong with the policy is told before anything is run."""
+        """Return the function that builds, scans and judges; a wrong policy is refused before anything runs."""
+        project.refuse_incremental()
         time = dt.datetime.fromisoformat(self.time)
         criteria = Criteria(
             self.fail_on,
@@ -495,7 +611,7 @@ class Assessment:
         earlier = await read_baseline(self.baseline)
         rules = (await policy.read_criteria(criteria)).over(await policy.project_rules(self.erlmcp.source))
         scanners = await self.erlmcp.scanners(project, time)
-        places = await read_places(project, self.erlmcp.source, self.erlmcp.image_table)
+        places = await read_places(project, self.erlmcp.source, self.erlmcp.table_file)
 
         async def assess(application: Application) -> Assessed:
             return await assessment.assess(project, application, scanners, rules, time, places=places, baseline=earlier)
@@ -514,18 +630,18 @@ class Published:
 
     @fresh
     async def digest(self) -> str:
-        """Show the digest of the manifest, or of the index."""
+        """Show the digest of the image: that of its manifest, or of its index."""
         return await content.resolve(await self.tools(), self.image)
 
     @fresh
     async def refs(self) -> list[str]:
-        """Show every tag of the repository that names it."""
+        """Show all tags of the repository that point to the image."""
         tools = await self.tools()
         return await content.refs_of(tools, self.image, await content.resolve(tools, self.image))
 
     @fresh
     async def sizes(self) -> list[str]:
-        """Show the bytes to pull by platform, as PLATFORM BYTES."""
+        """Show how many bytes a pull transfers for each platform, as PLATFORM BYTES."""
         return await content.sizes_of(await self.tools(), self.image)
 
     @function
@@ -534,14 +650,18 @@ class Published:
         *,
         key: PublicKey = None,
         identity: Annotated[
-            str, Doc("Instead of a key: identity in the certificate; a regular expression if it starts with ^.")
+            str,
+            Doc(
+                "Identity that the signing certificate must have, instead of --key; a regular expression if it starts "
+                "with ^."
+            ),
         ] = "",
         issuer: Annotated[
-            str, Doc("Who vouches for that identity, such as https://token.actions.githubusercontent.com.")
+            str, Doc("OpenID Connect issuer of that identity, such as https://token.actions.githubusercontent.com.")
         ] = "",
         transparency_log: TransparencyLog = True,
     ) -> "Verified":
-        """Say who must have signed it: chain summary, promote or rescan on it, each of which proves it first."""
+        """Name the required signer; chain summary, findings, promote or rescan, each of which verifies the image."""
         Signer(key, identity, issuer, transparency_log=transparency_log)
         return Verified(  # type: ignore[call-arg] # as above
             published=self, key=key, identity=identity, issuer=issuer, transparency_log=transparency_log
@@ -560,13 +680,13 @@ class Published:
 
     @property
     def login(self) -> Login:
-        """Who asks its registry."""
+        """The login for its registry."""
         return Login(self.user, self.password)
 
 
 @object_type
 class Verified:
-    """A published image, and who must have signed it."""
+    """A published image and the signer that it must have."""
 
     published: Published
     key: dagger.Secret | None
@@ -576,27 +696,29 @@ class Verified:
 
     @fresh
     async def summary(self) -> str:
-        """Prove that it is signed and attested (SPDX, CycloneDX, verdict, provenance); show what was proved."""
+        """Verify the signature and the attestations (SPDX, CycloneDX, verdict, provenance), and show what they say."""
         return (await verify.verify(await self.published.tools(), self.published.image, self.signer)).render()
 
     @fresh
     async def findings(self) -> dagger.File:
-        """Write the verdict that it was published with (findings.json), proved; assess takes it as --baseline."""
+        """Write the verified verdict that the image was published with (findings.json), for assess --baseline."""
         proof = await verify.verify(await self.published.tools(), self.published.image, self.signer)
         return handover.file("findings.json", json.dumps(proof.verdict, indent=2) + "\n")
 
     @fresh
     async def promote(
         self,
-        tags: Annotated[list[str], Doc("Tags that it gets.")],
+        tags: Annotated[list[str], Doc("Tags to set.")],
         *,
-        to: Annotated[str, Doc("Another repository; by default it gets the tags where it is.")] = "",
+        to: Annotated[
+            str, Doc("Repository to copy the image to; by default the tags are set in its own repository.")
+        ] = "",
         to_user: Annotated[
-            str, Doc("Who logs in to the other one; by default the same user, if it is in the same registry.")
+            str, Doc("Registry user name for --to; by default the same user, if it is the same registry.")
         ] = "",
         to_password: Annotated[dagger.Secret | None, Doc("Password or token of that user.")] = None,
         move: Move = False,
-        fresh_scan: Annotated[bool, Doc("Scan it against today's databases first.")] = True,
+        fresh_scan: Annotated[bool, Doc("Scan the image against today's databases first.")] = True,
         fail_on: FailOn = "",
         only_fixed: OnlyFixed = None,
         unknown_as: UnknownAs = "",
@@ -607,7 +729,7 @@ class Verified:
         accept: Accept = None,
         accept_old_db: AcceptOldDb = None,
     ) -> str:
-        """Copy it, byte for byte with signature and attestations, and tag it; after proof and a fresh scan."""
+        """Verify and rescan the image, then copy it unchanged, with signature and attestations, and tag the copy."""
         image = self.published.image
         target = parse_repository(to or image.repository, "--to")
         exploited = fail_on_known_exploited
@@ -640,7 +762,7 @@ class Verified:
         accept: Accept = None,
         accept_old_db: AcceptOldDb = None,
     ) -> str:
-        """Judge it by today's databases and by the policy it was published with; fail on what is new and breaks it."""
+        """Scan it against today's databases by the policy it was published with; fail if a new finding breaks that."""
         exploited = fail_on_known_exploited
         criteria = Criteria(
             fail_on, only_fixed, unknown_as, exploited, grace_days, tuple(vex), otp_vex, accept, accept_old_db
@@ -650,7 +772,7 @@ class Verified:
 
     @property
     def signer(self) -> Signer:
-        """Who must have signed it."""
+        """The signer that it must have."""
         return Signer(
             self.key,
             self.identity,
@@ -660,7 +782,7 @@ class Verified:
         )
 
     async def scan(self, criteria: Criteria) -> SbomScan:
-        """Return what judges an image by today's databases, its SBOM and the policy that it was published with."""
+        """Return the function that judges an SBOM by today's databases and the policy of the image's publication."""
         erlmcp, image, now = self.published.erlmcp, self.published.image, dt.datetime.now(dt.UTC)
         given = await policy.read_criteria(criteria)
         about = Image(image.repository, image.tag, image.digest, "")

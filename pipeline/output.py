@@ -1,4 +1,4 @@
-"""What a failed command said, made short: the first errors of a compiler, the last words of any other tool."""
+"""Shorten the output of a failed command: the first errors of a compiler, the last lines of any other tool."""
 
 import dataclasses
 import re
@@ -11,7 +11,7 @@ _ROOT = re.compile(r"(?<![\w./-])/(?:build|source)/(?=[\w.])")
 #: What the engine puts before the end of a long output.
 _OMITTED = re.compile(r"\A\[omitting (\d+) bytes\]\.\.\.")
 
-#: What rebar3 and relx say while all is well: their own words, whole lines. Anything else may be what is wrong.
+#: What rebar3 and relx print while there is no error, as whole lines. Anything else may be the error.
 _PROGRESS = re.compile(
     r"===> ("
     r"Verifying dependencies\.\.\.|Analyzing applications\.\.\.|Compiling [^ /]+|Fetching (?!.*(fail|error)).+|"
@@ -45,7 +45,7 @@ class _Said:
 
 
 def shortened(stdout: str, stderr: str, lines: int = 25) -> str:
-    """Return what matters of a command's output: the first errors, or else its end, and how much was left out.
+    """Return the relevant part of a command's output: the first errors, or else its end, and how much is omitted.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def shortened(stdout: str, stderr: str, lines: int = 25) -> str:
     """
     out, err = _plain(stdout), _plain(stderr)
     omitted = [
-        f"(the engine kept the end alone: {found[1]} bytes before it are gone)"
+        f"(the engine kept only the end of the output: {found[1]} bytes before it are missing)"
         for text in (stdout, stderr)
         if (found := _OMITTED.match(text))
     ]
@@ -70,12 +70,12 @@ def shortened(stdout: str, stderr: str, lines: int = 25) -> str:
         kept = _first_errors(telling, errors, lines)
     else:
         every = "\n".join(item.text for item in telling).splitlines()
-        kept = [f"({len(every) - lines} lines before these are left out)", *every[-lines:]]
+        kept = [f"({len(every) - lines} lines before these are omitted)", *every[-lines:]]
     return "\n".join([*omitted, *kept])
 
 
 def _first_errors(telling: list[_Said], errors: list[str], lines: int) -> list[str]:
-    """Return the headline, the first errors, how many more there are, and what was said of it all in the end."""
+    """Return the headline, the first errors, how many more there are, and the last general messages."""
     at = next(index for index, item in enumerate(telling) if item.error)
     last = max(index for index, item in enumerate(telling) if item.error)
     before = [item.text for item in telling[max(at - 1, 0) : at]]
@@ -86,11 +86,11 @@ def _first_errors(telling: list[_Said], errors: list[str], lines: int) -> list[s
             break
         shown.append("\n".join(error.splitlines()[:lines]))
     left = len(errors) - len(shown)
-    return [*before, *shown, *([f"… and {left} more such lines"] if left else []), *after]
+    return [*before, *shown, *([f"… and {left} more error{'s' * (left > 1)}"] if left else []), *after]
 
 
 def _plain(text: str) -> str:
-    """Return a text without colours and other people's paths."""
+    """Return a text without colours and without the paths of our containers."""
     text = _OMITTED.sub("", _ANSI.sub("", text).replace("\r\n", "\n"))
     text = _ESCAPED.sub(lambda found: chr(code) if (code := int(found[1], 16)) < 0x110000 else found[0], text)  # noqa: PLR2004 # the last character of Unicode
     return _ROOT.sub("", text).strip("\n")

@@ -1,19 +1,21 @@
-"""What the engine does, told while it does it: each command that runs, its time, and how many the cache answered.
+"""Show what the engine does while it does it: each command that runs, its time, and how many the cache answered.
 
-The Dagger CLI passes on what the engine traces (OpenTelemetry); this is the other end.
+The Dagger CLI forwards the engine's OpenTelemetry traces; this module receives them.
 """
 
 import base64
 import contextlib
 import dataclasses
+import functools
 import gzip
 import http.server
+import re
 import socket
 import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import rich.console
 import rich.live
@@ -24,12 +26,16 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from pipeline.table import count
 
-#: What a call is, in the API's words, and what is said of one that runs.
+#: API calls that are shown, and what is written before their arguments.
 _TOLD = {"Container.withExec": "", "Container.from": "pull "}
-#: The engine evaluates later what was only called; the span of that is linked to the call's.
+#: The engine evaluates a call later than it is made; the span of the evaluation links to that of the call.
 _LATER = "resume "
-#: What else takes long enough to be told.
+#: Other spans that take long enough to be shown.
 _NAMED = {"starting engine": "start the engine", "filesync": "upload"}
+#: How a script says what it is shown as, if its first argument is that in parentheses or whatever it is: `$1` and so on
+#: stand for its arguments.
+_SHOWN = re.compile(r"^(?:#|%%) Shown as(?: \((.+)\))?: (.+)$", re.MULTILINE)
+_ARGUMENT = re.compile(r"\$(\d)")
 _LEAST = 0.5
 _WIDTH = 90
 _NANO = 1e9
@@ -44,10 +50,10 @@ class Step:
 
 
 class Progress:
-    """What runs, and what has run; told on a console."""
+    """What runs and what has run, shown on a console."""
 
     def __init__(self, console: rich.console.Console) -> None:
-        """Start with nothing told."""
+        """Start with nothing shown."""
         self._console = console
         self._names: dict[bytes, tuple[str, str]] = {}
         self._running: dict[bytes, Step] = {}
@@ -56,7 +62,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def take(self, request: bytes) -> None:
-        """Take what was traced."""
+        """Take a request with traces."""
         with self._lock:
             for resource in ExportTraceServiceRequest.FromString(request).resource_spans:
                 for scope in resource.scope_spans:
@@ -97,7 +103,7 @@ class Progress:
             self._console.print(_line(name, seconds, failed=failed), soft_wrap=True)
 
     def summary(self) -> str:
-        """Return how much ran and how much the cache answered."""
+        """Return how many steps ran and how many the cache answered."""
         with self._lock:
             ran = sum(self._digests.values())
             return f"{count(len(self._digests), 'step')}: {ran} ran, {len(self._digests) - ran} from the cache"
@@ -120,11 +126,42 @@ def _line(name: str, seconds: float, *, failed: bool = False, style: str = "") -
 
 
 def short(words: list[str]) -> str:
-    """Return a command as one short line: of a script of ours its name."""
-    if words[:1] == ["sh"] and words[1:]:
-        words = [PurePosixPath(words[1]).stem, *words[2:]]
+    """Return a command as one short line; for a script of ours what its head says that it does."""
+    if words[:1] in (["sh"], ["escript"]) and words[1:] and not words[1].startswith("-"):
+        name = PurePosixPath(words[1])
+        if said := _said(name.name, words[2:3]):
+            return textwrap.shorten(
+                _ARGUMENT.sub(functools.partial(_argument, words[2:]), said), _WIDTH, placeholder=" …"
+            )
+        words = [name.stem, *words[2:]]
+    # Commands of ours without a file of their own say it as the shell's $0.
+    elif words[:1] == ["sh"] and (named := _named(*words[1:])):
+        return named
     text = " ".join(PurePosixPath(word).name if at == 0 else word for at, word in enumerate(words) if word)
     return textwrap.shorten(text, _WIDTH, placeholder=" …") or "…"
+
+
+def _named(option: str = "", _command: str = "", name: str = "sh", *_: str) -> str:
+    """Return the $0 of `sh -c COMMAND NAME`, if it is a name; a shell's own says nothing."""
+    return name if option.endswith("c") and name != "sh" else ""
+
+
+def _argument(arguments: list[str], found: re.Match[str]) -> str:
+    return dict(enumerate(arguments, 1)).get(int(found[1]), "")
+
+
+def _said(script: str, first: list[str]) -> str:
+    """Return how a script of ours is shown, as it stands there: by its first argument, or for all; or nothing."""
+    texts = _shown(script)
+    return texts.get(" ".join(first)) or texts.get("", "")
+
+
+@functools.cache
+def _shown(script: str) -> dict[str, str]:
+    for room in Path(__file__).parent.iterdir():
+        if (path := room / "resources" / script).is_file():
+            return dict(_SHOWN.findall(path.read_text(encoding="utf-8")))
+    return {}
 
 
 def _strings(call: bytes) -> Iterator[str]:

@@ -1,6 +1,8 @@
-"""The stages of the project's own applications: a tree that grows, in which rebar3 compiles what is new."""
+"""The stages that compile the project's own applications."""
 
+import hashlib
 import re
+import sys
 from collections.abc import Callable
 
 import dagger
@@ -10,53 +12,75 @@ from pipeline.errors import BuildError, InputError, gathered, guard
 from pipeline.handover import script
 from pipeline.project.application import Application, OwnApplication
 from pipeline.project.project import BUILD, Project, asking, with_git
+from pipeline.project.source import OWN_FILES
 
-#: Files for readers and for tests, at the root and in the folder of each application: no stage before the release
-#: sees them. A project whose build needs them is compiled in one stage, which sees all.
+#: Documentation and tests, at the root and in the folder of each application: no stage before the release sees them.
+#: A project whose build needs them is compiled in one stage, which sees everything.
 _ASIDE = ("*.md", "doc", "docs", "test", "tests")
-_ASIDE_AT_ROOT = (".github", ".gitlab", ".gitlab-ci.yml", "LICENSE*", "NOTICE*", "Dockerfile*", "Jenkinsfile*")
-#: Folders of an application that relx may copy from, and that compiling needs all the same.
+_ASIDE_AT_ROOT = (
+    *(".github", ".gitlab", ".gitlab-ci.yml", "LICENSE*", "NOTICE*", "Dockerfile*", "Jenkinsfile*"),
+    *OWN_FILES,
+)
+#: Folders of an application that compiling needs, even if relx copies files from them.
 _OF_AN_APPLICATION = {"src", "include", "priv", "c_src"}
 #: Headers of the project, for siblings that include them.
 _HEADERS = ["include/**", "**/include/**/*.hrl"]
 _CONFIGS = ("rebar.config", "rebar.config.script")
 _ASKED = "===> git was asked"
-#: What the compiler says of something that another application has.
+#: What the compiler says if it lacks something that another application has.
 _UNSEEN = re.compile(r"can't find include|undefined parse transform|behaviour \S+ undefined")
-_SCRIPTS = ("application.sh", "pipeline_compiler.erl", "pipeline_interface.escript")
+_TOGETHER = (
+    "warning: all applications are compiled in one container, because one of them does not compile with only the "
+    "interfaces of the applications in its .app.src; so a change in one may recompile others. The compiler said:\n{}\n"
+)
+_SCRIPTS = ("application.sh", "pack.sh", "pipeline_compiler.erl", "pipeline_interface.escript")
 #: Set where every module is compiled: rebar3 need not look for one; see `rebar3.sh`.
 _COMPILED = "PIPELINE_COMPILED"
+_MODULES = "/pipeline/modules"
 
 
 async def compiled(project: Project, application: Application) -> dagger.Container:
     """Compile the applications that the release needs, on top of the dependencies, all in `/build/_build`.
 
-    First each application in a stage of its own, which sees the interfaces of those that it needs, or, where code of
-    the project runs meanwhile, all that was compiled before it. What that cannot model (an application that needs a
-    sibling without saying so, a hook that needs more) shows as a failure; then all is compiled in one stage that sees
-    everything, as rebar3 does, and the failure of that one is the user's.
+    First, each application is compiled in a stage of its own. The stage sees the interfaces of the applications that it
+    needs, or, if code of the project runs during compilation, everything that was compiled before it. If that fails (an
+    application needs a sibling that it does not name, a hook needs more), everything is compiled in one stage that sees
+    all files, as rebar3 does; the user gets the failure of that stage.
 
     Raises
     ------
     BuildError
         With rebar3's own words.
     InputError
-        If git is asked, and its folder was not given.
+        If the build runs git and --git was not given.
     """
     base = await fetched(project, application)
+    if application.one_stage or application.executed:
+        return await _together(project, application, base)
+    try:
+        if container := await separate(project, application, base):
+            return container
+    except BuildError as error:
+        apart = str(error)
+    else:
+        return await _together(project, application, base)
+    container = await _together(project, application, base, grows=bool(_UNSEEN.search(apart)))
+    # The run's log.
+    sys.stderr.write(_TOGETHER.format(apart))
+    return container
+
+
+async def _together(
+    project: Project, application: Application, base: dagger.Container, *, grows: bool = True
+) -> dagger.Container:
+    """Compile in one container; with `grows` first application by application."""
     ways: dict[str, Callable[[dagger.Directory | None], dagger.Container]] = {
-        "grown": lambda git: grown(project, application, base, git),
-        "whole": lambda git: whole(project, application, base, git, siblings=False),
+        "whole": lambda git: whole(project, application, base, git, siblings=False)
     }
+    if grows:
+        ways = {"grown": lambda git: grown(project, application, base, git), **ways}
     if application.other_apps:
         ways["siblings"] = lambda git: whole(project, application, base, git, siblings=True)
-    if not application.one_stage and not application.executed:
-        try:
-            if container := await separate(project, application, base):
-                return container
-        except BuildError as error:
-            if not _UNSEEN.search(str(error)):
-                ways.pop("grown")
     git = project.git if application.asks_git else None
     failures: dict[str, BuildError] = {}
     for name, way in ways.items():
@@ -67,31 +91,31 @@ async def compiled(project: Project, application: Application) -> dagger.Contain
                 failures[name] = error
                 if _ASKED not in str(error):
                     break
-    # Of the stage that sees what the release needs; one that sees more may fail for what nobody asked for.
+    # The failure of the stage that sees what the release needs; one that sees more may fail for unrelated reasons.
     raise _refusal(project, failures["whole"])
 
 
 def _refusal(project: Project, failure: BuildError) -> BuildError | InputError:
-    """Return what the user reads: what rebar3 said, or what to give if it asked git."""
+    """Return the error for the user: what rebar3 said, or that --git is needed."""
     if _ASKED not in str(failure) or project.git:
         return failure
     what = str(failure).partition(_ASKED)[2].partition(": ")[2].splitlines()[0]
     return InputError(
-        f"compiling asks git ({what}), and sources come without their repository; "
-        "give the checkout's git folder with --git=.git"
+        f"compiling runs git ({what}), but the sources are copied without their repository; "
+        "give the .git directory of the checkout with --git=.git"
     )
 
 
 async def separate(project: Project, application: Application, base: dagger.Container) -> dagger.Container | None:
-    """Compile each application beside the interfaces of those that it needs; at the same time where none needs another.
+    """Compile each application beside the interfaces that it needs; applications that need no other one in parallel.
 
-    What comes out of a command is keyed by that command, whatever it wrote, but for a single file, which is keyed by
-    what is in it. So an interface is one file: as long as that is the same, those that need it are not compiled again.
+    The engine keys a command's output by the command, except a single file, which it keys by its content. So an
+    interface is one file: as long as its content stays the same, the applications that need it are not compiled again.
 
     Returns
     -------
-    All of them in one container; nothing if this way does not do for the project: where an application's code is run
-    while another one is compiled, that one must see all of it.
+    All of them in one container, or None if the project cannot be compiled in this way: if code of one application runs
+    while another is compiled, the other must see all of it.
 
     Raises
     ------
@@ -109,6 +133,9 @@ async def separate(project: Project, application: Application, base: dagger.Cont
     stages: dict[str, dagger.Container] = {}
     for app in application.apps:
         container = ready.with_directory(BUILD, _files(project, application, app))
+        if project.incremental:
+            container = container.with_mounted_cache(_MODULES, modules(project, application))
+            container = container.with_env_variable("PIPELINE_MODULES", _MODULES)
         for name in application.needed(app):
             container = container.with_file(f"/pipeline/seen/{name}.tar", _interface(stages[name]))
         others = [other.dir for other in application.apps if other is not app]
@@ -127,16 +154,22 @@ async def separate(project: Project, application: Application, base: dagger.Cont
     return container.with_env_variable(_COMPILED, "yes").with_label("stage", "compile")
 
 
+def modules(project: Project, application: Application) -> dagger.CacheVolume:
+    """Return the volume in which the compiler keeps the beams of modules; see `pipeline_compiler.erl`."""
+    name = hashlib.sha256(f"{project.builder} {application.name}".encode()).hexdigest()
+    return dagger.dag.cache_volume(f"erlmcp-modules-{name[:16]}")
+
+
 def _interface(stage: dagger.Container) -> dagger.File:
-    """Return what those that need an application see of it, as `application.sh` leaves it."""
-    # A file of a container would be keyed by the command; one of a directory is not.
+    """Return the interface of an application, as `application.sh` writes it, for the applications that need it."""
+    # A file of a container would be keyed by the command; a file of a directory is keyed by its content.
     return stage.directory("/pipeline").file("interface.tar")
 
 
 def grown(
     project: Project, application: Application, base: dagger.Container, git: dagger.Directory | None
 ) -> dagger.Container:
-    """Compile application by application: each stage is the one before and the files of one application."""
+    """Compile application by application: each stage adds the files of one application to the stage before."""
     container = configured(_ready(project, application, base, git), application)
     if application.one_stage:
         files = project.source.filter(exclude=[*aside(application), *_without(application)])
@@ -156,14 +189,14 @@ def whole(
     *,
     siblings: bool,
 ) -> dagger.Container:
-    """Compile all at once, with every file of the project there; `siblings`: applications that it does not need too."""
+    """Compile all at once with every file of the project; with `siblings` also applications outside the release."""
     exclude = [*_configurations(application), *([] if siblings else _strangers(application))]
     container = configured(_ready(project, application, base, git), application, "rebar.release.config")
     return _compile(container.with_directory(BUILD, project.source.filter(exclude=exclude)), project, application.apps)
 
 
 def aside(application: Application) -> list[str]:
-    """Return the patterns of what only the release may need: relx's own files, and files for readers."""
+    """Return the patterns of files that only the release may need: those that relx copies, and documentation."""
     named = [file.path for file in (application.sys_config, application.vm_args) if file and file.path]
     dirs = [app.dir for app in application.apps if app.dir != "."]
     relx = [
@@ -182,7 +215,7 @@ def aside(application: Application) -> list[str]:
 
 
 def _shared(project: Project, application: Application) -> list[dagger.Directory]:
-    """Return the files that every application sees: those that are no application's, and all headers."""
+    """Return the files that every application sees: those outside of any application, and all headers."""
     without = [*aside(application), *_without(application)]
     own = [app.dir for app in application.apps]
     return [
@@ -197,7 +230,7 @@ def _files(project: Project, application: Application, app: OwnApplication) -> d
 
 
 def _configurations(application: Application) -> list[str]:
-    """Return the patterns of what is there already: configurations, lock, checkouts."""
+    """Return the patterns of files that are in place already: configurations, lock, checkouts."""
     folders = [f"{app.dir}/" for app in application.apps if app.dir != "."]
     return [f"{folder}{name}" for folder in ("", *folders) for name in _CONFIGS] + ["rebar.lock", "_checkouts"]
 

@@ -12,7 +12,7 @@ from pipeline.project.project import Project
 
 
 async def faults(project: Project, application: Application) -> list[str]:
-    """Return what is wrong with the two files, before anything is built: the file, its line, and what to do."""
+    """Return the faults of the two files, before anything is built: the file, the line, and what to do."""
     given = {"sys.config": project.sys_config, "vm.args": project.vm_args}
     named = {"sys.config": application.sys_config, "vm.args": application.vm_args}
     found = []
@@ -21,8 +21,8 @@ async def faults(project: Project, application: Application) -> list[str]:
             continue
         if not await project.source.glob(file.path):
             found.append(
-                f"rebar.config: its {kind} is {file.path}, which is not in --source; add it "
-                f"(what .gitignore or .dockerignore names is left out), or give one with --{kind.replace('.', '-')}"
+                f"rebar.config: relx names {file.path} as {kind}, but that file is not in --source; add it (files that "
+                f".gitignore or .dockerignore excludes are missing there), or give it with --{kind.replace('.', '-')}"
             )
         elif kind == "vm.args":
             text = await project.source.file(file.path).contents()
@@ -34,7 +34,7 @@ async def faults(project: Project, application: Application) -> list[str]:
 
 
 def faults_of(text: str, name: str, *, replaced: bool = False) -> list[str]:
-    """Return what is wrong with a `vm.args`: cookies that would be in the image, and what no node starts with.
+    """Return the faults of a `vm.args`: cookies that would be in the image, and options that stop the node.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def faults_of(text: str, name: str, *, replaced: bool = False) -> list[str]:
     cookies = [] if replaced else [line for line, _ in vm_args.literal_cookies(text)]
     return [
         *(
-            f"{name}:{line}: a cookie written down here would be in the image for everybody to read; write "
-            "-setcookie ${RELX_COOKIE}, or call with --cookie-from-environment, which does that in the image alone"
+            f"{name}:{line}: this cookie would be readable in the image; write -setcookie ${{RELX_COOKIE}} instead, or "
+            "give --cookie-from-environment, which makes that change in the image only"
             for line in cookies
         ),
         *(f"{name}:{line}: {what}" for line, what in vm_args.problems(text)),
@@ -68,7 +68,7 @@ async def checked(project: Project, application: Application) -> dict[str, str]:
     Raises
     ------
     InputError
-        If one is not in the source, holds a cookie, or no node starts with it.
+        If one is not in the source, contains a cookie, or has an option with which no node starts.
     """
     refuse(await faults(project, application))
     file = application.vm_args
@@ -78,7 +78,7 @@ async def checked(project: Project, application: Application) -> dict[str, str]:
 
 
 async def made(project: Project, application: Application) -> dict[str, str]:
-    """Return the files that relx takes from us: what was given, and a default where the project has none."""
+    """Return the files that we give relx: those of the arguments, and a default where the project has none."""
     files = {}
     for kind, given, found in (
         ("sys.config", project.sys_config, application.sys_config),
@@ -96,31 +96,31 @@ async def made(project: Project, application: Application) -> dict[str, str]:
 
 
 async def proved(release: dagger.Container, application: Application) -> None:
-    """Check what came to be in the release: an overlay or a hook may have written it.
+    """Check the files in the assembled release: an overlay or a hook may have written them.
 
     Raises
     ------
     InputError
-        If there is no start script, no `vm.args`, or one that holds a cookie.
+        If there is no start script, no `vm.args`, or one with a cookie in it.
     """
     script_of_start = f"bin/{application.name}"
     if not await release.directory(f"/opt/{application.name}").glob(script_of_start):
         raise InputError(
-            f"rebar.config: the release has no {script_of_start}, by which an image starts; "
-            "take {generate_start_script, false} out of its relx"
+            f"rebar.config: the release has no start script {script_of_start}, which the image needs; "
+            "remove {generate_start_script, false} from relx"
         )
     folder = f"releases/{application.version}"
     there = release.directory(f"/opt/{application.name}/{folder}")
     names = [name for name in await there.entries() if name in ("vm.args", "vm.args.src")]
     if not names:
         raise InputError(
-            f"rebar.config: the release has no {folder}/vm.args, which a node starts with; name one in relx, or give "
-            "one with --vm-args"
+            f"rebar.config: the release has no {folder}/vm.args, which the node needs to start; name a vm.args in "
+            "relx, or give one with --vm-args"
         )
     for name in names:
         text = await there.file(name).contents()
         refuse(
-            f"{folder}/{name}:{line}: an overlay or a hook wrote a cookie into the release, where everybody could read "
-            "it; let it write -setcookie ${RELX_COOKIE}"
+            f"{folder}/{name}:{line}: an overlay or a hook wrote a cookie into the release, where it would be "
+            "readable; change it to write -setcookie ${RELX_COOKIE}"
             for line, _ in vm_args.literal_cookies(text)
         )

@@ -13,7 +13,7 @@ from pipeline.errors import BuildError, InputError, gathered, guard
 from pipeline.project.application import Application, GitDependency, Native, OwnApplication
 from pipeline.project.project import BUILD, Project, builder, with_git
 
-#: The host name under which `--mirror` is known to the stages that fetch.
+#: The host name of the `--mirror` service in the stages that fetch.
 MIRROR_HOST = "mirror"
 #: A line for each locked package that was fetched: NAME VERSION REPOSITORY sha512:CHECKSUM.
 PACKAGES = "/pipeline/packages"
@@ -21,17 +21,17 @@ _CACHE = "/root/.cache/rebar3"
 _CLONE = "build/resources/clone.sh"
 _FETCH_SH, _SOURCE = "build/resources/fetch.sh", "build/resources/pipeline_source.erl"
 _REGISTRY = ("build/resources/pipeline_registry.erl", "project/resources/common.hrl")
-#: What gets the dependencies takes besides.
+#: Further scripts of the stage that gets the dependencies.
 _NATIVE = ("build/resources/pipeline_native.erl", "project/resources/native.hrl", "project/resources/common.hrl")
 _FETCH = "/pipeline/fetch.sh"
-#: What to do about words of git and ssh.
+#: What to do about certain error messages of git and ssh.
 _HINTS = {
-    "Host key verification failed": "give the keys of that host with --known-hosts",
-    "Permission denied (publickey": "give an agent that has a key for it with --ssh=$SSH_AUTH_SOCK",
+    "Host key verification failed": "give the host keys of that server with --known-hosts",
+    "Permission denied (publickey": "give an SSH agent with a key for that server with --ssh=$SSH_AUTH_SOCK",
     "could not read Username": "give a git configuration with a token (http.extraHeader) with --git-config=file:PATH",
-    "Authentication failed": "what --git-config has for it is not accepted",
+    "Authentication failed": "the server does not accept the token in --git-config; give a valid one",
 }
-#: Shell that says which of its arguments are no programs here; any C compiler is one.
+#: A shell script that prints which of its arguments are not installed as programs; any C compiler counts as cc.
 _LACKING = """for wanted do
     names=$wanted
     [ "$wanted" != cc ] || names="cc gcc clang"
@@ -65,7 +65,7 @@ def configured(
 
 
 async def equipped(project: Project, application: Application) -> Project:
-    """Return the project with a builder that has what its native code is compiled with, if there is any.
+    """Return the project with a builder that has the programs that its native code, if any, is compiled with.
 
     Raises
     ------
@@ -82,40 +82,40 @@ async def equipped(project: Project, application: Application) -> Project:
     if missing:
         other = "" if project.flavor == "debian" else ", or --flavor=debian"
         raise InputError(
-            f"{', '.join(map(str, missing))}: compiling calls what {project.builder} has not; give an image that has "
-            f"it with --builder-image{other}"
+            f"{', '.join(map(str, missing))}: compiling needs programs that {project.builder} does not have; give a "
+            f"builder image that has them with --builder-image{other}"
         )
     return project
 
 
 async def told(project: Project, application: Application) -> str:
-    """Return which native code there is, and what builds it, for people."""
+    """Return, as text for the user, which native code there is and which image builds it."""
     try:
         native = (*application.native, *await native_dependencies(project, application))
     except BuildError as error:
         known = ", ".join(map(str, application.native))
         first = str(error).splitlines()[0].removesuffix(":")
-        return f"{known}{', ' if known else ''}that of the dependencies is not known ({first})"
+        return f"{known}{', ' if known else ''}unknown for the dependencies ({first})"
     if not native:
         return ""
     names = ", ".join(map(str, native))
     try:
         return f"{names}; built with {(await equipped(project, application)).builder}"
     except InputError:
-        return f"{names}; {project.builder} has no such program"
+        return f"{names}; {project.builder} does not have these programs"
 
 
 async def _missing(project: Project, native: tuple[Native, ...]) -> list[Native]:
-    """Return those of which the builder has not every program."""
+    """Return the native code for which the builder lacks a program."""
     programs = sorted({program for item in native for program in item.programs})
-    asked = builder(project).with_exec(["sh", "-c", _LACKING, "sh", *programs])
-    absent = (await guard(asked.stdout(), f"asking {project.builder} for {', '.join(programs)}")).split()
+    asked = builder(project).with_exec(["sh", "-c", _LACKING, "look for programs in the builder", *programs])
+    absent = (await guard(asked.stdout(), f"looking in {project.builder} for {', '.join(programs)}")).split()
     found = [Native(item.name, tuple(program for program in item.programs if program in absent)) for item in native]
     return [item for item in found if item.programs]
 
 
 async def native_dependencies(project: Project, application: Application) -> tuple[Native, ...]:
-    """Return which dependencies call other programs than Erlang's to be compiled."""
+    """Return the dependencies whose compilation calls programs that are not part of Erlang."""
     if not (application.packages or application.repositories or application.unlocked or application.checkouts):
         return ()
     text = await (await _got(project, application)).file("/fetched/native.json").contents()
@@ -123,15 +123,15 @@ async def native_dependencies(project: Project, application: Application) -> tup
 
 
 async def fetched(project: Project, application: Application) -> dagger.Container:
-    """Fetch and compile the dependencies, as the lock has them; nothing of the project's code is in its key.
+    """Fetch and compile the dependencies of the lock; the cache key does not depend on the project's code.
 
-    What comes from afar is fetched in commands of its own, whose keys are the lock's checksums and commits: once it is
-    there, no network is needed for it. Getting and compiling see the network only where rebar3 itself must fetch
-    something: plugins, dependencies that are not locked.
+    Packages and git repositories are fetched in commands of their own, keyed by the lock's checksums and commits, so
+    the cache answers for them without the network. The later commands use the network only where rebar3 itself must
+    fetch something: plugins, and dependencies that are not locked.
     """
     filled = (await _got(project, application)).with_exec(["sh", _FETCH, "compile", project.profile])
     filled = await guard(filled.sync(), "fetching and compiling the dependencies")
-    # A fresh container: mirrors, secrets and caches of the fetching stay out of every later key.
+    # A fresh container, so that mirrors, secrets and caches of the fetching are not part of any later key.
     stage = (
         _locked(builder(project), project, application)
         .with_directory(f"{BUILD}/_build", filled.directory("/fetched/_build"))
@@ -147,7 +147,7 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
 
 
 async def _got(project: Project, application: Application) -> dagger.Container:
-    """Let rebar3 get the dependencies, out of what was fetched."""
+    """Let rebar3 unpack the dependencies from the files that were fetched."""
     steps = {dependency.name: _cloned(project, dependency) for dependency in application.repositories}
     if application.packages:
         steps[""] = _packages(project, application)
@@ -169,9 +169,9 @@ async def _got(project: Project, application: Application) -> dagger.Container:
 
 
 async def _packages(project: Project, application: Application) -> dagger.Directory:
-    """Fetch the locked packages of Hex, each of which has the lock's checksum: `packages.etf`, and the list of them."""
+    """Fetch the locked Hex packages, checked against the lock's checksums: `packages.etf`, and a list of them."""
     container = (
-        # Whatever builder compiles them.
+        # The same builder for fetching, whatever builder compiles them.
         builder(dataclasses.replace(project, native=False))
         .with_file(f"{BUILD}/rebar.config", handover.file("rebar.config", application.hex))
         .with_file("/pipeline/wanted", handover.file("wanted", application.packages))
@@ -179,30 +179,30 @@ async def _packages(project: Project, application: Application) -> dagger.Direct
     container = _with_scripts(_with_hex_access(container, project, application.hex), _SOURCE)
     found = container.with_exec(["sh", _FETCH, "packages"]).directory("/fetched")
     try:
-        return await guard(found.sync(), "fetching the packages that rebar.lock has")
+        return await guard(found.sync(), "fetching the Hex packages of rebar.lock")
     except BuildError as error:
         private = private_repositories(application.hex)
         if not private or project.hex_key or not re.search(" answers 40[134]", str(error)):
             raise
-        raise BuildError(f"{error}\n{', '.join(private)}: give the key with --hex-key=env:NAME") from None
+        raise BuildError(f"{error}\n{', '.join(private)}: private; give the key with --hex-key=env:NAME") from None
 
 
 async def registered(project: Project, hex_config: str, wanted: str, day: str) -> str:
-    """Ask the registries of Hex what they say of packages; return the JSON of `pipeline_registry.erl`.
+    """Ask the Hex registries about packages (retired, advisories); return the JSON of `pipeline_registry.erl`.
 
-    What they answer is kept for a day. Where one does not answer, the command fails, so that the next call asks again;
-    what is known all the same is returned.
+    Answers are cached for a day. If a registry does not answer, the command fails, so that the next call asks again;
+    the answers of the others are returned nevertheless.
 
     Parameters
     ----------
     project
-        What the user gave: how the registries are reached.
+        The project: how the registries are reached.
     hex_config
-        What a rebar.config says of the repositories.
+        The Hex repositories, as rebar.config names them.
     wanted
         The packages, as `pipeline_registry.erl` reads them.
     day
-        On which they are asked.
+        The date of the query, as part of the cache key.
     """
     container = (
         builder(dataclasses.replace(project, native=False))
@@ -225,14 +225,14 @@ async def _cloned(project: Project, dependency: GitDependency) -> dagger.Directo
     command = ["sh", "/pipeline/clone.sh", dependency.url, dependency.commit, dependency.folder]
     tree = _with_git_access(container, project).with_exec(command).directory("/fetched")
     try:
-        return await guard(tree.sync(), f"fetching {dependency.name}, which rebar.lock has from git,")
+        return await guard(tree.sync(), f"fetching the git dependency {dependency.name} of rebar.lock")
     except BuildError as error:
         hints = [hint for words, hint in _HINTS.items() if words in str(error)]
         raise BuildError("\n".join([str(error), *hints[:1]])) from None
 
 
 def _with_git_access(container: dagger.Container, project: Project) -> dagger.Container:
-    """Give git its configuration, its keys and the mirror."""
+    """Give git its configuration, SSH keys and the mirror."""
     if project.mirror:
         container = container.with_service_binding(MIRROR_HOST, project.mirror)
     if project.git_config:
@@ -252,7 +252,7 @@ def _with_scripts(container: dagger.Container, *paths: str) -> dagger.Container:
 
 
 def _stand_in(app: OwnApplication) -> str:
-    """Return what rebar3 needs of an application to see that it is there."""
+    """Return a minimal resource file, by which rebar3 recognises an application."""
     return _STAND_IN % app.name
 
 
@@ -266,7 +266,7 @@ def _locked(container: dagger.Container, project: Project, application: Applicat
 
 
 def _with_hex_access(container: dagger.Container, project: Project, hex_config: str) -> dagger.Container:
-    """Say where packages come from."""
+    """Configure the Hex repositories."""
     if project.mirror:
         container = container.with_service_binding(MIRROR_HOST, project.mirror)
     if project.hex_mirror:
@@ -276,7 +276,7 @@ def _with_hex_access(container: dagger.Container, project: Project, hex_config: 
     if project.hex_mirror_key:
         container = container.with_mounted_file("/run/hex-mirror.pem", project.hex_mirror_key)
     if project.hex_key:
-        # rebar3 writes the key into neither of these folders, and what it reads it from is none that lasts.
+        # rebar3 reads the key from these folders, which exist only while the command runs.
         container = (
             container.with_mounted_temp("/root/.config/rebar3")
             .with_mounted_temp(_CACHE)
@@ -287,6 +287,6 @@ def _with_hex_access(container: dagger.Container, project: Project, hex_config: 
 
 
 def private_repositories(hex_config: str) -> list[str]:
-    """Return the names of the Hex repositories that a rebar.config names, but for the public one."""
+    """Return the names of the Hex repositories in a rebar.config, without the public one."""
     names = re.findall(r"name\s*=>\s*<<\"([\w:.-]+)\">>", hex_config)
     return [name for name in dict.fromkeys(names) if name != "hexpm"]

@@ -10,12 +10,18 @@ from pipeline.errors import guard
 from pipeline.project.application import Application
 from pipeline.project.project import BUILD, Project
 
-#: One time for every file that we make, so that a layer depends on its content alone. Seconds since the epoch.
+#: The time of every file that we make, so that a layer depends on its content only. Seconds since the epoch.
 FILE_TIME = 315532800  # 1980-01-01, the earliest that zip archives can hold
+_SCRIPTS = (
+    "build/resources/release.sh",
+    "build/resources/pack.sh",
+    "image/resources/elf.escript",
+    "image/resources/root.hrl",
+)
 
 
 async def assembled(project: Project, application: Application) -> dagger.Container:
-    """Assemble the release out of what is compiled; it lies in `/opt/NAME` and, sorted, in `/layers`."""
+    """Assemble the release from the compiled applications, in `/opt/NAME` and, sorted by layer, in `/layers`."""
     replaced = await checked(project, application)
     container = await compiled(project, application)
     texts = {"rebar.config": application.configs["rebar.release.config"], **replaced}
@@ -24,15 +30,20 @@ async def assembled(project: Project, application: Application) -> dagger.Contai
     )
     if files := await made(project, application):
         container = container.with_directory("/pipeline", handover.directory(files))
-    command = ["sh", "/pipeline/rebar3.sh", project.profile, "", "release", "--relname", application.name]
+    arguments = (project.profile, application.name, libraries(project), str(FILE_TIME))
     own = [app.name for app in application.apps]
     container = (
-        container.with_file("/pipeline/layers.sh", handover.script("build/resources/layers.sh"))
-        .with_exec(command)
-        .with_exec(["sh", "/pipeline/layers.sh", str(FILE_TIME), application.name, libraries(project), *own])
+        container.with_directory("/pipeline", handover.scripts(*_SCRIPTS))
+        .with_exec(["sh", "/pipeline/release.sh", *arguments, *own])
         .with_workdir(f"/opt/{application.name}")
         .with_label("stage", "release")
     )
     release = await guard(container.sync(), f"assembling the release {application.name}")
     await proved(release, application)
     return release
+
+
+def packed(release: dagger.Container, name: str) -> dagger.File:
+    """Return a tar that `release.sh` left of a release: what is made of it is keyed by its content."""
+    # A file of a container would be keyed by the command; one of a directory is not.
+    return release.directory("/packed").file(f"{name}.tar")

@@ -1,1 +1,1 @@
-"""The runtime image: made, exported, measured, started."""
+"""The runtime image: building, exporting, measuring and starting it."""

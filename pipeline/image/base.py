@@ -1,4 +1,4 @@
-"""The layers of the base image as its registry has them: an engine packs them anew, with other bytes."""
+"""The layers of the base image as its registry has them; an engine would pack them again, with other bytes."""
 
 import re
 import sys
@@ -18,7 +18,7 @@ _LOOPBACK = re.compile(r"(localhost|127(\.\d+){3}):\d+")
 async def base_layers(
     crane: dagger.Container, reference: str, platform: str, registry: dagger.Service | None = None
 ) -> dagger.Directory | None:
-    """Return an image's OCI layout from its registry, with the layers as they are there.
+    """Return an image's OCI layout from its registry, with the layers as the registry has them.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ async def base_layers(
     platform
         Its platform, such as `linux/amd64`.
     registry
-        The registry where it is on the engine's own machine: a container does not reach that one.
+        The registry, if it runs on the engine's own machine, where a container cannot reach it otherwise.
 
     Returns
     -------
@@ -47,16 +47,16 @@ async def base_layers(
         if not registry or int(host.rpartition(":")[2]) not in [await port.port() for port in await registry.ports()]:
             return None
         crane = crane.with_service_binding("registry", registry)
-        # As the engine does for 127.0.0.1: over plain HTTP, if it speaks that.
+        # As the engine does for 127.0.0.1: over plain HTTP, if the registry uses it.
         options.append("--insecure")
         address = f"registry:{host.rpartition(':')[2]}/{name}"
     command = ["pull", *options, address, _BASE]
-    # Its image has a user that may write nowhere.
+    # The user of crane's image may not write anywhere.
     pulled = crane.with_user("0").with_exec(command, use_entrypoint=True).directory(_BASE)
     try:
         return await pulled.sync()
     except dagger.QueryError as error:
-        raise BuildError(f"{reference}: its layers cannot be had for {platform}:\n{excerpt(error)}") from None
+        raise BuildError(f"{reference}: crane cannot pull its layers for {platform}:\n{excerpt(error)}") from None
 
 
 async def bases(
@@ -66,10 +66,10 @@ async def bases(
     registry: dagger.Service | None,
     config: dagger.Secret | None = None,
 ) -> dict[str, dagger.Directory]:
-    """Return what `base_layers` gives of an image, for each platform; `crane` is the reference of its image.
+    """Return the result of `base_layers` for each platform; `crane` is the reference of crane's image.
 
-    The engine pulls with the user's own login, crane with those of `config`: without, the layers cannot be had of a
-    private registry. The image is the same then, its digest may not be; a warning says so.
+    The engine pulls with the user's own login, crane with the logins of `config`. Without these, crane cannot pull from
+    a private registry; then the image has the same content, but maybe another digest, and a warning says so.
     """
     logins = await docker_config({reference.partition("/")[0]: Login()}, config) if config else None
     found = {}
@@ -78,10 +78,10 @@ async def bases(
         try:
             layers = await base_layers(logged_in(dag.container().from_(crane), logins), pinned, name, registry)
         except BuildError as error:
-            # The run's log.
+            # This goes to the log of the run.
             sys.stderr.write(
-                f"warning: {error}\nThey are as this engine packs them: another may give another digest. "
-                "Of a private registry they can be had with --docker-config.\n"
+                f"warning: {error}\nThe image has the base layers as this engine packs them, so another engine may "
+                "give it another digest. For a private registry give the login with --docker-config.\n"
             )
             continue
         if layers:

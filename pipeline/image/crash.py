@@ -1,10 +1,10 @@
-"""Why a node did not start, out of its own output."""
+"""Find in the output of a node why it did not start."""
 
 import re
 
 _MAX_LINES = 12
 _MAX_REASON = 200
-#: The last words of an emulator whose kernel gave up; what the parentheses hold is an Erlang term as a string.
+#: The last line of an emulator whose kernel terminated; the parentheses contain an Erlang term as a string.
 _TERMINATED = re.compile(r"(?:Kernel pid terminated|Could not start kernel pid) \(\w+\) \((.*)\)\s*$", re.MULTILINE)
 _APPLICATION = re.compile(r"application_start_failure,\s*([a-z]\w*)")
 _CHILD = re.compile(r"failed_to_start_child,\s*([^,\s]+),")
@@ -18,7 +18,7 @@ _STACK = re.compile(r",\s*\[\{\w+,\s*'?[\w\-/]+'?,.*", re.DOTALL)
 
 
 def diagnose(log: str) -> list[str]:
-    """Return the few lines that say which process died and why, out of a node's own output.
+    """Return the few lines that say which process died and why, from the output of a node.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def diagnose(log: str) -> list[str]:
     lines = list(dict.fromkeys(words))
     usage = next((index for index, line in enumerate(lines) if line.startswith("Usage:")), 0)
     if usage:
-        # The emulator refused a flag of vm.args: it says so, then prints its manual.
+        # The emulator refused a flag of vm.args: it says so, then prints its usage.
         return [f"vm.args: {lines[usage - 1]}"]
     if not (last := _TERMINATED.search(log)):
         return lines[-_MAX_LINES:]
@@ -51,7 +51,7 @@ def diagnose(log: str) -> list[str]:
 
 
 def _reason(term: str) -> str:
-    """Return the telling part of an Erlang error term, without its stack."""
+    """Return the meaningful part of an Erlang error term, without its stack."""
     if undefined := _UNDEFINED.search(term):
         module, name, arguments = undefined.groups()
         arity = int(arguments) if arguments.isdigit() else _arity(arguments)

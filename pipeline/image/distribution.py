@@ -1,4 +1,4 @@
-"""The distribution of builder and runtime: one release of one distribution, or the release does not start."""
+"""The distribution of builder and runtime, which must be the same release, or the image does not start."""
 
 import dagger
 
@@ -31,11 +31,12 @@ async def check_distributions(project: Project, platform: Platform | None = None
     ):
         if not version:
             raise InputError(
-                f"{image}: no VERSION_ID in /etc/os-release ({name}: Debian's testing and sid have none); choose an "
-                f"image of a release with {argument}"
+                f"{image}: /etc/os-release has no VERSION_ID ({name}; Debian testing and sid have none); give an image "
+                f"of a released version with {argument}"
             )
     if builder != runtime:
         raise InputError(
             f"builder and runtime differ: {project.builder} is {' '.join(builder)}, {project.runtime} is "
-            f"{' '.join(runtime)}; choose images of one distribution release with --builder-image and --runtime-image"
+            f"{' '.join(runtime)}; give images of the same distribution release with --builder-image and "
+            "--runtime-image"
         )

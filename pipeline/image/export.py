@@ -1,4 +1,4 @@
-"""The image out of the engine: as an OCI layout or an archive, the same bytes whatever engine built it."""
+"""Export the image as an OCI layout or an archive, with the same bytes from every engine."""
 
 import contextlib
 import json
@@ -16,12 +16,12 @@ from pipeline.errors import BuildError
 from pipeline.image.base import bases
 from pipeline.image.layout import Image, blob, finished, pack, parse_time, texts_of
 from pipeline.image.platforms import parse_platforms
-from pipeline.image.runtime import filled, metadata
+from pipeline.image.runtime import Filled, filled, metadata
 from pipeline.project.application import Application
 from pipeline.project.project import Project, builder
 from pipeline.project.reader import read
 
-#: In the container that unpacks it.
+#: Paths in the container that unpacks the image.
 _TAR, _LAYOUT = "/image.tar", "/layout"
 
 
@@ -44,8 +44,8 @@ def tarball(image: dagger.Container) -> dagger.File:
 
 async def variants(
     project: Project, application: Application, release: dagger.Container
-) -> tuple[dict[str, dagger.Container], dict[str, dagger.Directory]]:
-    """Return the image for each platform that was asked for, without metadata, and its base as the registry has it."""
+) -> tuple[dict[str, Filled], dict[str, dagger.Directory]]:
+    """Return the image for each of --platforms, without metadata, and its base as the registry has it."""
     wanted = parse_platforms(project.platforms, await dag.default_platform())
     images = {name: await filled(project, application, release, platform) for name, platform in wanted.items()}
     crane, service = project.images["crane"], project.registry_service
@@ -53,11 +53,12 @@ async def variants(
 
 
 async def archive(project: Project) -> dagger.File:
-    """Return the image of a project as an OCI archive, for each platform that was asked for."""
+    """Return the image of a project as an OCI archive, for each of --platforms."""
+    project.refuse_incremental()
     application = await read(project)
     project = await equipped(project, application)
     images, layers = await variants(project, application, await assembled(project, application))
-    whole = {name: metadata(image, project, application) for name, image in images.items()}
+    whole = {name: metadata(image.container, project, application) for name, image in images.items()}
     made, _ = await layout(project, whole, layers)
     folder = handover.working_folder()
     await made.export(str(folder / "layout"))
@@ -71,18 +72,18 @@ async def layout(
 ) -> tuple[dagger.Directory, str]:
     """Return images as an OCI image layout, and its digest: the same for the same content, whatever engine built it.
 
-    The layers stay in the engine: of what it packs, and of the bases, each is a file, whose key is its content. What is
-    read here is what describes them.
+    The layers stay in the engine, each as a file that is keyed by its content. Only the JSON files that describe them
+    are read here.
 
     Parameters
     ----------
     project
-        What the user gave: its time of creation comes into the configuration, for the engine writes that of the build.
+        The project: its time of creation goes into the configuration, where the engine writes the time of the build.
     images
-        By platform; several come under one index.
+        The images by platform; several get an index.
     bases
-        By platform, what `base_layers` gave. Without it the base's layers are as the engine packs them: with
-        other bytes after it was restarted, and so with another digest.
+        The results of `base_layers` by platform. Without one, the base's layers are as the engine packs them: with
+        other bytes after a restart of the engine, and so with another digest.
     """
     time = parse_time(project.created)
     layers: dict[str, dagger.File] = {}
@@ -92,7 +93,8 @@ async def layout(
         base = await described(given) if given else None
         if base and base.platform != platform:
             raise BuildError(
-                f"the registry's base image is for {base.platform}, not for {platform}; choose one that has it"
+                f"{project.runtime}: the registry has it for {base.platform}, not for {platform}; give an image for "
+                f"{platform} with --runtime-image"
             )
         image = finished(await described(packed), time, base)
         for layer in image.layers:
@@ -112,13 +114,13 @@ def _packed(project: Project, image: dagger.Container) -> dagger.Directory:
         builder(project)
         .with_user("root")
         .with_mounted_file(_TAR, tarball(image))
-        .with_exec(["sh", "-c", f"mkdir {_LAYOUT} && tar -xf {_TAR} -C {_LAYOUT}"])
+        .with_exec(["sh", "-c", f"mkdir {_LAYOUT} && tar -xf {_TAR} -C {_LAYOUT}", "unpack the image"])
         .directory(_LAYOUT)
     )
 
 
 async def described(layout: dagger.Directory) -> Image:
-    """Return what the one image in a layout says of itself."""
+    """Return the manifest and the configuration of the only image in a layout."""
     index = json.loads(await layout.file("index.json").contents())
     [entry] = index["manifests"]
     manifest = json.loads(await layout.file(blob(entry["digest"])).contents())

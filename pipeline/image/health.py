@@ -1,4 +1,4 @@
-"""Start the image, prove its health check level by level, and say why a node did not start."""
+"""Start the image, test each level of its health check, and say why a node did not start."""
 
 import dataclasses
 import time
@@ -14,7 +14,7 @@ from pipeline.table import table
 
 #: Seconds that a node may take to answer for the first time.
 START_LIMIT = 60
-#: Seconds that it may take to end after SIGTERM; then it is killed, which is a fault.
+#: Seconds that it may take to end after SIGTERM; after that it is killed, and the test fails.
 STOP_LIMIT = 30
 _SCRIPT = "/tmp/prove_health.sh"  # noqa: S108 # inside the container
 _LOG = "/tmp/node.log"  # noqa: S108 # as the script says
@@ -31,7 +31,7 @@ class Observation:
     message: str
 
 
-#: What each step must show: its exit code (None: any of the application's), and a word of its message.
+#: What each step must show: its exit code, and a word of its message.
 EXPECTED = {
     "node": (0, "Node OK"),
     "endpoint": (1, "Degraded"),
@@ -59,19 +59,19 @@ def parse_observations(text: str) -> list[Observation]:
 
 
 def faults(steps: list[Observation], *, endpoint: bool) -> list[str]:
-    """Return what the steps show that they must not.
+    """Return the steps' deviations from what is expected.
 
     Parameters
     ----------
     steps
         What was observed.
     endpoint
-        Whether the image has a HEALTH_URL: then the first level must be the one that answered.
+        Whether the image has a HEALTH_URL: if so, the HTTP level must have answered.
     """
     by_name = {step.name: step for step in steps}
     found = []
     if endpoint and "HTTP OK" not in by_name["healthy"].message:
-        found.append(f"HEALTH_URL is set, but the answer was {by_name['healthy'].message!r}")
+        found.append(f"HEALTH_URL is set, but the health check answered {by_name['healthy'].message!r}")
     for name, (code, word) in EXPECTED.items():
         step = by_name.get(name)
         if step is None:
@@ -83,12 +83,12 @@ def faults(steps: list[Observation], *, endpoint: bool) -> list[str]:
 
 
 async def prove(image: dagger.Container, application: Application) -> list[Observation]:
-    """Start the release as the image does, and prove each level of the image's health check.
+    """Start the release as the image does, and test each level of the image's health check.
 
     Raises
     ------
     BuildError
-        If the node does not start (with its own words why), or a level does not show.
+        If the node does not start (with the reason from its log), or a level gives the wrong answer.
     """
     proof = image.with_file(_SCRIPT, script("image/resources/prove_health.sh")).with_exec(
         ["sh", _SCRIPT, str(START_LIMIT), str(STOP_LIMIT)], expect=dagger.ReturnType.ANY
@@ -97,14 +97,14 @@ async def prove(image: dagger.Container, application: Application) -> list[Obser
     if not steps or steps[0].name != "healthy":
         found = [_not_started(application.name, steps)]
     elif found := faults(steps, endpoint=bool(await image.env_variable("HEALTH_URL"))):
-        found.insert(0, f"{application.name} starts, but not all is well:")
+        found.insert(0, f"{application.name} starts, but its health check fails the test:")
     if found:
-        raise BuildError("\n".join([*found, "out of its log:", *diagnose(await proof.file(_LOG).contents())]))
+        raise BuildError("\n".join([*found, "from its log:", *diagnose(await proof.file(_LOG).contents())]))
     return steps
 
 
 async def health(built: Built) -> str:
-    """Prove the image's health check, and that the engine starts and stops it as a service.
+    """Test the image's health check, and that the engine starts and stops the image as a service.
 
     Raises
     ------
@@ -119,9 +119,9 @@ async def health(built: Built) -> str:
     begin = time.monotonic()
     await service.stop()
     rows = [(_TITLES[step.name], f"{step.seconds:.1f}", step.message) for step in steps]
-    rows.append(("service: health check passed", f"{started:.1f}", "started by the engine, by the image's HEALTHCHECK"))
+    rows.append(("service: healthy", f"{started:.1f}", "the engine started it and ran its HEALTHCHECK"))
     rows.append(("service: stopped", f"{time.monotonic() - begin:.1f}", ""))
-    return table(("step", "seconds", "seen"), rows)
+    return table(("step", "seconds", "observed"), rows)
 
 
 def _not_started(name: str, steps: list[Observation]) -> str:
@@ -130,4 +130,4 @@ def _not_started(name: str, steps: list[Observation]) -> str:
     step = steps[0]
     if step.name == "died":
         return f"{name} does not start: it ended after {step.seconds:.1f} s with exit code {step.exit_code}"
-    return f"{name} does not start: after {step.seconds:.0f} s the answer is {step.message!r}"
+    return f"{name} does not start: after {step.seconds:.0f} s its health check still answers {step.message!r}"

@@ -8,16 +8,16 @@ from pipeline.project.application import Application
 from pipeline.project.project import Project
 
 _OCI = "org.opencontainers.image"
-#: The label with the address of the sources.
+#: The label with the URL of the sources.
 SOURCE = f"{_OCI}.source"
-#: The labels with the commit, and with its time.
+#: The labels with the commit and with its time.
 REVISION, CREATED = f"{_OCI}.revision", f"{_OCI}.created"
-#: The label with who makes it.
+#: The label with the vendor.
 VENDOR = f"{_OCI}.vendor"
 
 
 def labels(project: Project, application: Application) -> dict[str, str]:
-    """Return the labels: the OCI set from the application's own `.app.src`, then what the user set.
+    """Return the labels: the OCI labels from the application's own `.app.src`, overridden by `--labels`.
 
     Raises
     ------
@@ -40,12 +40,12 @@ def labels(project: Project, application: Application) -> dict[str, str]:
         f"{_OCI}.base.name": reference,
         f"{_OCI}.base.digest": digest,
     }
-    # An empty label says less than none.
+    # An empty label is left out.
     return {key: value for key, value in (known | parse_labels(project.labels)).items() if value}
 
 
 def _licenses(given: Sequence[str]) -> str:
-    """Return licences as one expression; one that is an expression itself stays a whole."""
+    """Return licences as one expression; a licence that is itself an expression gets parentheses if needed."""
     if len(given) == 1:
         return given[0]
     return " AND ".join(f"({licence})" if " OR " in licence else licence for licence in given)

@@ -1,4 +1,4 @@
-"""OCI image layouts as plain files: times set, base layers put in, layers measured."""
+"""OCI image layouts as plain files: setting times, inserting the base layers, measuring layers."""
 
 import dataclasses
 import datetime as dt
@@ -43,7 +43,7 @@ def parse_time(created: str) -> str:
     except ValueError:
         time = None
     if time is None or time.tzinfo is None:
-        raise InputError(f"--created {created}: not a time with a zone; expected such as 2026-02-04T17:25:56Z")
+        raise InputError(f"--created {created}: give a time with a time zone, such as 2026-02-04T17:25:56Z")
     return time.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -83,8 +83,8 @@ def finished(image: Image, time: str, base: Image | None = None) -> Image:
         count = len(base.layers)
         if len(image.layers) != count + OWN_LAYERS or image.platform != base.platform:
             raise BuildError(
-                f"the image for {image.platform} has {len(image.layers)} layers; expected {count} of the base for "
-                f"{base.platform} and {OWN_LAYERS} above them"
+                f"the image for {image.platform} has {len(image.layers)} layers, but {count} of the base image for "
+                f"{base.platform} and {OWN_LAYERS} of the release were expected"
             )
         manifest["layers"] = base.layers + image.layers[count:]
         ids = base.config["rootfs"]["diff_ids"] + config["rootfs"]["diff_ids"][count:]
@@ -96,7 +96,7 @@ def finished(image: Image, time: str, base: Image | None = None) -> Image:
 
 
 def texts_of(images: Iterable[Image]) -> tuple[dict[str, str], str]:
-    """Return the files of a layout, by path, but for the layers; and the digest of its one image, or of the index."""
+    """Return the files of a layout by path, without the layers; and the digest of its only image, or of the index."""
     texts = {"oci-layout": _encode({"imageLayoutVersion": "1.0.0"})}
 
     def add(value: object) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def read_layers(path: Path) -> list[Layer]:
         for descriptor in manifest["layers"]:
             data = archive.extractfile(blob(descriptor["digest"]))
             with tempfile.TemporaryFile() as plain:
-                # Streaming through a file: a layer of ERTS does not fit everybody's memory twice.
+                # Through a file, because a layer of ERTS may not fit into memory twice.
                 with gzip.open(data) as packed:  # type: ignore[arg-type] # a blob is a regular file
                     shutil.copyfileobj(packed, plain)
                 plain.seek(0)

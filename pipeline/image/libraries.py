@@ -1,4 +1,4 @@
-"""What lies over the runtime's base besides the release: libraries, user, folders, the init and our scripts."""
+"""The layer above the base image: libraries, user, folders, the init and our scripts."""
 
 import dagger
 
@@ -11,45 +11,63 @@ from pipeline.project.application import Application
 from pipeline.project.project import Project, builder
 
 UID = 1000
-_BASE, _BUILDER, _ADDED = "/base", "/builder", "/added"
-_TAKEN = "/pipeline/taken"
-_LOADS = "/pipeline/loads"
+_ADDED, _NATIVE, _LOADS = "/added", "/native.tar", "/pipeline/loads"
 #: Where the entrypoint looks for it.
 _FINISH = "/usr/local/share/entrypoint/finish.awk"
 
 
-async def libraries(
-    project: Project, application: Application, release: dagger.Container, platform: Platform | None
-) -> dagger.Directory:
-    """Return what lies over the runtime's base, all of one time.
+def unpacked(project: Project, tar: dagger.File) -> dagger.Directory:
+    """Return what is in a tar, keyed by that alone, all of one time."""
+    command = f"mkdir /layer && tar -xf /layer.tar -C /layer && find /layer -exec touch -h -d @{FILE_TIME} {{}} +"
+    return (
+        builder(project)
+        .with_user("root")
+        .with_mounted_file("/layer.tar", tar)
+        .with_exec(["sh", "-c", command, "unpack a layer"])
+        .directory("/layer")
+    )
 
-    The libraries are the builder's: what the release's programs and libraries need and the base has not. No package
-    manager runs, and nothing of the image; so it is one way for every platform.
+
+async def libraries(
+    project: Project, application: Application, erts: dagger.Directory, native: dagger.File, platform: Platform | None
+) -> dagger.Directory:
+    """Return the files of the layer above the base image, all with the same time.
+
+    The libraries are copied from the builder: those that the release needs and the base image lacks. No package manager
+    and no program of the image runs, so it works in the same way for every platform.
+
+    Parameters
+    ----------
+    project, application
+        What is built.
+    erts
+        The layer of ERTS and OTP.
+    native
+        The native code of the other layers, as `release.sh` packs it: no other change makes this run again.
+    platform
+        That of the image, if it is not the engine's own.
 
     Raises
     ------
     BuildError
-        If a library is in neither, or of no package.
+        If a library is in neither image, or belongs to no package.
     """
     base = platforms.container(platform, project.runtime).rootfs()
     container = (
         _tools(project)
-        .with_mounted_directory(_BASE, base)
-        .with_mounted_directory(_BUILDER, platforms.container(platform, project.builder).rootfs())
-        .with_mounted_directory("/layers", release.directory("/layers"))
+        .with_mounted_directory("/base", base)
+        .with_mounted_directory("/builder", platforms.container(platform, project.builder).rootfs())
+        .with_mounted_directory("/layers/erts", erts)
+        .with_mounted_file(_NATIVE, native)
         .with_directory(_ADDED, await _own_files(project, base, platform))
         .with_exec(
             [
-                *("escript", "/pipeline/elf.escript", "libraries", _architecture(platform)),
-                *(_BASE, _BUILDER, "/layers", _ADDED, _TAKEN, project.runtime, project.builder),
+                *("sh", "/pipeline/root.sh", application.name, str(UID), str(FILE_TIME), _architecture(platform)),
+                *(project.runtime, project.builder),
             ]
         )
-        .with_exec(
-            ["escript", "/pipeline/packages.escript", _BASE, _BUILDER, _ADDED, _TAKEN, project.builder],
-        )
-        .with_exec(["sh", "/pipeline/root.sh", application.name, str(UID), _BASE, _ADDED, str(FILE_TIME)])
     )
-    return await guard(container.directory(_ADDED).sync(), f"taking libraries for {project.runtime}")
+    return await guard(container.directory(_ADDED).sync(), f"copying libraries into {project.runtime}")
 
 
 async def _own_files(project: Project, base: dagger.Directory, platform: Platform | None) -> dagger.Directory:
@@ -76,34 +94,39 @@ def _architecture(platform: Platform | None) -> str:
     return platform.architecture if platform else "native"
 
 
-def stripped(project: Project, release: dagger.Container) -> dagger.Container:
-    """Return the container of a release whose `/layers` have native code without what nothing loads."""
-    return release.with_directory(
-        "/layers",
-        _tools(project)
-        .with_directory("/layers", release.directory("/layers"))
-        .with_exec(["escript", "/pipeline/elf.escript", "strip", "/layers"])
-        .directory("/layers"),
-    )
-
-
-async def check_libraries(
-    project: Project, application: Application, image: dagger.Directory, platform: Platform | None
-) -> None:
-    """Raise `BuildError` if a library that the release needs is not in the image, or is too old."""
-    await guard(loads(project, application, image, platform).sync(), "checking libraries")
-
-
-def loads(
-    project: Project, application: Application, image: dagger.Directory, platform: Platform | None
+async def loads(
+    project: Project, application: Application, image: dagger.Directory, native: dagger.File, platform: Platform | None
 ) -> dagger.File:
-    """Return what each native file of a release loads: a line for each, with both paths and a tab between.
+    """Return which libraries each native file of a release loads: lines of two paths, separated by a tab.
 
-    Files are read, not run: so it is one check for every platform (and musl's ldd would miss the emulator's own
-    symbols in every native library of OTP).
+    Files are only read, so the check works for every platform. (musl's ldd would miss the emulator's own symbols in
+    every native library of OTP.)
+
+    Parameters
+    ----------
+    project, application
+        What is built.
+    image
+        The root filesystem of the image, without the layers whose native code is in `native`.
+    native
+        The native code of these layers, as `release.sh` packs it.
+    platform
+        The platform of the image, if it is not the engine's own.
+
+    Raises
+    ------
+    BuildError
+        If a library that the release needs is not in the image, or is too old.
     """
-    command = [
-        *("escript", "/pipeline/elf.escript", "check", _architecture(platform)),
-        *("/image", f"/opt/{application.name}", _LOADS),
-    ]
-    return _tools(project).with_mounted_directory("/image", image).with_exec(command).file(_LOADS)
+    command = (
+        '[ ! -s "$1" ] || tar -xf "$1" -C /image --strip-components=1; exec escript /pipeline/elf.escript check "$2" '
+        '/image "$3" "$4"'
+    )
+    arguments = (_NATIVE, _architecture(platform), f"/opt/{application.name}", _LOADS)
+    container = (
+        _tools(project)
+        .with_mounted_directory("/image", image)
+        .with_mounted_file(_NATIVE, native)
+        .with_exec(["sh", "-euc", command, "check the libraries of the image", *arguments])
+    )
+    return await guard(container.file(_LOADS).sync(), "the check of the image's libraries")

@@ -1,4 +1,4 @@
-"""Platforms other than the engine's own: their images are made by copying files, none of theirs runs.
+"""Platforms other than the engine's own: their images are made by copying files; none of their programs runs.
 
 BEAM files are the same on every processor. What differs is ERTS with the native libraries of OTP, which come from
 that platform's own builder, and the base with its libraries, from that platform's own runtime.
@@ -10,11 +10,10 @@ from collections.abc import Iterable, Sequence
 import dagger
 from dagger import dag
 
+from pipeline.build.release import FILE_TIME, packed
 from pipeline.errors import InputError, guard
-from pipeline.handover import scripts
+from pipeline.handover import script
 from pipeline.project.project import Project
-
-_SCRIPT = "/pipeline/elf.escript"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ def parse_platforms(given: Iterable[str], own: str) -> dict[str, Platform | None
     Parameters
     ----------
     given
-        Names such as `linux/arm64`; none is the engine's own.
+        Names such as `linux/arm64`; an empty list means the engine's own.
     own
         The engine's platform.
 
@@ -47,7 +46,7 @@ def parse_platforms(given: Iterable[str], own: str) -> dict[str, Platform | None
     names = sorted(set(given)) or [own]
     for name in names:
         if name != own and name not in _KNOWN:
-            raise InputError(f"--platforms {name}: not a platform that the pipeline knows; one of {', '.join(_KNOWN)}")
+            raise InputError(f"--platforms {name}: not a supported platform; give {' or '.join(_KNOWN)}")
     return {name: None if name == own else _KNOWN[name] for name in names}
 
 
@@ -57,7 +56,7 @@ async def architecture(platform: Platform | None) -> str:
 
 
 def container(platform: Platform | None, reference: str) -> dagger.Container:
-    """Return an image for a platform; of another one than the engine's nothing runs."""
+    """Return an image for a platform; programs of another platform than the engine's cannot run."""
     return dag.container(platform=dagger.Platform(platform.name) if platform else None).from_(reference)
 
 
@@ -67,12 +66,12 @@ async def check_pulls(platform: Platform, reference: str) -> None:
         await container(platform, reference).sync()
     except dagger.QueryError as error:
         raise InputError(
-            f"{reference}: cannot be had for {platform.name}; choose an image that has it:\n{error}"
+            f"{reference}: not available for {platform.name}; give an image that has this platform:\n{error}"
         ) from None
 
 
-async def release_for(platform: Platform, project: Project, release: dagger.Container) -> dagger.Container:
-    """Return the container of a release with its `/layers` made for another platform.
+async def erts_for(platform: Platform, project: Project, release: dagger.Container) -> dagger.File:
+    """Return the layer of ERTS and OTP of a release, made for another platform: the only one that differs, as a tar.
 
     Raises
     ------
@@ -81,13 +80,13 @@ async def release_for(platform: Platform, project: Project, release: dagger.Cont
     """
     await check_pulls(platform, project.builder)
     swapped = (
-        release.with_directory("/pipeline", scripts("image/resources/elf.escript", "image/resources/root.hrl"))
+        release.with_file("/pipeline/swap.sh", script("image/resources/swap.sh"))
         .with_mounted_directory("/foreign", container(platform, project.builder).rootfs())
-        .with_exec(["escript", _SCRIPT, "swap", platform.architecture, "/layers", "/foreign"])
+        .with_exec(["sh", "/pipeline/swap.sh", platform.architecture, str(FILE_TIME)])
     )
-    text = await guard(swapped.file("/layers/problems").contents(), f"taking ERTS for {platform.name}")
+    text = await guard(swapped.file("/layers/problems").contents(), f"copying ERTS for {platform.name}")
     refuse(text.splitlines(), project, platform)
-    return swapped
+    return packed(swapped, "erts")
 
 
 def refuse(problems: Sequence[str], project: Project, platform: Platform) -> None:
@@ -98,17 +97,17 @@ def refuse(problems: Sequence[str], project: Project, platform: Platform) -> Non
     if kind == "native":
         application = what.removeprefix("lib/").partition("/")[0].rpartition("-")[0] or "the release"
         raise InputError(
-            f"{application} has native code ({what}), made for the engine's own platform: an image for {platform.name} "
-            "cannot be made by copying. Build that one where its code runs: the same command with "
-            f"--platforms={platform.name}, and _EXPERIMENTAL_DAGGER_RUNNER_HOST set to an engine on {platform.name} "
-            "(a real machine, or an emulated one)"
+            f"{application} has native code ({what}), which was compiled for the engine's platform, so that the image "
+            f"for {platform.name} cannot be made here. Build it on an engine of that platform: run the same command "
+            f"with --platforms={platform.name} and with _EXPERIMENTAL_DAGGER_RUNNER_HOST set to an engine on "
+            f"{platform.name} (a real or an emulated machine)"
         )
     if kind == "processor":
         raise InputError(
-            f"{project.builder}: no image for {platform.name}: {what} is for another processor; "
-            "choose one that has it with --builder-image"
+            f"{project.builder}: its image for {platform.name} is wrong: {what} is for another processor; "
+            "give a correct image with --builder-image"
         )
     raise InputError(
-        f"{project.builder}: its Erlang for {platform.name} is another: {what}; choose an image whose platforms have "
-        "one version with --builder-image"
+        f"{project.builder}: its image for {platform.name} has another version of Erlang/OTP: {what}; give an image "
+        "that has the same version for all platforms with --builder-image"
     )

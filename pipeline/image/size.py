@@ -1,4 +1,4 @@
-"""How big the image is, by component, against the budgets."""
+"""The size of the image by component, compared with the budgets."""
 
 import collections
 import dataclasses
@@ -17,9 +17,9 @@ BUDGETS = {"base": 5.0, "libraries": 20.0, "ERTS and OTP": 40.0, "application co
 LIMIT = 100.0
 _MEGA = 1e6
 _BIGGEST = 20
-#: How many layers are ours.
+#: How many layers are above the base image.
 _OWN = 4
-#: An application of the release, with all its files.
+#: The folder of an application in the release.
 APPLICATION = re.compile(r"/opt/[^/]+/lib/[^/]+")
 
 
@@ -33,7 +33,7 @@ class Part:
 
 
 def components_of(layers: list[Layer]) -> dict[str, list[Layer]]:
-    """Sort the layers of a runtime image into its components; ours are the last four, below them is the base."""
+    """Sort the layers of a runtime image into components; the last four are ours, those below are the base."""
     own = ("libraries", "ERTS and OTP", "dependencies", "applications")
     return {
         "base": layers[: -len(own)],
@@ -50,7 +50,7 @@ def parts_of(layers: list[Layer]) -> list[Part]:
 
 
 def render(layers: list[Layer]) -> str:
-    """Return the table by component, and what is biggest over the base: applications, ERTS's programs, other files."""
+    """Return the table by component, and the largest items above the base: applications, programs of ERTS, files."""
     parts = parts_of(layers)
     by_budget = {name: (name,) for name in BUDGETS} | {"application code": ("dependencies", "applications")}
     rows = []
@@ -71,7 +71,7 @@ def render(layers: list[Layer]) -> str:
     total = sum(part.compressed for part in parts)
     rows.append(
         (
-            "in all",
+            "total",
             _mega(total),
             _mega(sum(part.uncompressed for part in parts)),
             f"{LIMIT:.0f}",
@@ -85,13 +85,13 @@ def render(layers: list[Layer]) -> str:
             biggest[application[0] if application else path] += size
     return (
         table(("component", "MB compressed", "MB unpacked", "budget", ""), rows)
-        + "\nbiggest over the base\n"
+        + "\nlargest items above the base image\n"
         + table(("MB unpacked", "path"), [(_mega(size), path) for path, size in biggest.most_common(_BIGGEST)])
     )
 
 
 def over_limit(layers: list[Layer]) -> bool:
-    """Tell whether the image is over the limit in all, compressed."""
+    """Tell whether the compressed image is over the limit."""
     return sum(layer.compressed for layer in layers) > LIMIT * _MEGA
 
 
@@ -111,10 +111,10 @@ async def size(image: dagger.Container) -> str:
     Raises
     ------
     PolicyError
-        If it is over the limit, with the table.
+        If it is over the limit; the message has the table.
     """
     layers = await measured(image)
     text = render(layers)
     if over_limit(layers):
-        raise PolicyError(f"the image is over {LIMIT:.0f} MB\n{text}")
+        raise PolicyError(f"SIZE FAILED: the image is over {LIMIT:.0f} MB compressed\n{text}")
     return text

@@ -1,1 +1,1 @@
-"""What is read of the user's project, before anything is compiled."""
+"""Reading the user's project, before anything is compiled."""

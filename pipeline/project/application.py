@@ -1,4 +1,4 @@
-"""What the pipeline knows of the application: what rebar3 itself says of it."""
+"""The application as rebar3 itself describes it."""
 
 import dataclasses
 import json
@@ -146,9 +146,9 @@ class Application:
     def one_stage(self) -> str:
         """Why everything is compiled in one stage; empty if each application has one of its own."""
         if len(self.apps) < 2:  # noqa: PLR2004 # one
-            return "there is one application"
+            return "there is only one application"
         if any(app.dir == "." for app in self.apps):
-            return "the project's root is an application beside others"
+            return "the root of the project is an application, and there are others"
         return ""
 
     def needed(self, app: OwnApplication) -> list[str]:
@@ -160,23 +160,24 @@ class Application:
         return [other.name for other in self.apps[: self.apps.index(app)] if other.name in needed]
 
     def summary(self, native: str = "") -> str:
-        """Return what was read, for people; `native` is what is known of native code."""
-        ways = "each application in a stage of its own"
+        """Return what was read as text for the user; `native` describes the native code."""
+        ways = "each application in its own stage"
         if self.one_stage:
             ways = f"in one stage: {self.one_stage}"
         elif self.executed:
-            ways = f"{ways}, on top of the one before: {self.executed[0]}"
+            ways = f"{ways}, one after the other: {self.executed[0]}"
         rows = {
             "release": f"{self.name} {self.version}",
             "applications": ", ".join(f"{app.name} {app.vsn}" for app in self.apps),
             "compiled": ways,
             "not in the release": ", ".join(app.name for app in self.other_apps),
             "locked": ", ".join(self.locked),
-            "not locked": ", ".join(f"{name} (another version may come)" for name in self.unlocked),
-            "no checksum": ", ".join(f"{name} (its registry's counts)" for name in self.without_checksum),
+            "not locked": ", ".join(f"{name} (its version may change)" for name in self.unlocked),
+            "no checksum": ", ".join(f"{name} (checked by the registry's checksum)" for name in self.without_checksum),
             "checkouts": ", ".join(self.checkouts),
             "plugins kept": ", ".join(
-                name if pinned else f"{name} (no version: fetched anew)" for name, pinned in self.plugins.items()
+                name if pinned else f"{name} (no version: its version may change)"
+                for name, pinned in self.plugins.items()
             ),
             "plugins dropped": ", ".join(self.dropped_plugins),
             "native code": native,
@@ -197,5 +198,5 @@ def _config_file(raw: dict[str, Any] | None) -> ConfigFile | None:
 
 def _origin(file: ConfigFile | None) -> str:
     if file is None:
-        return "made by the pipeline"
-    return file.path or "none, as rebar.config says"
+        return "the pipeline's default"
+    return file.path or "none, as rebar.config requests"

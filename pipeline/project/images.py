@@ -73,8 +73,8 @@ class Images:
         if key not in self.files:
             argument = f"--{key.partition('-')[0]}"
             raise InputError(
-                f'no file "{key}"; give it with {argument}, or as `{key} = "https://…#sha256=…"` under [files] in a '
-                "file for --images"
+                f'the image table has no file "{key}"; give the file with {argument}, or add '
+                f'`{key} = "https://…#sha256=…"` under [files] in a file for --images'
             )
         return parse_file(self.files[key], key)
 
@@ -89,7 +89,7 @@ class Images:
         match = _OF_OTP.fullmatch(key)
         version = self.otp.get(match[2], "") if match else ""
         if not match or not version:
-            return f'no image "{key}"; give one as `{key} = "…"` under [images] in a file for {GIVEN}'
+            return f'the image table has no "{key}"; add `{key} = "…"` under [images] in a file for {GIVEN}'
         elsewhere = [f"--otp={other}" for other, keys in self.versions.items() if key in keys and other != version]
         if not match[3]:
             same = sorted(self.versions.get(version, ()))
@@ -98,10 +98,10 @@ class Images:
                 for other in filter(None, map(_OF_OTP.fullmatch, same))
                 if other[1] == match[1] and not other[3]
             ]
-        choose = f"choose {' or '.join(elsewhere)}, or " if elsewhere else ""
+        choose = f"give {' or '.join(elsewhere)}, or " if elsewhere else ""
         return (
-            f'no image "{key}" for Erlang/OTP {version}; {choose}give one as `{key} = "…"` under [otp.{version}] in a '
-            f"file for {GIVEN}"
+            f'the image table has no "{key}" for Erlang/OTP {version}; {choose}add `{key} = "…"` under [otp.{version}] '
+            f"in a file for {GIVEN}"
         )
 
 
@@ -147,8 +147,8 @@ def images_in_use(table: str, overrides: Mapping[str, str], otp: str = "") -> Im
         if version not in by_otp:
             name = f"--otp={version}" if otp else f"{GIVEN}: {_DEFAULT}{flavor} under [otp]"
             raise InputError(
-                f"{name}: no such Erlang/OTP in the table, which has {', '.join(by_otp)}; give its images under "
-                f"[otp.{version}] in a file for {GIVEN}"
+                f"{name}: the image table does not have this version, but {', '.join(by_otp)}; choose one of them, or "
+                f"add images under [otp.{version}] in a file for {GIVEN}"
             )
     paired = {
         key: reference
@@ -164,15 +164,17 @@ def images_in_use(table: str, overrides: Mapping[str, str], otp: str = "") -> Im
 def _check_choice(otp: str, given: Table, overrides: Mapping[str, str]) -> None:
     """Raise `InputError` if an image is given for whatever Erlang/OTP beside the choice of one."""
     if not otp.isascii() or not otp.isdecimal():
-        raise InputError(f"--otp={otp}: expected the major version of Erlang/OTP, such as 28")
+        raise InputError(f"--otp={otp}: give a major version of Erlang/OTP, such as 28")
     for key in overrides:
         if key.startswith("builder-"):
-            raise InputError(f"--otp={otp} and {_argument(key)}: the image decides which Erlang/OTP it is; give one")
+            raise InputError(
+                f"--otp={otp} and {_argument(key)}: the image determines the Erlang/OTP version; give only one of them"
+            )
     for key in sorted(given.images):
         if _OF_OTP.fullmatch(key):
             raise InputError(
-                f"--otp={otp}: {GIVEN} has {key} under [images], for whatever Erlang/OTP; leave --otp away, or put "
-                f"{key} under [otp.{otp}]"
+                f"--otp={otp}: the file for {GIVEN} has {key} under [images], where it counts for every Erlang/OTP; "
+                f"omit --otp, or move {key} to [otp.{otp}]"
             )
 
 
@@ -205,24 +207,22 @@ def parse_table(text: str, name: str) -> Table:
     table = parse_toml(text, name)
     images, otp, files = table.get("images"), table.get("otp", {}), table.get("files", {})
     if not isinstance(images, dict) and ("images" in table or not (otp or "files" in table)):
-        raise InputError(f'{name}: no table [images]; it holds lines such as builder-alpine = "erlang:…@sha256:…"')
+        raise InputError(f'{name}: add a table [images] with lines such as builder-alpine = "erlang:…@sha256:…"')
     if unknown := sorted(table.keys() - set(_TABLES)):
-        raise InputError(
-            f"{name}: {unknown[0]}: not known; expected the tables [images], [files] and [otp.N], such as [otp.28]"
-        )
+        raise InputError(f"{name}: {unknown[0]}: unknown table; use [images], [files] and [otp.N], such as [otp.28]")
     if not isinstance(files, dict):
-        raise InputError(f'{name}: [files] is no table; it holds lines such as init-amd64 = "https://…#sha256=…"')
+        raise InputError(f'{name}: [files] must be a table with lines such as init-amd64 = "https://…#sha256=…"')
     for key, value in files.items():
         parse_file(value, f"{name}: {key}")
     if not isinstance(otp, dict):
-        raise InputError(f"{name}: otp is no table; expected [otp.28] and its like")
+        raise InputError(f"{name}: otp must be a table for each version, such as [otp.28]")
     for key in images or {}:
         if key not in _TOOLS and not _OF_OTP.fullmatch(key):
-            raise InputError(f"{name}: {key}: no such image; expected builder-…, runtime-…, {', '.join(_TOOLS)}")
+            raise InputError(f"{name}: {key}: unknown image; use builder-…, runtime-…, {', '.join(_TOOLS)}")
     default = {key.removeprefix(_DEFAULT): value for key, value in otp.items() if key.startswith(_DEFAULT)}
     for flavor, version in default.items():
         if not isinstance(version, str):
-            raise InputError(f'{name}: {_DEFAULT}{flavor} under [otp] is {version!r}; expected a text such as "28"')
+            raise InputError(f'{name}: {_DEFAULT}{flavor} under [otp] is {version!r}; write a string such as "28"')
     return Table(
         _entries(images or {}, name),
         {
@@ -239,7 +239,7 @@ def parse_file(value: object, name: str) -> Download:
     """Return a file's URL and checksum, or raise `InputError` if the value has not that form."""
     match = _FILE.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise InputError(f"{name}: {value!r} is no file; expected https://…#sha256= and 64 hexadecimal digits")
+        raise InputError(f"{name}: {value!r} is not a file; write https://…#sha256= and 64 hexadecimal digits")
     return Download(match[1], match[2])
 
 
@@ -247,12 +247,12 @@ def _of_otp(version: str, entries: object, name: str) -> dict[str, str]:
     section = f"{name}: [otp.{version}]"
     if not version.isascii() or not version.isdecimal() or not isinstance(entries, dict):
         raise InputError(
-            f"{section}: expected a table named after a major version of Erlang/OTP, such as [otp.28], or under [otp] "
+            f"{section}: name the table after a major version of Erlang/OTP, such as [otp.28], or write under [otp] "
             f'{_DEFAULT}debian = "28"'
         )
     for key in entries:
         if not _OF_OTP.fullmatch(key):
-            raise InputError(f"{section}: {key}: only builder-… and runtime-… depend on Erlang/OTP; see [images]")
+            raise InputError(f"{section}: {key}: only builder-… and runtime-… belong here; move it to [images]")
     return _entries(entries, section)
 
 
@@ -263,17 +263,17 @@ def _entries(entries: Mapping[str, Any], name: str) -> dict[str, str]:
 def check_reference(reference: object, name: str) -> str:
     """Return the reference, or raise `InputError` if it cannot be one."""
     if not isinstance(reference, str) or not _REFERENCE.fullmatch(reference):
-        raise InputError(f"{name}: {reference!r} is no image reference; expected name:tag@sha256:…")
+        raise InputError(f"{name}: {reference!r} is not an image reference; write name:tag@sha256:…")
     return reference
 
 
 def is_pinned(reference: str) -> bool:
-    """Tell whether a reference names one content: has a digest."""
+    """Tell whether a reference has a digest, and so always names the same content."""
     return "@sha256:" in reference
 
 
 def render_images(images: Images) -> str:
-    """Return what is in use as TOML: what `--images` reads, and the mirror list of an air-gapped site."""
+    """Return the images in use as TOML, for `--images` and as the mirror list of an air-gapped site."""
     lines = [
         f"# {'' if f'builder-{flavor}' in images.table else 'no '}Erlang/OTP {version} on {flavor}"
         for flavor, version in sorted(images.otp.items())

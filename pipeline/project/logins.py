@@ -1,4 +1,4 @@
-"""Logins of registries, as crane and cosign read them: out of Docker's configuration."""
+"""Registry logins, in the form in which crane and cosign read them: Docker's configuration."""
 
 import base64
 import dataclasses
@@ -20,7 +20,7 @@ _HUB_KEY = "https://index.docker.io/v1/"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Login:
-    """Who asks a registry."""
+    """A user and a password for a registry."""
 
     user: str = ""
     password: dagger.Secret | None = None
@@ -28,7 +28,7 @@ class Login:
     def __post_init__(self) -> None:
         """Raise `InputError` if half of it is missing."""
         if bool(self.user) != bool(self.password):
-            raise InputError("a login is --user and --password: give both, or none for a registry that asks for none")
+            raise InputError("--user and --password: give both, or neither if the registry needs no login")
 
 
 async def docker_config(logins: Mapping[str, Login], given: dagger.Secret | None = None) -> dagger.Secret | None:
@@ -84,11 +84,13 @@ def _read(text: str, places: set[str]) -> dict[str, Any]:
         entries = {key: entry for key, entry in auths.items() if entry}
         kept = {**{key: document.get("credsStore") for key in auths if key not in entries}, **helpers}
     except (ValueError, AttributeError):
-        raise InputError("--docker-config: no Docker configuration (JSON, such as ~/.docker/config.json)") from None
+        raise InputError(
+            "--docker-config: this is not a Docker configuration; give a file such as ~/.docker/config.json"
+        ) from None
     for place in sorted(places):
         if (helper := kept.get(_key(place.partition("/")[0]))) and _key(place) not in entries:
             raise InputError(
-                f"--docker-config: the program docker-credential-{helper} keeps the login of {place}, and no container "
-                "can ask it; give that login as --user and --password (docs/publish.md says how)"
+                f"--docker-config: the program docker-credential-{helper} stores the login of {place}, where no "
+                "container can read it; give that login with --user and --password (see docs/publish.md)"
             )
     return entries

@@ -1,10 +1,11 @@
-"""What the user gave, and the build image that every stage starts from."""
+"""The user's arguments, and the build image that every stage starts from."""
 
 import dataclasses
 
 import dagger
 from dagger import dag
 
+from pipeline.errors import InputError
 from pipeline.handover import script
 from pipeline.project.images import Images
 
@@ -13,7 +14,7 @@ BUILD = "/build"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Project:
-    """What the user gave, checked."""
+    """The user's arguments, checked."""
 
     source: dagger.Directory
     images: Images
@@ -31,6 +32,8 @@ class Project:
     rebar_config: dagger.File | None = None
     sys_config: dagger.File | None = None
     vm_args: dagger.File | None = None
+    #: Whether a module is compiled only if it, or what it is made of, has changed since the engine last compiled it.
+    incremental: bool = False
     #: Whether a cookie in the project's vm.args gives way to that of the environment.
     cookie_from_environment: bool = False
     hex_mirror: str = ""
@@ -62,6 +65,14 @@ class Project:
     #: The file that some of the images come from.
     image_table: dagger.File | None = None
 
+    def refuse_incremental(self) -> None:
+        """Raise `InputError` if modules may come from an earlier call: not in an image that leaves this machine."""
+        if self.incremental:
+            raise InputError(
+                "--incremental: only for the stages, build-runtime, serve, health and size; an image that is judged, "
+                "published or written as an archive is compiled without the cache of modules: call without it"
+            )
+
     @property
     def builder(self) -> str:
         """The image with Erlang/OTP and rebar3."""
@@ -78,13 +89,13 @@ class Project:
 
 
 def with_git(container: dagger.Container, project: Project) -> dagger.Container:
-    """Let repositories that are there be asked, also where the build image has no git: with that of the image `git`."""
+    """Make git available, from the image `git` if the build image has none."""
     root = dag.container().from_(project.images["git"]).rootfs()
     return _before_git(container).with_mounted_directory("/pipeline/git-root", root)
 
 
 def asking(container: dagger.Container, project: Project, git: dagger.Directory | None) -> dagger.Container:
-    """Note in `/pipeline/asked` what a command asks of the project's own repository, and let that repository answer."""
+    """Record in `/pipeline/asked` which git commands run on the project's repository, and give it if there is one."""
     if not git:
         return _before_git(container)
     # git refuses a repository that belongs to somebody else, which the files of an upload do.

@@ -1,4 +1,4 @@
-"""Asks rebar3, in the project's own builder, what it knows of the project."""
+"""Read the project by asking rebar3 in the project's own builder."""
 
 import dataclasses
 import json
@@ -39,16 +39,16 @@ _OUT = "/out"
 async def read(project: Project) -> Application:
     """Ask rebar3 what it knows of the project.
 
-    Most projects tell it by their configuration alone. Where a script, a command or a file has its say, rebar3 sees
-    the whole source, and git answers if its folder was given.
+    For most projects the configuration files are enough. If a script, a command or a file determines something, rebar3
+    gets the whole source, and the git directory if it was given.
 
     Raises
     ------
     InputError
-        If there is no release to build in it, files disagree, or git is asked and is not there.
+        If the project has no release, files contradict each other, or git is needed and was not given.
     """
     if project.git and "HEAD" not in await project.git.entries():
-        raise InputError("--git: no git folder (there is no HEAD in it); give the checkout's own, --git=.git")
+        raise InputError("--git: this is not a git directory (it has no HEAD); give that of the checkout, --git=.git")
     source = project.source
     if project.rebar_config:
         source = source.with_file("rebar.config", project.rebar_config).without_file("rebar.config.script")
@@ -57,7 +57,7 @@ async def read(project: Project) -> Application:
     names = await source.glob("**")
     await _refuse_links(source, names)
     if not any(name.startswith("rebar.config") for name in names):
-        raise InputError("rebar.config: not found; --source must be the root of a rebar3 project")
+        raise InputError("rebar.config: not found; give the root of a rebar3 project with --source")
     if not any(name.endswith(".script") for name in names):
         text, asked = await _ask(project, _shape(source, names), whole=False)
         if "again" not in json.loads(text):
@@ -65,8 +65,8 @@ async def read(project: Project) -> Application:
     text, asked = await _ask(project, source, whole=True)
     if asked and not project.git and "--git=.git" not in json.loads(text).get("error", ""):
         raise InputError(
-            f"rebar.config, its script, or an application's version asks git ({asked.splitlines()[0]}), and sources "
-            "come without their repository; give the checkout's git folder with --git=.git"
+            f"rebar.config, its script, or an application's version runs git ({asked.splitlines()[0]}), but the "
+            "sources are copied without their repository; give the .git directory of the checkout with --git=.git"
         )
     return Application.parse(text, asked)
 
@@ -75,10 +75,10 @@ async def _refuse_links(source: dagger.Directory, names: Iterable[str]) -> None:
     """Raise `InputError` for a dependency or an application that is a link: rebar3 follows it, the stages do not."""
     # Names of folders end in a slash.
     for path in (name for name in names if posixpath.dirname(name) in _LINKED and not name.endswith("/")):
-        if await source.stat(path, do_not_follow_symlinks=True).file_type() is dagger.FileType.SYMLINK:
+        if await source.exists(path, expected_type=dagger.ExistsType.SYMLINK_TYPE, do_not_follow_symlinks=True):
             raise InputError(
-                f"{path}: a link, which is not followed here: something else would be built. Put the folder itself in "
-                "its place, as cp -RL makes it"
+                f"{path}: this is a symbolic link, which the build does not follow; replace it with a copy of the "
+                "directory (cp -RL)"
             )
 
 

@@ -1,10 +1,9 @@
-"""Which files of the user's repository the pipeline takes: those of git, less what `.dockerignore` excludes."""
+"""The files of the user's repository that the pipeline uses: those of git, without those in `.dockerignore`."""
 
 import posixpath
 import re
 import struct
 from collections.abc import Collection, Iterable
-from pathlib import PurePosixPath
 
 import dagger
 
@@ -14,7 +13,7 @@ from pipeline.handover import working_folder
 #: Never part of a build: what version control, rebar3 and editors keep beside the sources (Dagger's `Ignore`).
 SOURCE_IGNORE = (
     "**/.git",
-    # It says what is tracked: of that, .gitignore leaves out nothing.
+    # The index lists tracked files, which .gitignore does not exclude.
     "!.git/index",
     "**/.hg",
     "**/.svn",
@@ -28,7 +27,9 @@ SOURCE_IGNORE = (
     "**/*.swp",
     "**/*~",
 )
-#: Names of files that often hold keys or passwords: they are told of, not dropped.
+#: What the pipeline itself reads of a project: its settings, and what was accepted or does not apply.
+OWN_FILES = ("erlmcp.toml", "accept.toml", "vex")
+#: Names of files that often contain keys or passwords; they are listed, not excluded.
 SECRETS = ("**/.env", "**/.env.*", "**/*.key", "**/*.pem", "**/*.p12", "**/.netrc", "**/.erlang.cookie")
 
 
@@ -61,9 +62,9 @@ def parse_dockerignore(text: str) -> list[str]:
         if invert:
             pattern = pattern[1:].strip()
         if not pattern or (reason := _pattern_fault(pattern)):
-            what = reason if pattern else "nothing after the exclamation mark"
+            what = reason if pattern else "there is nothing after the exclamation mark"
             raise InputError(
-                f".dockerignore:{number}: {raw.strip()!r} is no pattern: {what}; correct or remove the line"
+                f".dockerignore:{number}: {raw.strip()!r} is not a valid pattern: {what}; correct or remove the line"
             )
         pattern = posixpath.normpath(pattern)
         # Go's filepath.Clean keeps one leading slash, Python's normpath may keep two.
@@ -82,11 +83,11 @@ def _pattern_fault(pattern: str) -> str:
         if char == "\\":
             index += 1
             if index == len(pattern):
-                return "it ends in a backslash"
+                return "it ends with a backslash"
         elif char == "[":
             end = _class_end(pattern, index + 1)
             if end < 0:
-                return "a [ without its ]"
+                return "a [ has no closing ]"
             index = end
         index += 1
     return ""
@@ -113,57 +114,72 @@ async def filtered(source: dagger.Directory) -> dagger.Directory:
     Where there is the index of a checkout, what its `.gitignore` files name stays out unless it is tracked; elsewhere
     (an archive, a folder of a greater repository) nothing says what is tracked, and all is taken.
     """
-    names = await source.entries()
-    excluded = [".git", *(await _ignored(source) if ".git/" in names else [])]
+    names = set(await source.glob("**"))
+    ignored = await _ignored(source, names) if ".git/index" in names else []
+    patterns = []
     if ".dockerignore" in names:
         patterns = parse_dockerignore(await source.file(".dockerignore").contents())
-        return source.filter(exclude=excluded).filter(exclude=patterns) if patterns else source.filter(exclude=excluded)
-    return source.filter(exclude=excluded)
+    # The last pattern that matches decides, so no exclamation mark brings back what git ignores.
+    return source.filter(exclude=[*patterns, *patterns_of([".git/"]), *ignored])
 
 
-async def _ignored(source: dagger.Directory) -> list[str]:
+async def _ignored(source: dagger.Directory, names: Collection[str]) -> list[str]:
     """Return the patterns of what git ignores and does not track."""
-    if not await source.glob(".git/index"):
-        return []
     index = working_folder() / "index"
     await source.file(".git/index").export(str(index))
     tracked = tracked_paths(index.read_bytes())
     if tracked is None:
         return []
-    every = set(await source.filter(exclude=[".git"]).glob("**"))
-    seen = set(await source.filter(exclude=[".git"], gitignore=True).glob("**"))
-    return ignored_patterns(every - seen, tracked)
+    others = untracked(names, tracked)
+    if not others:
+        return []
+    # Of these alone, since the engine copies what it filters; it reads each .gitignore above them, copied or not
+    # (dagger v0.21.8, util/layercopy/filter.go).
+    seen = await source.filter(include=patterns_of(others), gitignore=True).glob("**")
+    return patterns_of(others.difference(seen))
 
 
-def ignored_patterns(gone: Iterable[str], tracked: Collection[str]) -> list[str]:
-    """Return the patterns of paths that `.gitignore` names, but for those that are tracked.
+def untracked(names: Iterable[str], tracked: Collection[str]) -> set[str]:
+    """Return what git does not track of the paths of a checkout, those of folders with a slash at the end.
 
     Parameters
     ----------
-    gone
-        Paths, those of folders with a slash at the end.
+    names
+        All paths of the checkout.
     tracked
         Paths of files; those of repositories within this one, which have rules of their own, with a slash at the end.
     """
     kept = {above for path in tracked for above in [path, *(f"{parent}/" for parent in _parents(path.rstrip("/")))]}
-    within = {path for path in tracked if path.endswith("/")}
-    left = {
+    kept.add(".git/")
+    within = {".git/", *(path for path in tracked if path.endswith("/"))}
+    return {
         path
-        for path in gone
+        for path in names
         if path not in kept and not any(f"{parent}/" in within for parent in _parents(path.rstrip("/")))
     }
-    whole = {path for path in left if path.endswith("/")}
-    # What lies in a folder that goes as a whole needs no pattern of its own.
-    names = sorted(path for path in left if not any(f"{parent}/" in whole for parent in _parents(path.rstrip("/"))))
-    return [re.sub(r"([\\*?\[\]!])", r"\\\1", path.rstrip("/")) for path in names]
+
+
+def patterns_of(paths: Collection[str]) -> list[str]:
+    """Return the patterns that match paths and what lies in them; a path in one of the others needs none of its own.
+
+    A folder needs two: whether a pattern matched a folder is not noted if one before it matched already
+    (`MatchesUsingParentResults` of github.com/moby/patternmatcher).
+    """
+    whole = {path for path in paths if path.endswith("/")}
+    names = sorted(path for path in paths if not any(f"{parent}/" in whole for parent in _parents(path.rstrip("/"))))
+    patterns = []
+    for name in (re.sub(r"([\\*?\[\]!])", r"\\\1", name) for name in names):
+        patterns += [name[:-1], f"{name}**"] if name.endswith("/") else [name]
+    return patterns
 
 
 def _parents(path: str) -> list[str]:
-    return [str(parent) for parent in PurePosixPath(path).parents if str(parent) != "."]
+    parts = path.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def tracked_paths(index: bytes) -> set[str] | None:
-    """Return the paths in a git index (`ignored_patterns`), or nothing if it is not a whole one of version 2 to 4.
+    """Return the paths in a git index (`untracked`), or nothing if it is not a whole one of version 2 to 4.
 
     Source: Documentation/gitformat-index.adoc of git.
     """
@@ -208,6 +224,17 @@ _PREFIXED = 4
 _FOLDER = 0o040000
 #: A submodule, or a repository that somebody added.
 _REPOSITORY = 0o160000
+
+
+async def path_of(file: dagger.File, source: dagger.Directory) -> str:
+    """Return the path of a file that was given as an argument, if it is one of the project's; or nothing."""
+    given = await file.contents()
+    # Of several that are the same, the one that is least deep is the project's own.
+    paths = sorted(await source.glob(f"**/{await file.name()}"), key=lambda path: (path.count("/"), path))
+    for path in paths:
+        if not path.endswith("/") and await source.file(path).contents() == given:
+            return path
+    return ""
 
 
 async def secrets(source: dagger.Directory) -> list[str]:

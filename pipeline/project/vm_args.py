@@ -1,4 +1,4 @@
-"""What a `vm.args` holds, read as the emulator reads an arguments file: its cookies, and what never starts."""
+"""Find cookies and faults in a `vm.args`, reading it as the emulator reads an arguments file."""
 
 import dataclasses
 import itertools
@@ -122,7 +122,7 @@ def problems(text: str) -> list[tuple[int, str]]:
         if word.text == "-extra":
             break
         if word.text == "-detached":
-            found.append((word.line, "-detached ends the container at its start; leave it out"))
+            found.append((word.line, "-detached would end the container when it starts; remove it"))
         if word.text not in _ONCE:
             continue
         kind, example = _ONCE[word.text]
@@ -130,10 +130,10 @@ def problems(text: str) -> list[tuple[int, str]]:
         if not values or _is_option(values[0]):
             found.append((word.line, f"{word.text} has no value; write {word.text} {example}"))
         elif kind in first:
-            found.append((word.line, f"{word.text}: line {first[kind]} has a {kind} already; leave one"))
+            found.append((word.line, f"{word.text}: line {first[kind]} already has a {kind}; remove one of them"))
         elif len(values) > 1 and not any(value.text.startswith(("-", "+", "${")) for value in values):
             hint = "; a comment begins with #" if values[1].text.startswith("%") else ""
-            found.append((word.line, f"{word.text} takes one value, and {values[1].text} is a second{hint}"))
+            found.append((word.line, f"{word.text} takes one value, but {values[1].text} is a second one{hint}"))
         first.setdefault(kind, word.line)
     return found
 
@@ -147,10 +147,10 @@ _ONCE = {
 
 
 def release_name_problem(name: str) -> str:
-    """Return why a release cannot have a name, in one sentence that says what to do; nothing if it can."""
+    """Return why a release cannot have a name and what to do, or an empty text if it can."""
     if _RELEASE_NAME.fullmatch(name):
         return ""
     return (
-        f"release {name}: its name is that of a user, a folder, a command and a node; "
-        "use letters of ASCII, digits, _ and -, the first a letter"
+        f"release {name}: this name cannot be the name of a user, a folder, a command and a node; rename the release "
+        "with ASCII letters, digits, _ and -, beginning with a letter"
     )

@@ -1,4 +1,4 @@
-"""What is in a registry, and what an image consists of."""
+"""Read the tags of a repository, and what an image consists of."""
 
 import dataclasses
 import json
@@ -30,7 +30,7 @@ class Standing:
 async def look(
     tools: Tools, repository: Reference, tags: Iterable[str] = (), *, command: str = "look", create: bool = False
 ) -> Standing:
-    """Ask a registry what tags name, each by itself: a list may come late, or leave out what it likes.
+    """Ask a registry where tags point, for each tag, because the list of tags may be late or incomplete.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ async def look(
     try:
         said = await ask(asking, [command, repository.repository, *tags])
     except dagger.QueryError as error:
-        raise RegistryError(f"{repository.repository} cannot be read: {refusal(error)}") from None
+        raise RegistryError(f"cannot read {repository.repository}: {refusal(error)}") from None
     listed, digests = [], {}
     for line in said.splitlines():
         kind, tag, *rest = line.split("\t")
@@ -66,7 +66,7 @@ async def look(
             digests[tag] = rest[0]
         elif not re.search(ABSENT, rest[0]):
             what = f"{repository.repository}:{tag}" if tag else f"the list of tags of {repository.repository}"
-            raise RegistryError(f"{what} cannot be read: {told(rest[0])}")
+            raise RegistryError(f"cannot read {what}: {told(rest[0])}")
     return Standing(tuple(listed), digests)
 
 
@@ -77,7 +77,7 @@ async def resolve(tools: Tools, reference: Reference) -> str:
     try:
         return (await ask(tools.crane(), ["digest", str(reference)])).strip()
     except dagger.QueryError as error:
-        raise RegistryError(f"{reference} cannot be read: {refusal(error)}") from None
+        raise RegistryError(f"cannot read {reference}: {refusal(error)}") from None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ async def registry_content(tools: Tools, repository: Reference, digest: str) -> 
     try:
         return await read_content(digest, read)
     except dagger.QueryError as error:
-        raise RegistryError(f"{repository.at(digest)} cannot be read: {refusal(error)}") from None
+        raise RegistryError(f"cannot read {repository.at(digest)}: {refusal(error)}") from None
 
 
 async def labels_of(tools: Tools, repository: Reference, digest: str) -> dict[str, str]:
@@ -140,7 +140,7 @@ async def labels_of(tools: Tools, repository: Reference, digest: str) -> dict[st
             pinned = repository.at(top["manifests"][0]["digest"])
         config = json.loads(await ask(tools.crane(), ["config", pinned]))
     except dagger.QueryError as error:
-        raise RegistryError(f"{pinned} cannot be read: {refusal(error)}") from None
+        raise RegistryError(f"cannot read {pinned}: {refusal(error)}") from None
     return dict(config.get("config", {}).get("Labels") or {})
 
 

@@ -1,4 +1,4 @@
-"""Lines of images: which tags go on where another one stands."""
+"""Release lines of images: which tags are newer versions of the same line."""
 
 import dataclasses
 import re
@@ -103,7 +103,7 @@ def reached(image: Reference, *, service: bool) -> Reference:
         return image
     if not service:
         raise RegistryError(
-            f"{image.host}: the engine's containers do not see this machine; give --registry-service tcp://{image.host}"
+            f"{image.host}: a registry on this machine; make it reachable with --registry-service tcp://{image.host}"
         )
     return dataclasses.replace(image, host=f"{SERVICE_HOST}:{port}")
 
@@ -140,7 +140,7 @@ class Access:
         hosts = sorted({reached(image, service=bool(self.service)).host for image in places})
         if len(hosts) != 1:
             raise InputError(
-                f"--user and --password are of one registry, and the images are in {', '.join(hosts)}; give a table "
-                f"with all of them in one as {GIVEN}"
+                f"--user and --password are for one registry, but the images are in {', '.join(hosts)}; give a table "
+                f"with images of one registry with {GIVEN}, or logins with --docker-config"
             )
         return await tools_for(images, {hosts[0]: login}, self.service, self.config)

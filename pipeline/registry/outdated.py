@@ -1,4 +1,4 @@
-"""What there is that is newer than the images in use, and what is known of their Erlang/OTP."""
+"""Report newer versions of the images in use, and the advisories on their Erlang/OTP."""
 
 import dataclasses
 import json
@@ -35,7 +35,7 @@ class Row:
 
 
 async def outdated(images: Images, access: Access, databases: Databases) -> str:
-    """Return a report on the images in use: whether there are newer ones, and what their Erlang/OTP suffers from.
+    """Return a report on the images in use: newer versions, and the advisories on their Erlang/OTP.
 
     Parameters
     ----------
@@ -64,23 +64,23 @@ async def _look(tools: Tools, key: str, reference: str) -> Row:
     try:
         image = place(reference, key)
     except PipelineError as error:
-        return Row(key, reference, _UNKNOWN, "cannot be asked", error=str(error))
+        return Row(key, reference, _UNKNOWN, "not known", error=str(error))
     used = image.tag or image.digest
     try:
         there = reached(image, service=bool(tools.service))
         otp = await otp_version(tools, there) if key.startswith("builder-") else ""
         if not image.tag:
-            return Row(key, used, _UNKNOWN, "no tag beside the digest", otp)
+            return Row(key, used, _UNKNOWN, "has no tag", otp)
         if is_malicious(key, image.tag):
-            return Row(key, used, _UNKNOWN, "MALICIOUS: take another version", otp)
+            return Row(key, used, _UNKNOWN, "MALICIOUS: use another version", otp)
         found = newer(key, image.tag, await tags_of(tools, there))
         if found:
             return Row(key, used, found[0], "newer", otp)
         digest = await digest_of(tools, there)
-        moved = "another digest now" if image.digest else "not pinned by digest"
+        moved = "new digest" if image.digest else "not pinned by digest"
         return Row(key, used, image.tag, "" if digest == image.digest else moved, otp)
     except RegistryError as error:
-        return Row(key, used, _UNKNOWN, "cannot be asked", error=str(error))
+        return Row(key, used, _UNKNOWN, "not known", error=str(error))
 
 
 async def tags_of(tools: Tools, image: Reference) -> list[str]:
@@ -98,7 +98,7 @@ async def asked(tools: Tools, args: Sequence[str], image: Reference) -> str:
     try:
         return await ask(tools.crane(), args)
     except dagger.QueryError as error:
-        raise RegistryError(f"{image.repository} cannot be asked: {refusal(error)}") from None
+        raise RegistryError(f"cannot query {image.repository}: {refusal(error)}") from None
 
 
 async def otp_version(tools: Tools, image: Reference) -> str:
@@ -122,9 +122,9 @@ def _told(version: str, keys: Sequence[str], records: Records | str) -> str:
     """Return what is published on a version of Erlang/OTP."""
     images = ", ".join(keys)
     if isinstance(records, str):
-        return f"Erlang/OTP {version} ({images}): what is published on it is not known: {records}\n"
+        return f"Erlang/OTP {version} ({images}): its advisories are not known: {records}\n"
     try:
-        text = warning(records, version) or f"Erlang/OTP {version} has no advisory"
+        text = warning(records, version) or f"Erlang/OTP {version} has no advisories"
         rows = [
             (
                 record.id,
@@ -135,14 +135,14 @@ def _told(version: str, keys: Sequence[str], records: Records | str) -> str:
             for record in published(records.known, version)
         ]
     except ValueError as error:
-        return f"Erlang/OTP {version} ({images}): what is published on it is not known: {error}\n"
+        return f"Erlang/OTP {version} ({images}): its advisories are not known: {error}\n"
     listed = table(("advisory", "in", "fixed in", "severity"), rows) if rows else ""
-    source = f"by the records of {records.database.built:%Y-%m-%d}, {records.database.source}"
+    source = f"records of {records.database.built:%Y-%m-%d} from {records.database.source}"
     return f"{text}\n({images}; {source})\n{listed}"
 
 
 async def warnings(images: Images, databases: Databases) -> str:
-    """Return what is published on the Erlang/OTP of the builders in use, as comments of the table."""
+    """Return the advisories on the Erlang/OTP of the builders in use, as comments for the table."""
     records = await _records(databases)
     lines = []
     for key, reference in sorted(images.table.items()):
@@ -152,9 +152,11 @@ async def warnings(images: Images, databases: Databases) -> str:
         match = _TAGGED.search(reference)
         tag = Tag.parse(match[1]) if match else None
         if tag is None:
-            lines.append(f"# {key}: its tag does not say which Erlang/OTP it has; the function outdated asks the image")
+            lines.append(
+                f"# {key}: the tag does not name the Erlang/OTP version; the function outdated reads the image"
+            )
         elif isinstance(records, str):
-            lines.append(f"# {key}: what is published on Erlang/OTP {tag.number} is not known: {records}")
+            lines.append(f"# {key}: the advisories on Erlang/OTP {tag.number} are not known: {records}")
         elif text := warning(records, tag.number):
             lines.append(f"# WARNING: {key}: {text}")
     return "".join(f"{line}\n" for line in lines)

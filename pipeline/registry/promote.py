@@ -1,4 +1,4 @@
-"""Gives a published image its tags in another repository, without building anything."""
+"""Copy a published image to another repository and tag it, without building anything."""
 
 import dataclasses
 import json
@@ -36,7 +36,7 @@ async def copy_actions(tools: Tools, source: Reference, target: Reference) -> li
         referrers = _REFERRER.findall(await ask(tools.cosign(), ["tree", source.at(source.digest)]))
     except dagger.QueryError as error:
         pinned = source.at(source.digest)
-        raise RegistryError(f"nothing was copied: {pinned} cannot be read: {refusal(error)}") from None
+        raise RegistryError(f"nothing was copied: cannot read {pinned}: {refusal(error)}") from None
     return [
         Action(
             f"copy {digest} to {target.repository}", tools.crane(), ["copy", source.at(digest), target.at(digest)], LONG
@@ -55,7 +55,7 @@ async def promote(
     move: bool,
     scan: SbomScan | None,
 ) -> str:
-    """Give an image its tags in another repository, without building anything.
+    """Verify and rescan an image, copy it to another repository, and set its tags there.
 
     Parameters
     ----------
@@ -82,20 +82,23 @@ async def promote(
         If it would not pass today.
     """
     if not source.digest:
-        raise InputError(f"{source}: promote takes an image by its digest (…@sha256:…); a tag can move meanwhile")
+        raise InputError(
+            f"--reference {source}: promote needs the digest of the image (…@sha256:…), since a tag can move; "
+            "published digest shows it"
+        )
     try:
         found = (await look(tools, target, tags, create=True)).digests
     except RegistryError as error:
         raise RegistryError(f"nothing was copied: {error}") from None
     check_moves(found, source.digest, move=move)
     proof = await verify(tools, source, signer)
-    lines = ["not scanned anew"]
+    lines = ["not scanned again"]
     if scan:
         found_today = json.loads(await scan(shipped_sbom(proof), proof.verdict))
         verdict = found_today["verdict"]
         lines = [*told(found_today), *verdict["lines"]]
         if not verdict["passed"]:
-            raise PolicyError("\n".join(["nothing was promoted: it would not pass today", *lines]))
+            raise PolicyError("\n".join(["nothing was promoted: the image does not pass the policy today", *lines]))
     await carry_out(await copy_actions(tools, source, target))
     arrived = await verify(tools, dataclasses.replace(target, digest=source.digest), signer)
     await carry_out(await tag_actions(tools, target, source.digest, tags, found))

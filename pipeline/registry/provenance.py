@@ -32,7 +32,7 @@ class Origin:
     def __post_init__(self) -> None:
         """Raise `InputError` if the builder is no URI."""
         if self.builder and not _URI.fullmatch(self.builder):
-            raise InputError(f"--builder-id {self.builder}: expected a URI, such as the address of the workflow")
+            raise InputError(f"--builder-id {self.builder}: give a URI, such as the URL of the workflow")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,10 +105,8 @@ def source_of(predicate: Mapping[str, Any]) -> str:
     """Return the source revision that a predicate names, for people."""
     for dependency in predicate.get("buildDefinition", {}).get("resolvedDependencies", []):
         if dependency.get("name") == "source":
-            return str(
-                dependency.get("uri") or dependency.get("digest", {}).get("gitCommit") or "a source without name"
-            )
-    return "no source named"
+            return str(dependency.get("uri") or dependency.get("digest", {}).get("gitCommit") or "not stated")
+    return "not stated"
 
 
 def builder_of(predicate: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Push an image if its scan passes, sign and attest it, then move its tags."""
+"""Push an image if its scan passes, sign and attest it, and set its tags last."""
 
 import dataclasses
 import json
@@ -49,7 +49,7 @@ _WITHIN = 5
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Action:
-    """One call of a tool that changes something outside."""
+    """One call of a tool that changes something in a registry or a Sigstore service."""
 
     name: str
     container: dagger.Container
@@ -100,7 +100,7 @@ class Request:
 
 
 async def publish(project: Project, request: Request, assess: Assess) -> str:
-    """Push the image of a project, sign and attest it, then move its tags; return `repository@digest`.
+    """Build, judge and push the image of a project, sign and attest it, then set its tags; return `repository@digest`.
 
     Parameters
     ----------
@@ -118,26 +118,29 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
     PolicyError
         If the image breaks the policy, or a version would move, or a branch's tag go back.
     ScannerError
-        If nothing is decided about the image.
+        If there is no verdict.
     RegistryError
-        If the registry, or a service of Sigstore, does not do what is asked.
+        If the registry, or a service of Sigstore, fails.
     """
-    # Before anything is asked, for their errors.
+    # First of all, to refuse wrong arguments.
     request.choose()
     if not project.repository:
-        raise InputError("--repository: where to? Name it before assess, such as --repository=ghcr.io/OWNER/NAME")
+        raise InputError(
+            "--repository is missing: give the repository to publish to, before the function assess, such as "
+            "--repository=ghcr.io/OWNER/NAME"
+        )
     repository = parse_repository(project.repository, "--repository")
     check_host(repository.host, project.registry_service)
     application = await read(project)
     logins = {repository.host: request.login}
     tools = await tools_for(project.images, logins, project.registry_service, project.docker_config)
-    # For what is wrong with it; a build takes its time, so it is asked again.
+    # To refuse early; asked again after the build, which takes its time.
     await standing_of(tools, repository, request)
     assessed = await assess(application)
     conclude(assessed.report)
     checks = await assessed.checks()
     if unmet := assessed.unmet(checks):
-        head = "nothing was pushed: the policy requires what the image is not (mend it, or name others with --require)"
+        head = "nothing was pushed: the image fails checks that the policy requires (fix them, or change --require)"
         raise PolicyError("\n".join([head, *unmet]))
     built = assessed.subject.project
     told = labels(built, application)
@@ -169,7 +172,7 @@ async def publish(project: Project, request: Request, assess: Assess) -> str:
 
 
 async def send(tools: Tools, request: Request, order: Order) -> str:
-    """Push an image, sign and attest it, then move its tags; return `repository@digest`, or what would be done.
+    """Push an image, sign and attest it, then set its tags; return `repository@digest`, or what would be done.
 
     Parameters
     ----------
@@ -183,7 +186,7 @@ async def send(tools: Tools, request: Request, order: Order) -> str:
     Raises
     ------
     InputError
-        If there is nothing to sign with any more.
+        If the identity token has expired.
     PolicyError
         If a version would move, or a branch's tag go back to an earlier commit.
     RegistryError
@@ -206,7 +209,7 @@ async def send(tools: Tools, request: Request, order: Order) -> str:
     if request.signing:
         await request.signing.check_alive(time.time())
     if request.floating:
-        # Once it has its version, another one may have come meanwhile, to which `latest` belongs.
+        # After the version tag is set, look again: another run may have published a higher version for `latest`.
         own = pushed + sum(map(is_version, tags))
         await carry_out(steps, stop=own)
         after = await look(tools, repository, command="list")
@@ -231,9 +234,9 @@ def _sboms(documents: Mapping[str, str]) -> dict[str, str]:
 
 
 async def lacking(tools: Tools, order: Order) -> Order:
-    """Return what is left to do of a publication that was done before, in whole or in part: nothing is stated twice.
+    """Return what is left to do if the image was published before, in whole or in part, so nothing is attested twice.
 
-    Only what the same key, or the same identity, has signed is known to be there.
+    Only signatures and attestations of the same key or identity count as done.
     """
     if not order.signing:
         return order
@@ -273,7 +276,7 @@ async def lacking(tools: Tools, order: Order) -> Order:
 
 
 async def _signer_of(tools: Tools, signing: Signing) -> Signer | None:
-    """Return as whom an image is signed; nothing if that is known only when there is a certificate."""
+    """Return the signer; None if only the certificate will tell the identity."""
     if not signing.key:
         identity = await signing.identity()
         return Signer(None, identity.name, identity.issuer, sigstore=signing.sigstore) if identity else None
@@ -289,7 +292,7 @@ def versions_first(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 async def standing_of(tools: Tools, repository: Reference, request: Request) -> Standing:
-    """Return what the repository has of the tags that the image may get.
+    """Return the state of the tags that the image may get.
 
     Raises
     ------
@@ -304,26 +307,26 @@ async def standing_of(tools: Tools, repository: Reference, request: Request) -> 
         raise RegistryError(f"nothing was pushed: {error}") from None
     if request.floating and found.unlisted:
         raise RegistryError(
-            f"nothing was pushed: {repository.repository} has {', '.join(found.unlisted)}, and its list of tags does "
-            "not, so it is not known which version is the highest; call it again when the list is whole, or say "
-            "--tags instead of --version"
+            f"nothing was pushed: {repository.repository} has {', '.join(found.unlisted)}, but its list of tags does "
+            "not, so the highest version is not known; call again when the list is complete, or give --tags instead "
+            "of --version"
         )
     return found
 
 
 async def check_arrived(tools: Tools, repository: Reference, digest: str, tags: Iterable[str]) -> None:
-    """Raise `RegistryError` if a tag does not name the image after all."""
+    """Raise `RegistryError` if a tag does not point to the image afterwards."""
     arrived = (await look(tools, repository, tags)).digests
-    lost = [f"{tag} is {arrived.get(tag, 'gone')}" for tag in tags if arrived.get(tag) != digest]
+    lost = [f"{tag} points to {arrived.get(tag, 'nothing')}" for tag in tags if arrived.get(tag) != digest]
     if lost:
         raise RegistryError(
-            f"{repository.at(digest)} was pushed and tagged, and somebody else moved tags at the same time: "
+            f"{repository.at(digest)} was pushed and tagged, but another run moved tags at the same time: "
             + ", ".join(lost)
         )
 
 
 def publish_actions(tools: Tools, order: Order) -> list[Action]:
-    """Return how an image comes into the registry without any tag; a key that cannot be read pushes nothing."""
+    """Return the steps that push, sign and attest an image, without tags; an unreadable key fails before the push."""
     pinned = order.repository.at(order.digest)
     push = Action(
         f"push {pinned}",
@@ -339,7 +342,7 @@ def publish_actions(tools: Tools, order: Order) -> list[Action]:
 
 
 def _key_actions(tools: Tools, signing: Signing | None) -> list[Action]:
-    """Return how a key is tried; a token can be used once."""
+    """Return the step that tests the key; a token can be used only once, so it is not tested."""
     if not signing or not signing.key:
         return []
     return [
@@ -371,7 +374,7 @@ def _sign_actions(tools: Tools, order: Order, pinned: str) -> list[Action]:
 async def tag_actions(
     tools: Tools, repository: Reference, digest: str, tags: Iterable[str], standing: Mapping[str, str]
 ) -> list[Action]:
-    """Return how an image gets its tags: each only if it still names what it did."""
+    """Return the steps that set the tags, each only if it still points to what it did before."""
     crane = await tools.tags()
     return [
         Action(
@@ -385,12 +388,12 @@ async def tag_actions(
 
 
 async def carry_out(steps: Sequence[Action], start: int = 0, stop: int | None = None) -> None:
-    """Do some of the steps, one after the other: by default all.
+    """Carry out some of the steps, by default all, one after the other.
 
     Raises
     ------
     RegistryError
-        If one fails: which, why, what was done before it, and what was not.
+        If one fails: which one, why, and what was and was not done.
     """
     for number, step in list(enumerate(steps))[start:stop]:
         try:
@@ -398,18 +401,18 @@ async def carry_out(steps: Sequence[Action], start: int = 0, stop: int | None = 
         except (dagger.QueryError, RegistryError) as error:
             said = refusal(error) if isinstance(error, dagger.QueryError) else error
             lines = [
-                f"could not {step.name}: {said}",
+                f"failed to {step.name}: {said}",
                 *(f"done:     {done.name}" for done in steps[:number]),
                 *(f"not done: {left.name}" for left in steps[number:]),
-                "The same command, when that is mended, completes it with the same digest.",
+                "Fix this and run the same command again: it completes the work with the same digest.",
             ]
             raise RegistryError("\n".join(lines)) from None
 
 
 def render_dry_run(steps: Sequence[Action], content: Content, standing: Mapping[str, str]) -> str:
-    """Say what `carry_out` would do."""
+    """Describe what `carry_out` would do."""
     rows = [(digest, f"{size}") for digest, size in content.blobs.items()]
-    moves = [f"  {tag} is now {old}" for tag, old in standing.items() if old != content.digest]
+    moves = [f"  {tag} now points to {old}" for tag, old in standing.items() if old != content.digest]
     return "\n".join(
         [
             "dry run: nothing was pushed",
@@ -417,6 +420,6 @@ def render_dry_run(steps: Sequence[Action], content: Content, standing: Mapping[
             *(["tags that would move", *moves] if moves else []),
             *(f"{platform}: {size / _MEGA:.1f} MB" for platform, size in content.sizes.items()),
             # A digest in one line can be copied.
-            table(("blob (pushed unless it is there)", "bytes"), rows, width=100),
+            table(("blob (pushed if missing)", "bytes"), rows, width=100),
         ]
     )

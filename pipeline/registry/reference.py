@@ -38,7 +38,7 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str, name: str) -> Self:
-        """Read a reference; its host is always named, so that nothing goes to a registry that nobody meant.
+        """Read a reference, which must name the host, so that nothing goes to an unintended registry.
 
         Parameters
         ----------
@@ -57,15 +57,15 @@ class Reference:
         path, colon, tag = path.partition(":")
         problem = ""
         if not slash or not _HOST.fullmatch(host):
-            problem = "it does not start with a registry's host"
+            problem = "it does not start with the host of a registry"
         elif not _PATH.fullmatch(path) or len(f"{host}/{path}") > _LONGEST_NAME:
-            problem = f"{path!r} is no name of a repository (small letters, digits, single . _ / - between them)"
+            problem = f"{path!r} is not a repository name (lower-case letters and digits, with single . _ / - between)"
         elif colon and not TAG.fullmatch(tag):
-            problem = f"{tag!r} is no tag"
+            problem = f"{tag!r} is not a tag"
         elif at and not _DIGEST.fullmatch(digest):
-            problem = f"{digest!r} is no digest (sha256: and 64 hexadecimal digits)"
+            problem = f"{digest!r} is not a digest (sha256: and 64 hexadecimal digits)"
         if problem:
-            raise InputError(f"{name} {text}: {problem}; expected such as ghcr.io/owner/name")
+            raise InputError(f"{name} {text}: {problem}; write it as ghcr.io/owner/name")
         return cls(host, path, tag, digest)
 
 
@@ -73,5 +73,5 @@ def parse_repository(text: str, name: str) -> Reference:
     """Read a reference that may name a repository only."""
     reference = Reference.parse(text, name)
     if reference.tag or reference.digest:
-        raise InputError(f"{name} {text}: only the repository belongs here, without tag and digest")
+        raise InputError(f"{name} {text}: give only the repository, without tag and digest")
     return reference

@@ -1,4 +1,4 @@
-"""Moves the images of a table to the newest of their lines: a builder and its runtime together, or not at all."""
+"""Update an image table to the newest image of each release line; a builder and its runtime change together."""
 
 import dataclasses
 import datetime as dt
@@ -13,6 +13,7 @@ from dagger import dag
 
 from pipeline.errors import InputError, PipelineError, RegistryError, gathered, guard
 from pipeline.project.images import OWN, Images, Table, parse_table
+from pipeline.project.source import path_of
 from pipeline.registry.lines import Access, Tag, newer, place, reached
 from pipeline.registry.outdated import asked, digest_of, tags_of
 from pipeline.registry.reference import Reference
@@ -73,8 +74,8 @@ async def changes(
     path, text = await _table(source, given)
     before = dag.directory()
     if not path:
-        # The run's log.
-        sys.stderr.write(f"no {OWN} in the source, and no --images: there is no table to refresh\n")
+        # This goes to the log of the run.
+        sys.stderr.write(f"nothing to update: the project has no {OWN}, and --images is not given\n")
         return before.changes(before)
     every = {" ".join(key): reference for key, reference in _flat(parse_table(text, path)).items()}
     tools = await access.tools(images, every)
@@ -86,7 +87,7 @@ async def changes(
 
 async def _table(source: dagger.Directory, given: dagger.File | None) -> tuple[str, str]:
     if given:
-        return await given.name(), await given.contents()
+        return await path_of(given, source) or await given.name(), await given.contents()
     if await source.glob(OWN):
         return OWN, await source.file(OWN).contents()
     return "", ""
@@ -111,7 +112,7 @@ async def _single(tools: Tools, section: str, key: str, reference: str) -> tuple
     try:
         found, notes = await _newest(tools, key, place(reference, key))
     except _UnfitError as error:
-        return {}, [f"{key} stays: {error}"]
+        return {}, [f"{key} is not updated: {error}"]
     return ({(section, key): found.image} if found else {}), [f"{key}: {note}" for note in notes]
 
 
@@ -122,7 +123,9 @@ async def _pair(
     builder, full, runtime = (f"builder-{flavor}", f"builder-{flavor}-full", f"runtime-{flavor}")
     used = {key: place(entries[key], key) for key in (builder, full, runtime) if key in entries}
     if not {builder, runtime} <= set(used):
-        return {}, [f"[{section}] {', '.join(used)} stays: half of a pair is moved by hand"]
+        return {}, [
+            f"[{section}] {', '.join(used)} is not updated: its builder or runtime is missing; update it by hand"
+        ]
     try:
         found, notes = await _newest(tools, builder, used[builder])
         notes = [f"[{section}] {builder}: {note}" for note in notes]
@@ -132,14 +135,14 @@ async def _pair(
         if full in used:
             moved[full] = await _full(tools, used[full], found)
     except _UnfitError as error:
-        return {}, [f"[{section}] {', '.join(used)} stay: {error}"]
+        return {}, [f"[{section}] {', '.join(used)} are not updated: {error}"]
     return {(section, key): each.image for key, each in moved.items() if each.image != used[key]}, notes
 
 
 async def _newest(tools: Tools, key: str, image: Reference) -> tuple[Found | None, list[str]]:
     """Return the newest image of a line, and why newer ones are none; nothing, if that is the one in use."""
     if not image.tag:
-        raise _UnfitError(f"{image} has no tag beside its digest: nothing says which line it is of")
+        raise _UnfitError(f"{image} has no tag, so its release line is not known")
     there = reached(image, service=bool(tools.service))
     wanted = await _wanted(tools, image)
     notes: list[str] = []
@@ -168,7 +171,7 @@ async def _wanted(tools: Tools, image: Reference) -> frozenset[str]:
 async def _find(tools: Tools, image: Reference, wanted: frozenset[str]) -> Found:
     manifests = await _manifests(tools, image)
     if missing := wanted - set(manifests):
-        raise _UnfitError(f"{image.repository}:{image.tag} lacks {', '.join(sorted(missing))}")
+        raise _UnfitError(f"{image.repository}:{image.tag} is not available for {', '.join(sorted(missing))}")
     there = reached(image, service=bool(tools.service))
     bases = {}
     for platform in sorted(wanted):
@@ -203,8 +206,8 @@ async def _runtime(tools: Tools, image: Reference, builder: Found) -> Found:
         if await _agree(builder, found):
             return found
     raise _UnfitError(
-        f"{image.repository} has no image of {release.get('ID', '?')} {release.get('VERSION_ID', '?')} on "
-        f"{', '.join(builder.bases)}, as {builder.image.repository}:{builder.image.tag} is"
+        f"{image.repository} has no image of {release.get('ID', '?')} {release.get('VERSION_ID', '?')} for "
+        f"{', '.join(builder.bases)}, the distribution of {builder.image.repository}:{builder.image.tag}"
     )
 
 
@@ -245,9 +248,9 @@ async def _full(tools: Tools, image: Reference, builder: Found) -> Found:
     digest = await digest_of(tools, dataclasses.replace(there, tag=tag))
     found = await _find(tools, dataclasses.replace(image, tag=tag, digest=digest), frozenset(builder.bases))
     if _otp(found.config) != _otp(builder.config):
-        raise _UnfitError(f"{image.repository}:{tag} is not the Erlang/OTP of {builder.image.tag}")
+        raise _UnfitError(f"{image.repository}:{tag} has another Erlang/OTP than {builder.image.tag}")
     if not await _agree(builder, found):
-        raise _UnfitError(f"{image.repository}:{tag} is not of the distribution of {builder.image.tag}")
+        raise _UnfitError(f"{image.repository}:{tag} has another distribution than {builder.image.tag}")
     return found
 
 
@@ -303,7 +306,7 @@ def rewritten(text: str, name: str, moves: Mapping[_Key, Reference], today: dt.d
             lines.append(line)
     new = "".join(lines)
     if left or not _as_meant(parse_table(text, name), parse_table(new, name), moves):
-        raise InputError(f'{name}: it cannot be rewritten: give each image a line of its own, as key = "…"')
+        raise InputError(f'{name}: this table cannot be updated: write each image on a line of its own, as key = "…"')
     return new
 
 

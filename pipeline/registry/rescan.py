@@ -1,4 +1,4 @@
-"""Judges a published image anew, from its attested SBOM."""
+"""Judge a published image again, from its attested SBOM."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +11,7 @@ from pipeline.registry.tools import Tools
 from pipeline.registry.verify import Proof, Signer, verify
 from pipeline.scan.acceptance import acceptance_of
 from pipeline.scan.findings import RETIRED, SUPPRESSING, Status, is_same_flaw
-from pipeline.table import table, wrapped
+from pipeline.table import count, table, wrapped
 
 #: Scans a CycloneDX document against today's databases, judges by what the verdict says with which the image was
 #: published, and returns the verdict of now, as `findings.json`.
@@ -25,14 +25,14 @@ _EXPLOITED = (
 
 
 def shipped_sbom(proof: Proof) -> str:
-    """Return what is in the image, as CycloneDX: without what is locked but not shipped, which scanners would count."""
+    """Return the SBOM of what is in the image as CycloneDX, without components that are locked but not shipped."""
     document = proof.newest(CYCLONEDX)
     parts = [part for part in document.get("components", []) if part.get("scope") != "excluded"]
     return json.dumps({**document, "components": parts})
 
 
 async def rescan(tools: Tools, reference: Reference, signer: Signer, scan: SbomScan) -> str:
-    """Judge a published image anew, from its attested SBOM; say what is new since its attested verdict.
+    """Judge a published image again, from its attested SBOM; report what is new since its attested verdict.
 
     Raises
     ------
@@ -77,9 +77,13 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
     ]
     exploited = [finding for finding in now["findings"] if _newly_exploited(finding, before, now)]
     lines = [
-        *(f"{f['id']} of {f['package']['name']} is known to be exploited since {f['exploited']}" for f in exploited),
+        *(f"{f['id']} of {f['package']['name']}: known to be exploited since {f['exploited']}" for f in exploited),
         *([_EXPLOITED] if exploited else []),
-        *(["what to change", *(f"  {each['change']} mends {each['mends']}" for each in changes)] if changes else []),
+        *(
+            ["what to change", *(f"  {each['change']} (fixes {count(each['mends'], 'finding')})" for each in changes)]
+            if changes
+            else []
+        ),
         f"{len(rows)} new since {before['time']}, {len(breaking)} of them break the policy",
         *([table(header, rows).rstrip()] if rows else []),
         *(wrapped(f"{row[2]} is {f['title']}") for row, f in zip(rows, news, strict=True) if f["id"] == RETIRED),
@@ -90,10 +94,10 @@ def compare(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, boo
 
 
 def _newly_exploited(finding: Mapping[str, Any], before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Tell whether a finding has come to be exploited, and nobody has answered for it since."""
+    """Tell whether a finding became known as exploited and was not accepted since."""
     if not finding.get("exploited") or finding["status"] in SUPPRESSING:
         return False
-    # Who answered for it when the image was published knew something else.
+    # An acceptance from before the publication was given without that knowledge.
     answers = [entry for entry in now["policy"]["accept"] if entry not in before.get("policy", {}).get("accept", ())]
     names, package = {finding["id"], *finding["aliases"]}, finding["package"]
     purls = [package["purl"]] if package["purl"] else []

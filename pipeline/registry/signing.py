@@ -1,4 +1,4 @@
-"""Signatures and attestations: with what cosign signs, and what it states."""
+"""Signatures and attestations: how cosign signs, and what it attests."""
 
 import base64
 import dataclasses
@@ -93,9 +93,9 @@ def _claims(token: str) -> Mapping[str, Any]:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sigstore:
-    """A Sigstore of a site's own, by two files that cosign knows; that of everybody, if there are none."""
+    """A private Sigstore, described by two files of cosign; the public Sigstore without them."""
 
-    #: Where its services are (signing-config), and by what their work is known (trusted-root).
+    #: Its signing configuration (the services) and its trusted root (their certificates and keys).
     services: dagger.File | None = None
     root: dagger.File | None = None
 
@@ -113,7 +113,7 @@ PUBLIC = Sigstore()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Signing:
-    """With what cosign signs."""
+    """How cosign signs."""
 
     #: Private key, and its password.
     key: dagger.Secret | None = None
@@ -130,25 +130,25 @@ class Signing:
     def __post_init__(self) -> None:
         """Raise `InputError` unless it is one way to sign."""
         if bool(self.sigstore.services) != bool(self.sigstore.root):
-            raise InputError("--sigstore-services and --sigstore-root: to sign with a Sigstore of your own, give both")
+            raise InputError("--sigstore-services and --sigstore-root: give both to sign with a private Sigstore")
         if bool(self.identity_url) != bool(self.identity_url_token):
-            raise InputError("--identity-url and --identity-url-token: give both (GitHub's are of one job)")
+            raise InputError("--identity-url and --identity-url-token: give both (GitHub sets both in a job)")
         ways = [way for way in (self.key, self.identity_token, self.identity_url) if way]
         if len(ways) != 1:
             raise InputError(
-                "give one of --cosign-key, --identity-token and --identity-url, or say --unsigned (in GitHub a job "
-                "has an identity with the permission id-token: write)"
+                "give one of --cosign-key, --identity-token and --identity-url to sign, or --unsigned (in GitHub, a "
+                "job needs the permission id-token: write to have an identity)"
             )
         if not self.key and not self.transparency_log:
             raise InputError(
-                "--transparency-log=false: a certificate for an identity lasts ten minutes, and only the log proves "
-                "that it was used in them; sign with --cosign-key instead"
+                "--transparency-log=false: the certificate of an identity is valid for ten minutes, and only the log "
+                "proves that it was used within them; sign with --cosign-key instead"
             )
 
     def __str__(self) -> str:
         """Say how, for people."""
-        how = "with the key given" if self.key else "with a certificate for the identity token"
-        return how + (", logged in Sigstore's transparency log" if self.transparency_log else ", logged nowhere")
+        how = "with the given key" if self.key else "with a certificate for the identity token"
+        return how + (", with Sigstore's transparency log" if self.transparency_log else ", without transparency log")
 
     async def check_alive(self, now: float) -> None:
         """Raise `InputError` if a token has ended that was given before the build: nothing is pushed then."""
@@ -161,8 +161,8 @@ class Signing:
             return  # cosign and Sigstore say what they think of it
         if ended:
             raise InputError(
-                f"nothing was pushed: --identity-token ends at {ended}, which is too early to sign with it; ask for "
-                "one that lasts longer than the build, or call it again: what is built already takes no time"
+                f"nothing was pushed: --identity-token expires at {ended}, too early to sign with it; give a token "
+                "that lasts longer than the build, or call again with a new one: the build is in the cache now"
             )
 
     async def identity(self) -> Identity | None:
@@ -189,7 +189,7 @@ class Signing:
             # It is read and forgotten; cosign asks for its own when it signs.
             return Identity.parse(await anyio.to_thread.run_sync(asked))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise RegistryError(f"nothing was pushed: --identity-url gives no identity: {error}") from None
+            raise RegistryError(f"nothing was pushed: --identity-url gives no identity token: {error}") from None
 
     def given_to(self, cosign: dagger.Container) -> dagger.Container:
         """Return cosign with what it signs with."""

@@ -1,4 +1,4 @@
-"""The policy that makes tags of version, branch and revision; a version keeps its image."""
+"""Choose the tags for a version, a branch or a revision, and refuse to move version tags."""
 
 import datetime as dt
 import hashlib
@@ -22,10 +22,11 @@ def check_tag(tag: str, name: str) -> str:
     """Return the tag, or raise `InputError` if it cannot be one."""
     if not TAG.fullmatch(tag):
         raise InputError(
-            f"{name} {tag!r}: no tag; letters, digits, _ . and -, at most {_LONGEST_TAG}, not beginning with . or -"
+            f"{name} {tag!r}: not a tag; use at most {_LONGEST_TAG} letters, digits, _ . and -, not beginning "
+            "with . or -"
         )
     if tag.startswith("sha256-"):
-        raise InputError(f"{name} {tag}: tags of this form hold the signatures; choose another")
+        raise InputError(f"{name} {tag}: tags of this form are reserved for signatures; choose another")
     return tag
 
 
@@ -48,23 +49,23 @@ def choose_tags(
     Parameters
     ----------
     version
-        A release: `3.0.0` makes `3.0.0`, `3.0`, `3` and `latest`; a pre-release makes its own tag alone.
-        `3` and its like go to the highest version: a later fix of an old one leaves them where they are.
+        A release: `3.0.0` gives `3.0.0`, `3.0`, `3` and `latest`; a pre-release gives only its own tag.
+        `3.0`, `3` and `latest` belong to the highest version: a later fix of an old version does not move them.
     branch
-        A branch: its name, and if that is no tag, one made of it that no other branch gets.
+        A branch: its name, or if that is not a valid tag, one derived from it that no other branch gets.
     pull_request
         Number of a pull request: `pr-7`.
     revision
         A git commit: `sha-` and its first 12 digits.
     given
-        Tags to use instead of all that.
+        Tags to use instead of the others.
     existing
         Tags that the repository has.
 
     Raises
     ------
     InputError
-        If something is not what it should be, or nothing was said.
+        If an argument is wrong, or none is given.
     """
     chosen = [check_tag(tag, "--tags") for tag in given]
     if not chosen:
@@ -72,7 +73,7 @@ def choose_tags(
         chosen += followed(branch, pull_request)
         chosen += [_of_revision(revision)] if revision else ()
     if not chosen:
-        raise InputError("no tag: give --tags, or one of --version, --branch, --pull-request and --revision")
+        raise InputError("no tag is given: give --tags, --version, --branch, --pull-request or --revision")
     return tuple(dict.fromkeys(chosen))
 
 
@@ -83,7 +84,7 @@ def followed(branch: str, pull_request: str) -> tuple[str, ...]:
 
 def _of_version(version: str, existing: Collection[str]) -> list[str]:
     if not is_version(version):
-        raise InputError(f"--version {version}: expected MAJOR.MINOR.PATCH, or that and -PRERELEASE")
+        raise InputError(f"--version {version}: write MAJOR.MINOR.PATCH or MAJOR.MINOR.PATCH-PRERELEASE")
     plain = version.removeprefix("v")
     number = _number(plain)
     if not number:
@@ -108,7 +109,7 @@ def _number(version: str) -> tuple[int, ...]:
 def _of_branch(branch: str) -> str:
     safe = re.sub(r"[^a-zA-Z0-9._-]+", "-", branch).strip(".-")
     if not safe:
-        raise InputError(f"--branch {branch!r}: nothing in it can stand in a tag")
+        raise InputError(f"--branch {branch!r}: no character of it is allowed in a tag; give a tag with --tags")
     if _TAKEN.fullmatch(safe):
         safe = f"branch-{safe}"
     if safe == branch and len(safe) <= _LONGEST_TAG:
@@ -120,13 +121,13 @@ def _of_branch(branch: str) -> str:
 
 def _of_pull_request(number: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,17}", number, re.ASCII):
-        raise InputError(f"--pull-request {number}: not a number")
+        raise InputError(f"--pull-request {number}: give the number of the pull request")
     return f"pr-{number}"
 
 
 def _of_revision(revision: str) -> str:
     if not _REVISION.fullmatch(revision):
-        raise InputError(f"--revision {revision}: no git commit (at least {_SHORT} hexadecimal digits)")
+        raise InputError(f"--revision {revision}: not a git commit; give at least {_SHORT} hexadecimal digits")
     return f"sha-{revision[:_SHORT]}"
 
 
@@ -136,8 +137,8 @@ def check_moves(standing: Mapping[str, str], digest: str, *, move: bool) -> None
     if moved and not move:
         raise PolicyError(
             "nothing was pushed: "
-            + ", ".join(f"{tag} is {standing[tag]} already" for tag in moved)
-            + f", and this image is {digest}; a version keeps its image, so choose another or say --move"
+            + ", ".join(f"tag {tag} already points to {standing[tag]}" for tag in moved)
+            + f", and this image is {digest}; version tags are not moved: choose another version, or give --move"
         )
 
 
@@ -161,7 +162,7 @@ def check_forward(tag: str, digest: str, there: Mapping[str, str], created: str)
         return
     if is_back:
         raise PolicyError(
-            f"nothing was pushed: {tag} is {digest}, of the commit {there.get(REVISION, 'of an unknown name')} of "
-            f"{there[CREATED]}, and this image is of a commit of {created}, before it: a run that began earlier ends "
-            "later. If the branch was really moved back, say --move"
+            f"nothing was pushed: tag {tag} points to {digest}, built from commit {there.get(REVISION, '(unknown)')} "
+            f"of {there[CREATED]}, and this image is from an earlier commit, of {created}: probably an earlier run "
+            "that ended later. If the branch was moved back on purpose, give --move"
         )

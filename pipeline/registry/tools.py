@@ -93,7 +93,7 @@ async def tools_for(
     Raises
     ------
     InputError
-        If a host is this machine's own name but no service is given: a container has no such neighbour.
+        If a registry on this machine is named without a service, by which a container reaches it.
     """
     for place in logins:
         check_host(place.partition("/")[0], service)
@@ -104,16 +104,16 @@ def check_host(host: str, service: dagger.Service | None) -> None:
     """Raise `InputError` if a registry cannot be reached under its name from a container of the engine."""
     name, _, port = host.partition(":")
     if service and name != SERVICE_HOST:
-        raise InputError(f"{host}: with --registry-service the registry is called {SERVICE_HOST}:PORT")
+        raise InputError(f"{host}: with --registry-service, write the registry as {SERVICE_HOST}:PORT")
     if not service and (name in ("localhost", "127.0.0.1") or name.endswith(".localhost")):
         raise InputError(
-            f"{host}: the engine's containers do not see this machine; give --registry-service "
-            f"tcp://localhost:{port or 'PORT'} and call the registry {SERVICE_HOST}:{port or 'PORT'}"
+            f"{host}: a registry on this machine; make it reachable with --registry-service "
+            f"tcp://localhost:{port or 'PORT'}, and write it as {SERVICE_HOST}:{port or 'PORT'}"
         )
 
 
 async def ask(container: dagger.Container, args: Sequence[str], patience: float = PATIENCE) -> str:
-    """Run a tool, really: what a registry says now is never answered by the cache.
+    """Run a tool; the cache never answers for it, since a registry can change at any time.
 
     A registry that asks for fewer requests (429) is asked again later: crane and cosign themselves do that for some
     requests, and not for the first of a connection.
@@ -145,5 +145,5 @@ def refusal(error: dagger.QueryError) -> str:
 def told(text: str) -> str:
     """Return what a registry said, and whether that is about the login."""
     if re.search(REFUSED, text):
-        return f"the registry refused the login, or this user may not do that (see --user, --password): {text}"
+        return f"the registry refused the login, or this user has no permission (see --user, --password): {text}"
     return text

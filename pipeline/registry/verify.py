@@ -1,4 +1,4 @@
-"""Proves what a published image is: signed, and attested, by the one who must have."""
+"""Verify that a published image was signed and attested by the required signer."""
 
 import base64
 import contextlib
@@ -33,7 +33,7 @@ _OF_OTHERS = "none of the attestations matched the predicate type"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Signer:
-    """Who must have signed."""
+    """The required signer."""
 
     #: Public key.
     key: dagger.Secret | None = None
@@ -47,14 +47,16 @@ class Signer:
     def __post_init__(self) -> None:
         """Raise `InputError` unless it names one signer."""
         if bool(self.key) == bool(self.identity) or bool(self.identity) != bool(self.issuer):
-            raise InputError("who must have signed it? Give --key, or --identity and --issuer")
+            raise InputError("the required signer is missing: give --key, or --identity and --issuer, to verified")
         if self.identity and not self.transparency_log:
-            raise InputError("--transparency-log=false: without the log, --identity proves nothing; it goes with --key")
+            raise InputError(
+                "--transparency-log=false: --identity can only be verified with the log; give --key instead"
+            )
 
     def __str__(self) -> str:
         """Say who, for people."""
-        who = "the key given" if self.key else f"{self.identity} ({self.issuer})"
-        return who + ("" if self.transparency_log else ", no transparency log asked")
+        who = "the given key" if self.key else f"{self.identity} ({self.issuer})"
+        return who + ("" if self.transparency_log else ", without transparency log")
 
     async def known_to(self, cosign: dagger.Container) -> dagger.Container:
         """Return cosign with what it verifies with.
@@ -69,10 +71,10 @@ class Signer:
         text = await self.key.plaintext()
         if "PRIVATE KEY-----" in text:
             raise InputError(
-                "--key: this is a private key, and the public one belongs here (cosign public-key --key=… prints it)"
+                "--key: this is a private key; give the public key, which cosign public-key --key=… prints"
             )
         if "PUBLIC KEY-----" not in text:
-            raise InputError("--key: no public key (PEM); give it as --key=file:cosign.pub")
+            raise InputError("--key: this is not a public key in PEM; give it as --key=file:cosign.pub")
         cosign = cosign.with_mounted_secret(f"{SIGNING}/cosign.pub", self.key, mode=0o444)
         return Sigstore(root=self.sigstore.root).known_to(cosign)
 
@@ -93,7 +95,7 @@ class Signer:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Proof:
-    """What was proved of an image: all of it was signed by the one who must have."""
+    """What was verified of an image: all of it was signed by the required signer."""
 
     repository: Reference
     digest: str
@@ -124,7 +126,7 @@ class Proof:
                 (f"attested {PREDICATES[kind]}", f"{kind}{f' ({len(found)} times)' if found[1:] else ''}")
                 for kind, found in self.predicates.items()
             ),
-            *(("looked at", f"{platform}, one image of this index") for platform in platforms),
+            *(("scanned", f"{platform}, one image of this index") for platform in platforms),
             ("verdict", f"{' '.join(self.verdict['verdict']['lines'])} ({self.verdict['time']})"),
             *(("source", source) for source in dict.fromkeys(map(source_of, provenances))),
             *(("built by", self._builder(name)) for name in dict.fromkeys(map(builder_of, provenances))),
@@ -135,10 +137,10 @@ class Proof:
 
     def _builder(self, name: str) -> str:
         if not name:
-            return "a builder that nobody named"
+            return "not stated"
         if self.certified is None:
             return name
-        return f"{name} ({'also' if name in self.certified else 'not'} named by the certificate)"
+        return f"{name} ({'confirmed' if name in self.certified else 'not confirmed'} by the certificate)"
 
 
 async def verify(tools: Tools, reference: Reference, signer: Signer) -> Proof:
@@ -185,17 +187,17 @@ async def _certified(
             found.add(builder)
         elif signer.issuer == GITHUB:
             raise VerificationError(
-                f"{pinned}: the provenance names {builder} as its builder, and no certificate of that builder signed it"
+                f"{pinned}: the provenance names {builder} as the builder, but no certificate of that builder signed it"
             )
     return frozenset(found)
 
 
 async def check_signed(cosign: dagger.Container, signer: Signer, pinned: str, digest: str) -> None:
     """Raise `VerificationError` unless an image is signed."""
-    signed = await _verified(cosign, ["verify", *signer.options, pinned], pinned, "no signature of it holds")
+    signed = await _verified(cosign, ["verify", *signer.options, pinned], pinned, "the signature cannot be verified")
     claims = [claim["critical"] for line in signed.splitlines() if line.strip() for claim in json.loads(line)]
     if not any(c["type"] == SIGNATURE and c["image"]["docker-manifest-digest"] == digest for c in claims):
-        raise VerificationError(f"{pinned}: not signed by {signer}; there are attestations only")
+        raise VerificationError(f"{pinned}: not signed by {signer}; there are only attestations")
 
 
 async def attested(
@@ -211,14 +213,14 @@ async def attested(
     name = PREDICATES[kind]
     args = ["verify-attestation", *signer.options, f"--type={kind}", pinned]
     try:
-        text = await _verified(cosign, args, pinned, f"no attestation of it with {name} ({kind}) holds")
+        text = await _verified(cosign, args, pinned, f"the attestation of {name} ({kind}) cannot be verified")
     except VerificationError as error:
         if kind in OPTIONAL and _OF_OTHERS in str(error):
             return []
         raise
     found = _predicates(text, digest, kind)
     if not found:
-        raise VerificationError(f"{pinned}: {name} is attested, but of another image")
+        raise VerificationError(f"{pinned}: the attestation of {name} is about another image")
     return found
 
 

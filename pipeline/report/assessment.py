@@ -1,4 +1,4 @@
-"""An image scanned and judged: what its verdict, its reports and its publication are made of."""
+"""Build, scan and judge an image; verdict, reports and publication are made from the result."""
 
 import dataclasses
 import datetime as dt
@@ -44,13 +44,13 @@ class Assessed:
         return {self.subject.variants[name].digest: sbom_documents(sbom) for name, sbom in found.items()}
 
     async def checks(self) -> list[Check]:
-        """Run every check on the image, if one of them is required of it; without that none is run."""
+        """Run all checks on the image if the policy requires any; otherwise none."""
         if not self.report.rules.require:
             return []
         return await compliance.checks(self.subject, self.results)
 
     def unmet(self, checks: Sequence[Check]) -> list[str]:
-        """Return what is required of the image and does not hold, a line each."""
+        """Return the required checks that did not pass, a line each."""
         return [
             f"{check.key}: {check.name}: {check.detail or 'no'}{' (it did not run)' if check.passed is None else ''}"
             for check in checks
@@ -109,7 +109,7 @@ async def assess(
 
 
 async def _with_callers(report: Report, subject: Subject) -> Report:
-    """Add who in the release calls what the advisories name: evidence for people, without which the verdict stands."""
+    """Add who in the release calls vulnerable functions; a failure of this does not change the verdict."""
     wanted = {
         f"{item.finding.package} {function}" for item in report.verdict.judged for function in item.finding.functions
     }
@@ -122,7 +122,7 @@ async def _with_callers(report: Report, subject: Subject) -> Report:
 async def assess_document(
     scanners: Scanners, given: Given, image: Image, cyclonedx: str, attested: Mapping[str, Any], *, time: dt.datetime
 ) -> str:
-    """Judge an image anew by what was published with it; return the verdict as `findings.json`.
+    """Judge a published image again from what was published with it; return the verdict as `findings.json`.
 
     Parameters
     ----------

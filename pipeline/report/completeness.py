@@ -1,4 +1,4 @@
-"""Which fields of the SBOM are filled, how far, and through whom one of them is not."""
+"""How complete the fields of the SBOM are, and why values are missing."""
 
 import collections
 import dataclasses
@@ -11,13 +11,11 @@ from pipeline.sbom.component import Component, Kind
 from pipeline.sbom.sbom import Sbom
 
 _NTIA, _CISA, _BSI = "NTIA 2021", "CISA 2026", "BSI TR-03183-2"
-_AUTHORS = "those who wrote it name no licence, in its .app.src or at Hex"
+_AUTHORS = "its authors name no licence in its .app.src or at Hex"
 _UNNAMED = "its .app, its package and its licence files name no maintainer, repository or owner"
-_TEXTLESS = "no licence file lies with it whose whole text is on SPDX's list"
-_SILENT = "no licence file lies with it that says whose copyright it is"
-_REVIEWLESS = (
-    "the distribution: it has no copyright file of it in the form that machines read, or one that breaks its rules"
-)
+_TEXTLESS = "it has no licence file with the complete text of a licence on SPDX's list"
+_SILENT = "it has no licence file that names the copyright holder"
+_REVIEWLESS = "its copyright file is not machine-readable, or is invalid, and the SBOM's own table does not have it"
 #: What a project does about its own.
 _OURS = "the project: "
 
@@ -41,17 +39,17 @@ class Field:
 
 
 def fields(sbom: Sbom) -> list[Field]:
-    """Return how far each field is filled of what is in the image."""
+    """Return how complete each field is for the components in the image."""
     parts = sbom.shipped().components
     return [
         _field("supplier", (_NTIA, _CISA, _BSI), parts, lambda part: part.supplier, _supplier),
         _field("version", (_NTIA, _CISA, _BSI), parts, lambda part: part.has_version, _version),
         _field("package URL", (_NTIA, _CISA, _BSI), parts, lambda part: part.purl, lambda _: "this program"),
-        _field("what it needs", (_NTIA, _CISA, _BSI), parts, lambda part: part.has_origin, _origin),
-        _field("hash of what is in the image", (_CISA, _BSI), parts, _is_hashed, _hash),
+        _field("dependencies", (_NTIA, _CISA, _BSI), parts, lambda part: part.has_origin, _origin),
+        _field("hash of its files in the image", (_CISA, _BSI), parts, _is_hashed, _hash),
         _field("declared licence", (_CISA, _BSI), parts, lambda part: part.licenses, _declared),
         _field("concluded licence", (_CISA, _BSI), parts, lambda part: part.concluded, _concluded),
-        _field("address of the sources", (_BSI,), parts, lambda part: part.vcs, _sources),
+        _field("source repository", (_BSI,), parts, lambda part: part.vcs, _sources),
         _field("copyright", (), parts, lambda part: part.copyright, _copyright),
     ]
 
@@ -65,16 +63,16 @@ def completeness(sbom: Sbom) -> list[str]:
         rows.append((field.name, cell(", ".join(field.asked)), number, cell(lacking)))
     image = sbom.image
     about = [
-        *([f"It has no author: give --labels {VENDOR}=NAME."] if not image.source.supplier else []),
-        *(["It has no time: give --created."] if not image.created else []),
+        *([f"The SBOM has no author: give --labels {VENDOR}=NAME."] if not image.source.supplier else []),
+        *(["The SBOM has no creation time: give --created."] if not image.created else []),
     ]
     return [
-        "## What the SBOM says of the components of the image",
+        "## Completeness of the SBOM",
         "",
-        "Each field has a score of ten at most. What is missing is missing at its source, and is not made up here.",
+        "Each field has a score of up to ten. Values that are missing at their source are not made up here.",
         *about,
         "",
-        *markdown_table(("field", "asked for by", "score", "missing, and why"), rows),
+        *markdown_table(("field", "required by", "score", "missing, and why"), rows),
     ]
 
 
@@ -107,20 +105,20 @@ def _supplier(part: Component) -> str:
 def _version(part: Component) -> str:
     if part.kind is Kind.OWN:
         return f"{_OURS}its .app.src has no vsn"
-    return "its .app has 0.0.0, or none: take it from Hex, or from a tag"
+    return "its .app has no version or 0.0.0: use a release from Hex or a tag"
 
 
 def _origin(_: Component) -> str:
-    return "no lock and no database of packages names it"
+    return "it is neither in the lock nor in a package database"
 
 
 def _hash(part: Component) -> str:
-    return "none of its files is in the image" if part.kind is Kind.OS else "its files were not looked at"
+    return "none of its files is in the image" if part.kind is Kind.OS else "its files were not read"
 
 
 def _declared(part: Component) -> str:
     if part.kind is Kind.OS:
-        return "the distribution: neither its database nor a copyright file in the image names a licence"
+        return "neither the distribution's package database nor a copyright file in the image names a licence"
     return f"{_OURS}its .app.src names no licence" if part.kind is Kind.OWN else _AUTHORS
 
 
@@ -128,19 +126,19 @@ def _concluded(part: Component) -> str:
     if part.kind is Kind.OS:
         return _REVIEWLESS
     if part.kind is Kind.OTP:
-        return "Erlang/OTP's own licence file does not speak of all of it"
+        return "the licence file of Erlang/OTP does not cover all of its files"
     return f"{_OURS}{_TEXTLESS}" if part.kind is Kind.OWN else _TEXTLESS
 
 
 def _sources(part: Component) -> str:
     if part.kind is Kind.OWN:
         return f"{_OURS}its .app.src has no link to a repository"
-    return "no link of it leads to a repository"
+    return "none of its links leads to a repository"
 
 
 def _copyright(part: Component) -> str:
     if part.kind is Kind.OS:
-        return "the distribution's files of copyright are not read for it"
+        return "the copyright files of the distribution are not read"
     if part.kind is Kind.OTP:
-        return "Erlang/OTP ships no licence file with what is compiled"
+        return "Erlang/OTP ships no licence file with its compiled files"
     return f"{_OURS}{_SILENT}" if part.kind is Kind.OWN else _SILENT

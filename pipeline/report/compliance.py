@@ -1,4 +1,4 @@
-"""The compliance report: each check ran on the image, or says that it did not."""
+"""The compliance report: the result of each check of the image, or that it did not run."""
 
 import collections
 import dataclasses
@@ -58,7 +58,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
         What the scanners found in it.
     """
     look = subject.container.with_user("root").with_file(_SCRIPT, script("report/resources/compliance.sh"))
-    seen = await guard(look.with_exec(["sh", _SCRIPT]).stdout(), "looking through the image")
+    seen = await guard(look.with_exec(["sh", _SCRIPT]).stdout(), "the search of the image's files")
     lines = [line.split("\t", 1) for line in seen.splitlines()]
     privileged = [value for what, value in lines if what == "privileged"]
     packages = next(int(value) for what, value in lines if what == "packages")
@@ -68,7 +68,7 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
             "no-setuid",
             "no setuid or setgid file",
             not privileged,
-            ", ".join(privileged) or "the whole root filesystem",
+            ", ".join(privileged) or "in the whole root filesystem",
         ),
         *await _health_check(subject),
         await _labels(subject),
@@ -83,14 +83,14 @@ async def checks(subject: Subject, results: Results) -> list[Check]:
 
 async def _user(subject: Subject) -> Check:
     name = await subject.container.user()
-    uid = (await guard(subject.container.with_exec(["id", "-u"]).stdout(), "asking for the user")).strip()
-    return Check("non-root", "runs as a user who is not root", uid != "0", f"USER {name}, uid {uid}")
+    uid = (await guard(subject.container.with_exec(["id", "-u"]).stdout(), "the query for the user")).strip()
+    return Check("non-root", "runs as a non-root user", uid != "0", f"USER {name}, uid {uid}")
 
 
 async def _health_check(subject: Subject) -> list[Check]:
     """Start the release once for two checks."""
     present = "health check present and passing"
-    writable = "nothing writable by the user but /tmp and /var/{log,lib,run}"
+    writable = "user can write only to /tmp and /var/{log,lib,run}"
     try:
         steps = await prove(subject.container, subject.application)
     except PipelineError as error:
@@ -102,8 +102,8 @@ async def _health_check(subject: Subject) -> list[Check]:
         ]
     seconds = next(step.seconds for step in steps if step.name == "healthy")
     return [
-        Check("health", present, passed=True, detail=f"healthy after {seconds:.1f} s; each level of it was shown"),
-        Check("writable", writable, passed=True, detail="looked for as that user, after a run"),
+        Check("health", present, passed=True, detail=f"healthy after {seconds:.1f} s; each level was tested"),
+        Check("writable", writable, passed=True, detail="tested as that user, after a run"),
     ]
 
 
@@ -124,33 +124,33 @@ def _secrets(results: Results) -> Check:
     if scan.failure:
         return Check("no-secret", name, passed=None, detail="Trivy failed")
     places = ", ".join(f"{secret.rule} in {secret.path}:{secret.line}" for secret in scan.secrets)
-    return Check("no-secret", name, not scan.secrets, places or "Trivy's secret scanner: files and configuration")
+    return Check("no-secret", name, not scan.secrets, places or "Trivy's secret scanner, in files and configuration")
 
 
 def _sbom(results: Results, packages: int) -> Check:
     name = "SBOM complete"
     if not results.sbom:
-        return Check("sbom", name, passed=None, detail="there is none")
+        return Check("sbom", name, passed=None, detail="there is no SBOM")
     counts = results.sbom.counts_by_kind()
     unknown = [part.name for part in results.sbom.components if part.shipped and not part.has_origin]
     versionless = [part.name for part in results.sbom.components if part.shipped and not part.has_version]
     found = counts[Kind.OS]
     detail = f"{found} of {packages} packages of the system"
     if unknown:
-        detail += f"; of unknown origin: {', '.join(unknown)}"
+        detail += f"; unknown origin: {', '.join(unknown)}"
     if versionless:
-        detail += f"; of unknown version, so that no advisory can be matched: {', '.join(versionless)}"
+        detail += f"; unknown version, which no advisory can match: {', '.join(versionless)}"
     return Check("sbom", name, found == packages and not unknown and not versionless, detail)
 
 
 async def _size(subject: Subject) -> Check:
     megabytes = sum(layer["size"] for layer in (await described(subject.layout)).layers) / 1e6
     detail = f"{megabytes:.1f} MB compressed, at most {LIMIT:.0f}"
-    return Check("size", "size in budget", megabytes <= LIMIT, detail)
+    return Check("size", "size within budget", megabytes <= LIMIT, detail)
 
 
 def compliance(image: str, digest: str, checks: Sequence[Check], remark: str = "", sbom: Sbom | None = None) -> str:
-    """Return the checks of the image, of which one that did not run has no tick, and the scores of its SBOM."""
+    """Return the report with the results of the checks and the scores of the SBOM."""
     words = {True: "passed", False: "**FAILED**", None: "*did not run*"}
     counts = collections.Counter(check.passed for check in checks)
     return (
@@ -163,7 +163,7 @@ def compliance(image: str, digest: str, checks: Sequence[Check], remark: str = "
                 f"{counts[True]} passed, {counts[False]} failed, {counts[None]} did not run.",
                 "",
                 *markdown_table(
-                    ("check", "result", "what was seen"),
+                    ("check", "result", "details"),
                     [(cell(check.name), words[check.passed], cell(check.detail)) for check in checks],
                 ),
                 *(["", *completeness(sbom)] if sbom else []),

@@ -3,6 +3,7 @@
 import dataclasses
 
 from pipeline.report.findings import findings_json
+from pipeline.report.github import dependency_snapshot
 from pipeline.report.gitlab import gitlab
 from pipeline.report.junit import junit
 from pipeline.report.markdown import markdown
@@ -14,7 +15,7 @@ from pipeline.scan.scanners import Results
 
 
 def documents(report: Report, results: Results) -> dict[str, str]:
-    """Return every report as a file; of a scanner that failed there is no report of its own.
+    """Return every report as a file, without the own reports of scanners that failed.
 
     OpenVEX has no document without a statement: where nothing is accepted or does not apply, there is none.
     """
@@ -35,11 +36,12 @@ def documents(report: Report, results: Results) -> dict[str, str]:
         files["scout.sarif"] = results.scout
     if results.sbom:
         files |= {"syft.json": results.syft, **sbom_documents(results.sbom)}
+        files["github-dependencies.json"] = dependency_snapshot(results.sbom, report.time)
     return files
 
 
 def _of_one(report: Report, scanner: str) -> Report:
-    """Return what one scanner alone has to say."""
+    """Return the own report of one scanner."""
     judged = tuple(item for item in report.verdict.judged if scanner in item.finding.severities)
     return dataclasses.replace(
         report,

@@ -1,4 +1,4 @@
-"""Everything for a program: `findings.json`, whose schema is `findings.schema.json`."""
+"""The verdict for programs: `findings.json`, with the schema `findings.schema.json`."""
 
 import collections
 import datetime as dt
@@ -13,7 +13,7 @@ from pipeline.scan.verdict import Judged
 
 
 def findings_json(report: Report) -> str:
-    """Return everything for a program; `findings.schema.json` says what it is."""
+    """Return the verdict for programs, as described by `findings.schema.json`."""
     verdict = report.verdict
     document = {
         "version": 1,

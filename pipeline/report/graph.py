@@ -1,4 +1,4 @@
-"""Which component brings which in: from the project's own applications over its packages to Erlang/OTP."""
+"""The dependency graph, from the project's own applications through packages to Erlang/OTP."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence

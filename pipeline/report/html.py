@@ -1,4 +1,4 @@
-"""`report.html`: everything for people, in one file that asks for nothing else.
+"""`report.html`: everything for the reader in one file that needs no network.
 
 What others wrote (names, titles, addresses) is in the page as JSON alone, and its script puts it in as text.
 """
@@ -31,7 +31,7 @@ from pipeline.scan.verdict import Judged
 
 
 def html(report: Report, results: Results, checks: Sequence[Check], layers: list[Layer]) -> str:
-    """Return everything as one page, with which a browser needs no network.
+    """Return the page.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def _hash(text: str) -> str:
 
 
 def _json(data: object) -> str:
-    """Return JSON that ends no element and begins none, whatever is in it."""
+    """Return JSON that cannot end or begin an HTML element, whatever it contains."""
     return json.dumps(data, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
 
 

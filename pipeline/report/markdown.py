@@ -36,10 +36,10 @@ def markdown(report: Report) -> str:
     header, rows = counts(report)
     overview = markdown_table([cell(name) for name in header], rows)
     sections = [
-        ("New, and breaks the policy" if verdict.compared else "What breaks the policy", verdict.breaking),
-        ("What only warns", verdict.warnings),
-        ("Accepted, and said not to apply", (*verdict.accepted, *verdict.suppressed)),
-        ("Tolerated", verdict.having(Status.TOLERATED)),
+        ("New, breaks the policy" if verdict.compared else "Breaks the policy", verdict.breaking),
+        ("Only warns", verdict.warnings),
+        ("Accepted, or not applicable by VEX", (*verdict.accepted, *verdict.suppressed)),
+        ("Tolerated by the policy", verdict.having(Status.TOLERATED)),
     ]
     room = _COMMENT - sum(len(line) + 1 for line in (*head, *overview, *foot))
     middle: list[str] = []

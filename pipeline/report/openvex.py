@@ -1,4 +1,4 @@
-"""The verdict for other scanners: an OpenVEX document (github.com/openvex/spec, 0.2) for their `--vex`."""
+"""The verdict as an OpenVEX document (github.com/openvex/spec, 0.2) for the `--vex` of other scanners."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Where in the project it is said that something gets into the image: what a pull request shows a finding beside."""
+"""The lines of the project that add packages to the image, where a pull request shows findings."""
 
 import dataclasses
 import itertools
@@ -8,6 +8,7 @@ import dagger
 
 from pipeline.project.images import OWN, own_table
 from pipeline.project.project import Project
+from pipeline.project.source import path_of
 from pipeline.sbom.component import Kind
 from pipeline.scan.findings import Finding
 
@@ -42,7 +43,7 @@ class Places:
     otp: str = ""
 
     def of(self, finding: Finding) -> Place:
-        """Return the line that brought a finding's package in, or else the one that says what the release is.
+        """Return the line that adds a finding's package, or else the line of the release.
 
         A package of Hex or git is in the lock. Erlang/OTP comes with the builder and the system's packages with the
         runtime, whose references are in the image table. A library that is the builder's is shown beside the runtime
@@ -105,13 +106,9 @@ async def read_places(project: Project, source: dagger.Directory, table: dagger.
     texts = {name: await source.file(name).contents() for name in (_LOCK, _CONFIG) if name in found}
     tables = []
     if table:
-        given = await table.contents()
-        # Of several that are the same, the one that is least deep is the project's own.
-        paths = sorted(await source.glob(f"**/{await table.name()}"), key=lambda path: (path.count("/"), path))
-        for path in paths:
-            if not path.endswith("/") and await source.file(path).contents() == given:
-                tables.append((path, given))
-                break
+        path = await path_of(table, source)
+        if path:
+            tables.append((path, await table.contents()))
     if await source.glob(OWN) and await source.file(OWN).contents() == own_table():
         tables.append((OWN, own_table()))
     return Places(

@@ -1,4 +1,4 @@
-"""What to change in which file, and how many findings that mends."""
+"""What to change in which file, and how many findings that fixes."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,41 +19,41 @@ _TABLE, _LOCK = "image table", "rebar.lock"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Remedy:
-    """A change that mends some findings."""
+    """A change that fixes some findings."""
 
     #: `FILE: what to change in it`.
     change: str
-    #: That it mends.
+    #: The findings that it fixes.
     findings: tuple[Finding, ...]
 
     @property
     def mends(self) -> int:
-        """How many findings it mends."""
+        """How many findings it fixes."""
         return len(self.findings)
 
     def __str__(self) -> str:
-        """Say it in one line."""
-        return f"{self.change} mends {self.mends}"
+        """Return it in one line."""
+        return f"{self.change} (fixes {count(self.mends, 'finding')})"
 
 
 def remedies(report: Report) -> list[Remedy]:
-    """Return what mends the findings that break the policy, or only warn: what mends most is first."""
+    """Return the changes that fix findings that break the policy or warn; the one that fixes most comes first."""
     return _mending(_wanted(report), report)
 
 
 def changes(report: Report) -> list[str]:
-    """Return them for people, a line each; at the end how many findings nothing is known to mend."""
+    """Return them as text, a line each, and how many findings have no known fix."""
     return [*map(str, remedies(report)), *unmended(report)]
 
 
 def unmended(report: Report) -> list[str]:
-    """Say how many of those findings nothing is known to mend; nothing if there is none."""
+    """Return a line with the number of those findings that have no known fix, if there are any."""
     left = sum(not _group(finding) for finding in _wanted(report))
-    return [f"no fixed version is known of {count(left, 'finding')}: see docs/policy.md on accept.toml"] if left else []
+    return [f"{count(left, 'finding')} without a known fix: see docs/policy.md on accept.toml"] if left else []
 
 
 def next_steps(report: Report) -> list[str]:
-    """Return for each judged finding, in their order, what its reader does next."""
+    """Return the next step for each finding, in their order."""
     others = [item.finding for item in report.verdict.having(Status.ACCEPTED, Status.TOLERATED)]
     known = {
         _key(finding): remedy.change
@@ -66,25 +66,25 @@ def next_steps(report: Report) -> list[str]:
 
 def _next_step(item: Judged, change: str) -> str:
     if item.status in SUPPRESSING:
-        return "nothing: it does not apply"
+        return "none: it does not apply"
     if item.acceptance:
-        return f"nothing until {item.acceptance.until}" + (f"; earlier: {change}" if change else "")
+        return f"none until {item.acceptance.until}" + (f"; to fix it before: {change}" if change else "")
     if change or item.finding.fixed:
         return change or f"{item.finding.package}: {item.finding.remedy}"
     if item.status is Status.TOLERATED:
-        return "nothing: the policy tolerates it"
+        return "none: the policy tolerates it"
     if item.finding.id == RETIRED:
-        return f"take another package than {item.finding.package}, or accept it in accept.toml"
-    return "accept it in accept.toml, or say in a VEX document why it does not apply"
+        return f"replace the package {item.finding.package}, or accept the finding in accept.toml"
+    return "accept it in accept.toml, or state in a VEX document why it does not apply"
 
 
 def _key(finding: Finding) -> tuple[str, ...]:
-    """Return what tells a finding from others: it holds a dictionary, so it cannot be a key itself."""
+    """Return a hashable key of a finding."""
     return (finding.kind, finding.package, finding.version, finding.id)
 
 
 def _mending(findings: Iterable[Finding], report: Report) -> list[Remedy]:
-    """Return what mends findings: what mends most is first."""
+    """Return the changes that fix findings; the one that fixes most comes first."""
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for finding in findings:
         if key := _group(finding):
@@ -98,7 +98,7 @@ def _wanted(report: Report) -> list[Finding]:
 
 
 def _group(finding: Finding) -> tuple[str, ...]:
-    """Return by what a finding is mended together with others; nothing if nothing is known to mend it."""
+    """Return a key of the change that fixes a finding together with others; empty if no fix is known."""
     if finding.kind is Kind.SECRET:
         return (finding.kind, finding.package)
     if finding.id == END_OF_LIFE:
@@ -117,9 +117,9 @@ def _remedies(group: Sequence[Finding], report: Report) -> Iterator[Remedy]:
     place = report.place(first)
     table = place.path if place and place.path.endswith(".toml") else _TABLE
     if first.kind is Kind.SECRET:
-        yield Remedy(f"the image: to leave out {first.package}", tuple(group))
+        yield Remedy(f"the image: remove {first.package}, and revoke the secret", tuple(group))
     elif first.id == END_OF_LIFE:
-        yield Remedy(f"{table}: a base of a newer release than {first.package} {first.version}", tuple(group))
+        yield Remedy(f"{table}: a base image newer than {first.package} {first.version}", tuple(group))
     elif first.kind is Kind.OS:
         yield Remedy(f"{table}: {_base(group)}", tuple(group))
     elif _releases(first):
@@ -137,7 +137,7 @@ def _remedies(group: Sequence[Finding], report: Report) -> Iterator[Remedy]:
 def _targets(
     version: str, fixes: Sequence[tuple[Finding, tuple[str, ...]]], scheme: str
 ) -> Iterator[tuple[str, tuple[Finding, ...]]]:
-    """Return the versions to change to, each with what it mends: the one that mends most, then what mends the rest.
+    """Return the versions to change to, each with what it fixes: the one that fixes most first, then for the rest.
 
     Parameters
     ----------
@@ -177,11 +177,11 @@ def _has(version: str, fixed: Iterable[str], scheme: str) -> bool:
 
 
 def _base(group: Iterable[Finding]) -> str:
-    """Say which base has the fixes: one made on the day of the last of them or later, if all days are known."""
+    """Return which base image has the fixes: one built on or after the day of the last one, if all days are known."""
     days = [finding.urgency.fixed_on for finding in group]
     known = [day for day in days if day is not None]
     if known:
-        return f"a base image of {max(known)} or later"
+        return f"a base image built on {max(known)} or later"
     packages: dict[str, str] = {}
     for finding in group:
         packages.setdefault(finding.package, finding.fixed[-1])

@@ -1,4 +1,4 @@
-"""What every report is made of."""
+"""The data that every report is made from."""
 
 import collections
 import dataclasses
@@ -22,7 +22,7 @@ from pipeline.table import count
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Report:
-    """What the reports are made of."""
+    """The data of the reports."""
 
     #: Name and tag, as the user knows it.
     image: str
@@ -69,7 +69,7 @@ async def reported(
     attested: Mapping[str, Any] = MappingProxyType({}),
     baseline: Baseline | None = None,
 ) -> Report:
-    """Judge what the scanners found.
+    """Judge the results of the scanners.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ async def reported(
         baseline=baseline,
     )
     notes = (
-        ("Docker Scout ran: see scout.sarif; it does not count in the verdict",)
+        ("Docker Scout ran: see scout.sarif; it does not affect the verdict",)
         if results.scout
         else ("Docker Scout did not run: it needs a login (--scout-user, --scout-token)",)
     )
     counts = results.sbom.counts_by_kind() if results.sbom else {}
     told = (*filter(None, [image.remark]), *(remark for run in results.runs for remark in run.told))
-    compared = (f"compared with {baseline.image}: what that has too only warns",) if baseline else ()
+    compared = (f"compared with {baseline.image}: findings that it also has only warn",) if baseline else ()
     return Report(
         tagged,
         image.digest,
@@ -149,7 +149,7 @@ def counts(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
 
 def scanners(report: Report) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the table of the scanners' runs and their databases."""
-    header = ("scanner", "looked at", "version", "result", "database built", "age")
+    header = ("scanner", "target", "version", "result", "database built", "age")
     return header, [_scanner_row(run, report.time) for run in report.runs]
 
 
@@ -171,7 +171,7 @@ def databases(report: Report) -> dict[str, Database]:
 
 
 def remarks(report: Report) -> Iterator[str]:
-    """Return what else a reader should know, a line each."""
+    """Yield further remarks for the reader, a line each."""
     verdict = report.verdict
     for scanner, database in databases(report).items():
         yield f"database of {scanner} ({database.source}):\n  {database.digest}"
@@ -179,13 +179,13 @@ def remarks(report: Report) -> Iterator[str]:
         yield "components: " + ", ".join(f"{number} {kind}" for kind, number in report.components.items())
     for word, items in (
         ("accepted", verdict.accepted),
-        ("not affected or fixed by VEX", verdict.suppressed),
+        ("not affected or fixed, by VEX", verdict.suppressed),
         ("tolerated", verdict.having(Status.TOLERATED)),
     ):
         if items:
             yield f"{word}: {len(items)}"
     for reason, times in sorted(collections.Counter(item.reason for item in verdict.dropped).items()):
-        yield f"dropped as false: {times} ({reason})"
+        yield f"dropped as false positives: {times} ({reason})"
     for entry in verdict.expired:
         yield f"acceptance expired on {entry.until}: {entry.id} of {entry.package}"
     for entry in verdict.unmatched:

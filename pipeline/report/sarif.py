@@ -24,7 +24,7 @@ _SARIF = {
 
 
 def code_scanning(report: Report) -> str:
-    """Return what goes to GitHub's code scanning, which takes no notice of `suppressions` and has room for so many.
+    """Return the SARIF log for GitHub's code scanning, which ignores `suppressions` and limits the number of results.
 
     What is accepted or said not to apply is left out: a result that is gone closes its alert. Of more than GitHub
     keeps, the worst are in it, and how many are not.
@@ -42,7 +42,7 @@ def sarif(report: Report, left_out: int = 0) -> str:
     judged = report.verdict.judged
     warnings = [remark for run in report.runs for remark in run.told]
     if left_out:
-        warnings.append(f"the {left_out} least severe findings are in findings.sarif alone")
+        warnings.append(f"the {left_out} least severe findings are only in findings.sarif")
     rules = {item.finding.id: item.finding for item in reversed(judged)}
     order = {name: index for index, name in enumerate(sorted(rules))}
     document = {

@@ -10,15 +10,15 @@ from pipeline.table import table, wrapped
 
 
 def terminal(report: Report) -> str:
-    """Return the verdict for people, 76 columns wide, without colours."""
+    """Return the verdict as text, 76 columns wide, without colours."""
     verdict = report.verdict
     parts = [f"{report.image}\n{report.digest}\n"]
     if lines := changes(report):
         parts.append("what to change\n" + "".join(wrapped(f"  {line}") + "\n" for line in lines))
     parts.append(table(*counts(report)))
-    new = "is new, and " if verdict.compared else ""
-    breaks = f"what {new}breaks the policy ({verdict.policy})"
-    for title, items in ((breaks, verdict.breaking), ("what only warns", verdict.warnings)):
+    new = "new " if verdict.compared else ""
+    breaks = f"{new}findings that break the policy ({verdict.policy})"
+    for title, items in ((breaks, verdict.breaking), ("findings that only warn", verdict.warnings)):
         if items:
             parts.append(f"{title}\n{_findings_table(items)}")
             told = [(item.finding, _told(item, report)) for item in items]
@@ -50,12 +50,12 @@ def _findings_table(items: Iterable[Judged]) -> str:
 
 
 def conclude(report: Report) -> str:
-    """Return the verdict for people.
+    """Return the verdict as text.
 
     Raises
     ------
     ScannerError
-        If a scanner failed or a database is too old: nothing is decided then.
+        If a scanner failed or a database is too old, so that there is no verdict.
     PolicyError
         If the image breaks the policy.
     """

@@ -1,4 +1,4 @@
-"""What takes the room in an image: by layer, then by application or package, then by file."""
+"""The size of an image by layer, then by application or package, then by file."""
 
 import collections
 import dataclasses
@@ -18,7 +18,7 @@ _DEPTH = 3
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tree:
-    """Something that takes room, and what it is made of, the biggest first."""
+    """A part of the image with its size and its own parts, the largest first."""
 
     name: str
     #: Unpacked.

@@ -305,6 +305,7 @@ def _checkout(
     if lock is None:
         return dataclasses.replace(component, notes=(("origin", origin), *notes))
     notes = (("application", component.name), ("origin", origin), *notes)
+    component = dataclasses.replace(component, direct=lock.get("direct"))
     if lock["kind"] != "hex":
         return dataclasses.replace(component, notes=notes)
     package, repository = lock["package"], lock.get("repository", "hexpm")
@@ -326,13 +327,13 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
     version = locked.version or component.version
     if not lock.get("fetched", True):
         raise InputError(
-            f"rebar.lock: it locks {locked.name} {version}, which was not fetched, but the release has "
-            f"{component.name} {app['vsn']}; what it was built from is not known: build it anew"
+            f"rebar.lock: it has {locked.name} {version}, which was not fetched, but the release has "
+            f"{component.name} {app['vsn']} from an unknown source: run `rebar3 lock`, commit the file, and build again"
         )
     if lock["kind"] == "hex" and app["hex"] and app["hex"]["version"] != version:
         raise InputError(
-            f"rebar.lock: it locks {locked.name} {version}, but the release was built with {app['hex']['version']}; "
-            "build it anew"
+            f"rebar.lock: it has {locked.name} {version}, but the release was built with {app['hex']['version']}; "
+            "build again"
         )
     if app["vsn"] != version:
         # Some packages are published with an older version in their .app file.
@@ -360,7 +361,8 @@ def _from_lock(component: Component, lock: Mapping[str, Any], app: Mapping[str, 
 
 def _locked(lock: Mapping[str, Any]) -> Component:
     """Return what the lock says of a dependency."""
-    return {"hex": _locked_hex, "git": _locked_git}.get(lock["kind"], _locked_other)(lock)
+    component = {"hex": _locked_hex, "git": _locked_git}.get(lock["kind"], _locked_other)(lock)
+    return dataclasses.replace(component, direct=lock.get("direct"))
 
 
 def _locked_hex(lock: Mapping[str, Any]) -> Component:

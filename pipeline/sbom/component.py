@@ -88,6 +88,8 @@ class Component:
     #: Purls of the components that it needs.
     needs: tuple[str, ...] = ()
     shipped: bool = True
+    #: Whether the project asks for it itself, as its lock says; nothing for what is in no lock.
+    direct: bool | None = None
     #: The source package of a package of the operating system.
     source: tuple[str, str] = ("", "")
     #: What else a reader should know, by name.

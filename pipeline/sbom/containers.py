@@ -15,9 +15,7 @@ from pipeline.errors import gathered, guard
 from pipeline.image import export
 from pipeline.image.labels import SOURCE, VENDOR, labels, parse_labels
 from pipeline.image.layout import parse_time
-from pipeline.image.libraries import loads
-from pipeline.image.platforms import Platform, parse_platforms
-from pipeline.image.runtime import filled, metadata
+from pipeline.image.runtime import Filled, filled, metadata
 from pipeline.project.application import Application
 from pipeline.project.images import Images
 from pipeline.project.project import BUILD, Project
@@ -41,9 +39,10 @@ IMAGE, OUT = "/scan/image", "/scan/out"
 class Variant:
     """One of the images of an index."""
 
-    platform: Platform | None
     #: Its root filesystem.
     files: dagger.Directory
+    #: What its native code loads.
+    loads: dagger.File
     #: An OCI image layout in which it is alone.
     layout: dagger.Directory
     #: Of its manifest.
@@ -61,6 +60,8 @@ class Subject:
     container: dagger.Container
     #: Its root filesystem: no label is in the key of what looks at files alone.
     files: dagger.Directory
+    #: What its native code loads.
+    loads: dagger.File
     #: What is published: an OCI image layout of one image, or of an index of several.
     published: dagger.Directory
     #: An OCI image layout of one image: what is scanned.
@@ -73,15 +74,16 @@ class Subject:
 
 async def subject_of(project: Project, application: Application) -> Subject:
     """Build the image of a project, and export it."""
+    project.refuse_incremental()
     project = await equipped(project, application)
     release = await assembled(project, application)
     made, bases = await export.variants(project, application, release)
-    images = {name: metadata(image, project, application) for name, image in made.items()}
+    images = {name: metadata(image.container, project, application) for name, image in made.items()}
     published, digest = await export.layout(project, images, bases)
     own = await dag.default_platform()
     native = made.get(own) or await filled(project, application, release)
-    whole = metadata(native, project, application)
-    variants = await _variants(published, digest, made, own) if len(images) > 1 else {}
+    whole = metadata(native.container, project, application)
+    variants = await _variants(published, digest, made) if len(images) > 1 else {}
     # Scanners want one image; the others differ from it in machine code alone.
     if own in variants:
         scanned = variants[own].layout
@@ -99,7 +101,8 @@ async def subject_of(project: Project, application: Application) -> Subject:
         own if len(images) > 1 else "",
         await _sha512(published, digest),
     )
-    return Subject(project, application, release, whole, native.rootfs(), published, scanned, image, variants)
+    files = native.container.rootfs()
+    return Subject(project, application, release, whole, files, native.loads, published, scanned, image, variants)
 
 
 async def _sha512(layout: dagger.Directory, digest: str) -> str:
@@ -108,18 +111,16 @@ async def _sha512(layout: dagger.Directory, digest: str) -> str:
     return hashlib.sha512(manifest.encode()).hexdigest()
 
 
-async def _variants(
-    published: dagger.Directory, digest: str, images: Mapping[str, dagger.Container], own: str
-) -> dict[str, Variant]:
+async def _variants(published: dagger.Directory, digest: str, images: Mapping[str, Filled]) -> dict[str, Variant]:
     """Return each image of an index, as its manifest names it."""
     index = json.loads(await published.file(f"blobs/{digest.replace(':', '/')}").contents())
-    platforms = parse_platforms(images, own)
     variants = {}
     for name, entry in zip(images, index["manifests"], strict=True):
         alone = published.with_file(
             "index.json", handover.file("index.json", json.dumps({**index, "manifests": [entry]}))
         )
-        variants[name] = Variant(platforms[name], images[name].rootfs(), alone, entry["digest"])
+        made = images[name]
+        variants[name] = Variant(made.container.rootfs(), made.loads, alone, entry["digest"])
     return variants
 
 
@@ -181,18 +182,17 @@ async def describe(subject: Subject) -> tuple[str, Sbom]:
     BuildError
         If Syft or the inventory fails.
     """
-    return await _describe(subject, subject.image, Variant(None, subject.files, subject.layout, ""))
+    return await _describe(subject, subject.image, Variant(subject.files, subject.loads, subject.layout, ""))
 
 
 async def _describe(subject: Subject, image: Image, variant: Variant) -> tuple[str, Sbom]:
-    project, application = subject.project, subject.application
-    loaded = loads(project, application, variant.files, variant.platform)
+    images = subject.project.images
     found, inventoried, libraries = await gathered(
-        guard(syft(project.images, variant.layout).contents(), "syft"),
+        guard(syft(images, variant.layout).contents(), "syft"),
         guard(inventory(subject, variant.files), "the inventory of the release"),
-        guard(loaded.contents(), "reading what native code loads"),
+        guard(variant.loads.contents(), "reading what native code loads"),
     )
-    return found, Sbom.parse(image, found, inventoried, project.images, libraries)
+    return found, Sbom.parse(image, found, inventoried, images, libraries)
 
 
 def syft(images: Images, layout: dagger.Directory) -> dagger.File:

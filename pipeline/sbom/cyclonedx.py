@@ -16,7 +16,9 @@ _LISTED = frozenset(COMMON) | {
     *("FSFAP", "FSFUL", "FSFULLR", "GFDL-1.2-no-invariants-or-later", "GFDL-1.2-or-later"),
     *("GFDL-1.3-no-invariants-only", "GFDL-1.3-no-invariants-or-later", "GFDL-1.3-or-later", "GPL-1.0-only"),
     *("GPL-1.0-or-later", "LGPL-2.0-only", "LGPL-2.0-or-later", "Latex2e", "MPL-1.1", "OLDAP-2.8", "RSA-MD"),
-    *("Sleepycat", "TCL", "Unicode-DFS-2016", "X11", "bzip2-1.0.6", "curl"),
+    *("Sleepycat", "TCL", "Unicode-DFS-2016", "X11", "bzip2-1.0.6", "curl", "Artistic-dist", "CMU-Mach"),
+    *("GFDL-1.2-only", "GFDL-1.3-only", "Inner-Net-2.0", "Kazlib", "MS-PL", "SMAIL-GPL", "SunPro"),
+    *("X11-distribute-modifications-variant", "libselinux-1.0"),
 }
 #: The property that says of what kind a component is.
 KIND = "pipeline:kind"
@@ -64,8 +66,11 @@ def cyclonedx(sbom: Sbom) -> str:
         description=system.pretty,
         cpe=system.cpe,
         hashes=_sha512(system.content),
+        licenses=_cyclonedx_licenses(sbom.base),
         externalReferences=_in_image(image, system.content),
-        properties=_properties(_file(system.filename, executable=False) | _hash_of(system.content)),
+        properties=_properties(
+            _licensing(sbom.base) | _file(system.filename, executable=False) | _hash_of(system.content)
+        ),
     )
     edges = {
         image.purl: ["operating-system", *sbom.tops()],

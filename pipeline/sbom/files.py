@@ -23,11 +23,20 @@ _KNOWN = {
     "tini": ("MIT", "github.com/krallin", "https://github.com/krallin/tini"),
     "ca-certificates": ("MPL-2.0", "Mozilla", "https://www.mozilla.org"),
 }
+#: What is concluded of those that the module's own table has, each of known content, and from what. The makers of tini
+#: build it on ubuntu:xenial, where the C library is GNU's, and link that into it (its Dockerfile at v0.19.0).
+_CONCLUDED = {
+    "tini": (("MIT", "LGPL-2.1-or-later"), "github.com/krallin/tini LICENSE; the GNU C library is linked into it"),
+    "ca-certificates": (("MPL-2.0",), "Mozilla's certdata.txt, which curl.se/docs/caextract.html makes it of"),
+}
+#: The last version of relx whose LICENSE.md was read: the same text, the Apache License, at each tag of
+#: github.com/erlware/relx.
+_RELX_READ = (4, 10, 0)
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d|(?<=/v)\d+(\.\d+)+")
 
 
 def files(
-    found: Iterable[Mapping[str, str]], images: Images, packages: Iterable[Component], project: tuple[str, str]
+    found: Iterable[Mapping[str, Any]], images: Images, packages: Iterable[Component], project: tuple[str, str]
 ) -> list[Component]:
     """Return the files as components, by what lies in the image.
 
@@ -44,9 +53,10 @@ def files(
     """
     tables = (images, default_images())
     urls = {table.file(key).sha256: table.file(key).url for table in tables for key in table.files}
+    ours = {default_images().file(key).sha256 for key in default_images().files}
     theirs = any(package.name.startswith("ca-certificates") for package in packages)
     made = [
-        _component(file, urls.get(file["sha256"], ""))
+        _component(file, urls.get(file["sha256"], ""), known=file["sha256"] in ours)
         for file in found
         if file["path"] in NAMES and (file["path"] != CERTIFICATES or file["sha256"] in urls or not theirs)
     ]
@@ -113,6 +123,7 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
     if not relx:
         return [own]
     home = "https://github.com/erlware/relx"
+    read = bool(re.match(r"\d+\.\d+\.\d+", relx)) and tuple(map(int, re.findall(r"\d+", relx)[:3])) <= _RELX_READ
     start = Component(
         kind=Kind.OTHER,
         name="relx",
@@ -121,6 +132,8 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
         purl=purl.make("generic", "relx", version=relx, qualifiers={"vcs_url": f"git+{home}.git"}),
         description="start scripts of the release",
         licenses=(License("Apache-2.0", spdx=True),),
+        concluded=(License("Apache-2.0", spdx=True),) if read else (),
+        concluded_by="LICENSE.md of github.com/erlware/relx" if read else "",
         supplier="github.com/erlware",
         contact="https://github.com/erlware",
         content=content_in(
@@ -135,9 +148,14 @@ def scripts(release: Mapping[str, Any]) -> list[Component]:
     return [own, start]
 
 
-def _component(file: Mapping[str, str], url: str) -> Component:
-    """Return a file of the table, or one that was given: of such a one it is known what it says of itself."""
+def _component(file: Mapping[str, Any], url: str, *, known: bool) -> Component:
+    """Return a file of the table, or one that was given: of such a one it is known what it says of itself.
+
+    `known` tells whether it is in the module's own table.
+    """
     path, sha256, tini = file["path"], file["sha256"], file.get("tini", "")
+    # Which C library is in another tini is seen of GNU's alone.
+    concluded, how = _CONCLUDED[NAMES[path]] if known or (tini and file.get("glibc")) else ((), "")
     version = _VERSION.search(url)
     license_id, supplier, contact = _KNOWN[NAMES[path]] if url or tini else ("", "", "")
     return Component(
@@ -147,6 +165,8 @@ def _component(file: Mapping[str, str], url: str) -> Component:
         version=version[0] if version else tini or f"sha256:{sha256}",
         purl=purl.of_file(NAMES[path], url, sha256),
         licenses=(License(license_id, spdx=True),) if license_id else (),
+        concluded=tuple(License(entry, spdx=True) for entry in concluded),
+        concluded_by=how,
         supplier=supplier,
         contact=contact,
         vcs=contact if "github.com" in contact else "",

@@ -59,8 +59,8 @@ class Image:
 
     @property
     def remark(self) -> str:
-        """What must be said of an index, of which one image was looked at; empty for an image alone."""
-        return f"of the images of this index that for {self.seen_on} was looked at" if self.seen_on else ""
+        """A remark on an index, of which only one image was scanned; empty for a single image."""
+        return f"an index of several images; the one for {self.seen_on} was scanned" if self.seen_on else ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ class Sbom:
         found_packages = reviewed(packages(found, system), release.get("reviews", ()), system)
         if not any(package.kind is Kind.OS for package in found_packages):
             raise InputError(
-                "sbom: it would be empty: Syft found no package of an operating system in the image; "
-                "a base image must keep its package database (/var/lib/dpkg or /lib/apk/db)"
+                "sbom: the SBOM would be empty: Syft found no package of an operating system in the image; "
+                "give a base image that keeps its package database (/var/lib/dpkg or /lib/apk/db)"
             )
         components: dict[str, Component] = {}
         project = (image.source.supplier, image.source.contact)
@@ -143,6 +143,20 @@ class Sbom:
             vcs=purl.plain_url(self.image.source.url),
         )
 
+    @property
+    def base(self) -> Component:
+        """What is concluded of the operating system: what is of its packages, if something is of each."""
+        parts = [part for part in self.components if part.kind is Kind.OS]
+        known = all(part.concluded for part in parts)
+        return Component(
+            Kind.OS,
+            self.system.name,
+            self.system.version,
+            "",
+            concluded=tuple(dict.fromkeys(entry for part in parts for entry in part.concluded)) if known else (),
+            concluded_by="what is concluded of each of its packages" if known else "",
+        )
+
     def lacking(self) -> tuple[str, ...]:
         """Return the purls of what is locked and not in the image."""
         return tuple(part.purl for part in self.components if not part.shipped)
@@ -174,7 +188,7 @@ def _load(text: str, what: str, key: str) -> dict[str, Any]:
     if isinstance(value, dict) and "error" in value:
         raise InputError(str(value["error"]))
     if not isinstance(value, dict) or not isinstance(value.get(key), list):
-        raise InputError(f"sbom: {what} is not readable: expected a JSON object with a list `{key}`")
+        raise InputError(f"sbom: {what} cannot be read: it must be a JSON object with a list `{key}`")
     if not value[key]:
-        raise InputError(f"sbom: it would be empty: {what} has no {key}")
+        raise InputError(f"sbom: the SBOM would be empty: {what} has no {key}")
     return value

@@ -40,6 +40,8 @@ def spdx(sbom: Sbom) -> str:
             system.version,
             "OPERATING_SYSTEM",
             supplier=_party(system.pretty),
+            license_concluded=expression(sbom.base.concluded),
+            license_comments=license_comment(sbom.base),
             checksums={"SHA512": system.content.sha512 if system.content else ""},
             filename=system.filename,
             comment=f"SHA512: of {system.content.of}" if system.content else "",

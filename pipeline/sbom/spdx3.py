@@ -109,6 +109,7 @@ def spdx3(sbom: Sbom) -> str:
         suppliedBy=vendor,
         originatedBy=[vendor],
     )
+    graph.relate(os, "hasConcludedLicense", graph.license(sbom.base.concluded), comment=license_comment(sbom.base))
     _file(graph, os, image, system.filename, system.content, purposes=["container"])
     ids = {part.purl: _component(graph, image, part) for part in sbom.components}
     own = [ids[part.purl] for part in sbom.components if part.kind is Kind.OS]

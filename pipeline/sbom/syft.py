@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.sbom import purl
 from pipeline.sbom.component import Component, Kind, System, content_of
+from pipeline.sbom.copyrights import reading_of
 from pipeline.sbom.licence import License, license_of
 from pipeline.sbom.native import merged
 from pipeline.sbom.review import of_package
@@ -23,7 +24,7 @@ def system_of(found: Mapping[str, Any]) -> System:
     distro = found.get("distro") or {}
     if not distro.get("id"):
         # Scanners would find no advisory for its packages, and call that clean.
-        raise InputError("sbom: Syft does not know the image's distribution; the base image must keep /etc/os-release")
+        raise InputError("sbom: Syft does not know the image's distribution; give a base image with /etc/os-release")
     return System(
         distro["id"], distro.get("versionID", ""), distro.get("prettyName") or distro["id"], distro.get("homeURL", "")
     )
@@ -48,27 +49,29 @@ def packages(found: Mapping[str, Any], system: System) -> list[Component]:
 
 
 def reviewed(parts: Iterable[Component], reviews: Iterable[Mapping[str, Any]], system: System) -> list[Component]:
-    """Return the packages with the licences that the distribution found in their files.
+    """Return the packages with the licences that the distribution found in their files, or people in a copyright file.
 
     Parameters
     ----------
     parts
         All packages.
     reviews
-        By package, what the paragraphs of its copyright file name as licences.
+        By package, what the paragraphs of its copyright file name as licences, and the SHA-256 of that file.
     system
         The distribution.
     """
-    by_package = {review["package"]: review["licenses"] for review in reviews}
+    by_package = {review["package"]: review for review in reviews}
     found = []
     for part in parts:
-        licenses = by_package.get(part.name, ()) if part.purl.startswith("pkg:deb/") else ()
+        review = by_package.get(part.name, {}) if part.purl.startswith("pkg:deb/") else {}
         source = part.source[0] or part.name
+        licenses, how = review.get("licenses", ()), f"the distribution has the licence of every file of {source}"
+        reading = reading_of(review.get("sha256", ""), part.name)
+        if reading:
+            licenses, how = reading.licenses, f"people read: {reading.why}"
         concluded = of_package(licenses, f"{system.name.capitalize()} {source}")
-        how = (
-            f"/usr/share/doc/{part.name}/copyright, in which the distribution has the licence of every file of {source}"
-        )
-        found.append(dataclasses.replace(part, concluded=concluded, concluded_by=how if concluded else ""))
+        by = f"/usr/share/doc/{part.name}/copyright, in which {how}" if concluded else ""
+        found.append(dataclasses.replace(part, concluded=concluded, concluded_by=by))
     return found
 
 

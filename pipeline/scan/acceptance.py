@@ -1,4 +1,4 @@
-"""Findings that somebody answers for: `accept.toml`."""
+"""Accepted findings: `accept.toml`."""
 
 import collections
 import dataclasses
@@ -24,7 +24,7 @@ _SUBJECTS = (("id", "package"), ("rule", "path"))
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Acceptance:
-    """A finding that somebody answers for until a day (inclusive)."""
+    """An accepted finding, with a reason and the last day on which it counts."""
 
     #: Of a secret, the rule that found it.
     id: str
@@ -34,28 +34,28 @@ class Acceptance:
     until: dt.date
 
     def matches(self, finding: Finding) -> bool:
-        """Tell whether it is meant for a finding."""
+        """Tell whether it applies to a finding."""
         if finding.kind is Kind.SECRET:
             return self.id == finding.id and self.package.lstrip("/") == finding.package.lstrip("/")
         return self.covers(finding.names, finding.package, finding.purls)
 
     def covers(self, names: Collection[str], package: str, purls: Iterable[str]) -> bool:
-        """Tell whether it is meant for a flaw of these names in a package, which it names by name or package URL."""
+        """Tell whether it applies to a vulnerability with these names in a package, named by name or package URL."""
         return self.id in names and (self.package == package or matches(self.package, parsed(purls)))
 
     @property
     def lost(self) -> str:
-        """Say that it is meant for nothing."""
-        return f"acceptance matches no finding: {self.id} of {self.package}; remove it"
+        """The message if it matches no finding."""
+        return f"acceptance matches no finding: {self.id} of {self.package}; remove it, or correct it"
 
 
 def acceptance_json(entry: Acceptance) -> dict[str, str]:
-    """Return an acceptance as JSON has it, for `acceptance_of`."""
+    """Return an acceptance as JSON; `acceptance_of` reads it."""
     return {"id": entry.id, "package": entry.package, "reason": entry.reason, "until": entry.until.isoformat()}
 
 
 def acceptance_of(raw: Mapping[str, str]) -> Acceptance:
-    """Return an acceptance out of JSON."""
+    """Read an acceptance from JSON."""
     return Acceptance(raw["id"], raw["package"], raw["reason"], dt.date.fromisoformat(raw["until"]))
 
 
@@ -79,11 +79,11 @@ def read_acceptances(text: str, name: str) -> tuple[Acceptance, ...]:
     entries = raw.pop("accept", [])
     if raw or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         unknown = ", ".join(raw) or "accept"
-        raise InputError(f"{name}: {unknown} is not known here; expected entries such as\n{_ACCEPTANCE}")
+        raise InputError(f"{name}: unknown key {unknown}; write entries such as\n{_ACCEPTANCE}")
     result = tuple(_acceptance(entry, number, name) for number, entry in enumerate(entries, 1))
     for (flaw, package), times in collections.Counter((entry.id, entry.package) for entry in result).items():
         if times > 1:
-            raise InputError(f"{name}: {flaw} of {package} is there {times} times; keep one entry")
+            raise InputError(f"{name}: {flaw} of {package} has {times} entries; remove all but one")
     return result
 
 
@@ -92,13 +92,13 @@ def _acceptance(entry: dict[str, Any], number: int, name: str) -> Acceptance:
     subject = _SUBJECTS["rule" in entry or "path" in entry]
     for key in entry:
         if key not in (*subject, "reason", "until"):
-            raise InputError(f"{where}: {key} is not known; expected {', '.join(subject)}, reason and until")
+            raise InputError(f"{where}: unknown key {key}; an entry has {', '.join(subject)}, reason and until")
     for key in (*subject, "reason"):
         if not isinstance(entry.get(key), str) or not entry[key].strip():
-            raise InputError(f"{where}: needs a text for {key}; expected such as\n{_ACCEPTANCE}")
+            raise InputError(f"{where}: {key} must be a non-empty string; write entries such as\n{_ACCEPTANCE}")
     until = entry.get("until")
     # A date with a time is a date too, as Python sees it.
     if not isinstance(until, dt.date) or isinstance(until, dt.datetime):
-        raise InputError(f"{where}: needs a date for until, without quotes; expected such as\n{_ACCEPTANCE}")
+        raise InputError(f"{where}: until must be a date without quotes; write entries such as\n{_ACCEPTANCE}")
     flaw, place = (entry[key].strip() for key in subject)
     return Acceptance(flaw, place, " ".join(entry["reason"].split()), until)

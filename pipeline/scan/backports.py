@@ -1,4 +1,4 @@
-"""What a distribution mended in the Erlang/OTP that it built, without a new version of it: its tracker knows.
+"""Find what a distribution fixed in its own package of Erlang/OTP without a new version, by its security tracker.
 
 An Erlang/OTP of a distribution has the version of upstream, and perhaps fixes of later ones. Trivy and Grype know the
 distribution's security tracker; they are asked for its package once as it is, and once in a version before every other:
@@ -18,7 +18,7 @@ _KIND = "pipeline:package"
 
 
 def tracked(cyclonedx: str) -> str:
-    """Return the question for scanners, as CycloneDX; nothing if Erlang/OTP is of no package of a distribution."""
+    """Return the query for scanners, as CycloneDX; empty if Erlang/OTP is not a package of the distribution."""
     document = json.loads(cyclonedx)
     package = _package(document)
     system = next((part for part in _components(document) if part.get("type") == "operating-system"), None)
@@ -46,7 +46,7 @@ def _component(form: str, name: str, version: str, system: Mapping[str, Any]) ->
 
 
 def with_mended(run: ScannerRun, answer: ScannerRun, cyclonedx: str) -> ScannerRun:
-    """Return a scanner's run over the SBOM with what its answer clears.
+    """Return a scanner's run over the SBOM, with the findings that its answer clears.
 
     Parameters
     ----------
@@ -58,13 +58,15 @@ def with_mended(run: ScannerRun, answer: ScannerRun, cyclonedx: str) -> ScannerR
         The SBOM.
     """
     if answer.failure:
-        return dataclasses.replace(run, failure=run.failure or f"the distribution's fixes: {answer.failure}")
+        return dataclasses.replace(
+            run, failure=run.failure or f"the query for the distribution's fixes failed: {answer.failure}"
+        )
     package = _package(json.loads(cyclonedx))
     if not package:
         return run
     _, name, version = package
     open_ = {flaw for each in answer.sightings if each.version != _BEFORE for flaw in each.names}
-    reason = f"the distribution mended it in its package {name} {version}, by the database of {answer.scanner}"
+    reason = f"the distribution fixed it in its package {name} {version}, according to {answer.scanner}"
     mended = [each.names for each in answer.sightings if each.version == _BEFORE]
     cleared = tuple(Cleared(names, "", Absence.CODE, reason) for names in mended if open_.isdisjoint(names))
     return dataclasses.replace(run, cleared=(*run.cleared, *cleared))

@@ -1,4 +1,4 @@
-"""An earlier image, against which a change is held: what it has too, the change did not bring."""
+"""Compare with an earlier image: findings that it also has were not caused by the change."""
 
 import dataclasses
 import datetime as dt
@@ -16,7 +16,7 @@ from pipeline.scan.findings import SUPPRESSED, Finding, is_same_flaw
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Baseline:
-    """What an earlier image had."""
+    """The findings and packages of an earlier image."""
 
     #: Name and digest of it.
     image: str
@@ -56,8 +56,8 @@ class Baseline:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             reason = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise InputError(
-                f"{name}: not a verdict to compare with ({reason}); give the findings.json of a build, or of "
-                "`published verified findings`, by this version of the pipeline or a later one"
+                f"{name}: this file is not a verdict to compare with ({reason}); give the findings.json of a build or "
+                "of `published verified findings`, from this version of the pipeline or a later one"
             ) from None
 
     def before(self, finding: Finding, today: dt.date) -> str:
@@ -70,7 +70,7 @@ class Baseline:
         if any(raw["status"] in SUPPRESSED for raw in known) and not self._expired(finding, today):
             return ""
         if known or any(_bare(purl) in self.packages for purl in parsed(finding.purls)):
-            return f"in {self.image} too"
+            return f"also in {self.image}"
         return ""
 
     def _expired(self, finding: Finding, today: dt.date) -> bool:
@@ -78,12 +78,12 @@ class Baseline:
 
 
 async def read_baseline(file: dagger.File | None) -> Baseline | None:
-    """Return what `--baseline` gives, if it is given."""
+    """Read the file of `--baseline`, if it is given."""
     return Baseline.parse(await file.contents(), f"--baseline {await file.name()}") if file else None
 
 
 def _same(raw: Mapping[str, Any], finding: Finding) -> bool:
-    """Tell whether it is the same flaw in the same package, in whatever version."""
+    """Tell whether it is the same vulnerability in the same package, in any version."""
     package = raw["package"]
     if (package["kind"], package["name"]) != (finding.kind.value, finding.package):
         return False
@@ -91,6 +91,6 @@ def _same(raw: Mapping[str, Any], finding: Finding) -> bool:
 
 
 def _bare(purl: Purl) -> tuple[str, ...]:
-    """Return what a package in a version is known by, whoever wrote its package URL."""
+    """Return the parts of a package URL that identify a package in a version, whoever wrote it."""
     normal = purl.normal()
     return (normal.type, normal.namespace.lower(), normal.name.lower(), normal.version)

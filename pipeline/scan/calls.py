@@ -1,4 +1,4 @@
-"""Who in a release calls the functions that advisories name: evidence for people, never a verdict."""
+"""Find calls of the functions that advisories name, as evidence for the reader; it never changes the verdict."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ Call = tuple[str, str]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Callers:
-    """Who calls a function in a release, from other applications."""
+    """The calls of a function from other applications of the release."""
 
     #: Whether the application is there without the function's module.
     missing: bool = False
@@ -31,7 +31,7 @@ class Callers:
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Self:
-        """Read what `callers.escript` says of one function."""
+        """Read the result of `callers.escript` for one function."""
         calls = {
             key: tuple((each["application"], each["function"]) for each in raw[key])
             for key in ("callers", "of_module", "of_application")
@@ -40,7 +40,7 @@ class Callers:
 
 
 async def callers(release: dagger.Container, name: str, wanted: Collection[str]) -> dict[str, Callers]:
-    """Return who in a release calls functions, by function.
+    """Return the calls of some functions in a release, by function.
 
     Parameters
     ----------
@@ -65,12 +65,12 @@ async def callers(release: dagger.Container, name: str, wanted: Collection[str])
         .with_file(_WANTED, handover.file("wanted", "".join(f"{each}\n" for each in sorted(wanted))))
         .with_exec(["escript", _CALLERS, f"/opt/{name}", _WANTED, _OUT])
     )
-    text = await guard(found.file(_OUT).contents(), "looking for who calls what advisories name")
+    text = await guard(found.file(_OUT).contents(), "the search for calls of vulnerable functions")
     return {each: Callers.parse(raw) for each, raw in json.loads(text).items()}
 
 
 def evidence(package: str, functions: Sequence[str], known: Mapping[str, Callers], own: Collection[str]) -> str:
-    """Return who calls the functions of a flaw, in words; nothing if none is named, or nothing was looked for.
+    """Return a sentence on who calls the vulnerable functions; empty if the advisory names none or none was searched.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def evidence(package: str, functions: Sequence[str], known: Mapping[str, Callers
     ):
         if found:
             return f"{words} by {_first(_ordered(found, own))}"
-    return f"no call from outside {package} is seen in the code (one whose name is made up while it runs is not)"
+    return f"the code has no visible call from outside {package} (calls of names computed at run time are not visible)"
 
 
 def _ordered(calls: Iterable[Call], own: Collection[str]) -> list[Call]:

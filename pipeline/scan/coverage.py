@@ -1,4 +1,4 @@
-"""What a scanner must have seen, so that "nothing found" means something."""
+"""Check that a scanner saw the packages that are there, so that "nothing found" means something."""
 
 import collections
 import dataclasses
@@ -20,7 +20,7 @@ _READ = {
 
 
 def packages_of(purls: Iterable[str]) -> dict[str, int]:
-    """Count packages by the type of their package URLs; one without a version no scanner reads."""
+    """Count packages by the type of their package URLs, without those that have no version, which scanners ignore."""
     return dict(collections.Counter(purl.type for purl in map(Purl.parse, purls) if purl and purl.version))
 
 
@@ -30,7 +30,7 @@ def purls_of(cyclonedx: str) -> tuple[str, ...]:
 
 
 def covered(run: ScannerRun, expected: Mapping[str, int]) -> ScannerRun:
-    """Return a run as failed if it saw no system, or fewer packages than there are of a kind that it can read.
+    """Return a run as failed if it saw no distribution, or fewer packages than there are of a kind that it reads.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ class Database:
 
     @classmethod
     def from_trivy(cls, metadata: str, source: str = "") -> Self:
-        """Make one of the `metadata.json` that lies beside Trivy's database.
+        """Read the `metadata.json` of Trivy's database.
 
         Raises
         ------
@@ -60,31 +60,31 @@ class Database:
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{source or 'trivy database'}: its metadata.json has no build date ({reason_of(error)}); "
-                "expected what `trivy image --download-db-only` leaves in its cache directory under db/"
+                "give the cache directory that `trivy image --download-db-only` wrote"
             ) from None
 
 
 def wrong_age(database: Database, now: dt.datetime, limit: dt.timedelta | None = MAX_AGE) -> str:
-    """Return a message if a database is older than the limit, or newer than there can be one; else nothing."""
+    """Return a message if a database is older than the limit, or from the future; otherwise an empty text."""
     age = now - database.built
     source = f" ({database.source})" if database.source else ""
     built = f"{database.scanner}'s database{source} was built on {database.built:%Y-%m-%d}"
     if age < -AHEAD:
         return (
-            f"DATABASE NOT OF THIS TIME: {built}, {count((-age).days, 'day')} ahead of this engine's clock: "
-            "mend the clock, or take another database"
+            f"DATABASE FROM THE FUTURE: {built}, {count((-age).days, 'day')} ahead of this engine's clock: "
+            "correct the clock, or use another database"
         )
     if limit is None or age <= limit:
         return ""
     return (
-        f"DATABASE TOO OLD: {built}, {count(age.days, 'day')} ago; "
-        f"at most {count(limit.days, 'day')} are allowed: take a newer one, or accept it with --accept-old-db"
+        f"DATABASE TOO OLD: {built}, {count(age.days, 'day')} ago, but at most {count(limit.days, 'day')} are allowed: "
+        "use a newer one, or allow it with --accept-old-db"
     )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Databases:
-    """Where the vulnerability databases come from."""
+    """The sources of the vulnerability databases."""
 
     #: On which they are fetched: a new day is a new fetch.
     date: str
@@ -98,7 +98,7 @@ class Databases:
 
 
 async def checked(databases: Databases) -> Databases:
-    """Return them, with the directories that were given as the scanners read them.
+    """Return them with the given directories in the form that the scanners read.
 
     Raises
     ------
@@ -116,7 +116,9 @@ async def checked(databases: Databases) -> Databases:
         # Grype wants the folder above it, whose name is the schema's.
         folder, _, schema = posixpath.dirname(path).rpartition("/")
         if not schema:
-            raise InputError(f"--grype-db: {GRYPE_FILE} is at its top; give the DIR above it, that `{command}` filled")
+            raise InputError(
+                f"--grype-db: this directory is inside Grype's cache; give the DIR above it that `{command}` filled"
+            )
         grype = grype.directory(folder or ".")
     if databases.eef:
         await _records_in(databases.eef)
@@ -126,9 +128,11 @@ async def checked(databases: Databases) -> Databases:
 async def _only(option: str, directory: dagger.Directory, file: str, command: str) -> str:
     found = await directory.glob(f"**/{file}")
     if not found:
-        raise InputError(f"{option}: no {file} in it; give the DIR that `{command}` filled")
+        raise InputError(f"{option}: this directory has no {file}; give the DIR that `{command}` filled")
     if len(found) > 1:
-        raise InputError(f"{option}: {len(found)} databases in it ({', '.join(sorted(found))}); give one alone")
+        raise InputError(
+            f"{option}: this directory has {len(found)} databases ({', '.join(sorted(found))}); give one with only one"
+        )
     return found[0]
 
 
@@ -137,7 +141,7 @@ async def _records_in(directory: dagger.Directory) -> dagger.File:
 
 
 async def digest_of(database: dagger.Directory, file: str) -> str:
-    """Return the digest of a database's file: of what is in it, whenever and wherever it was fetched."""
+    """Return the digest of the content of a database's file."""
     paths = await database.glob(f"**/{file}")
     if len(paths) != 1:
         raise InputError(f"its database has {count(len(paths), 'file')} {file}; expected one")
@@ -145,11 +149,11 @@ async def digest_of(database: dagger.Directory, file: str) -> str:
 
 
 async def fetched(database: dagger.Directory) -> dagger.Directory:
-    """Wait for a database, so that a fetch that fails does not look like a scan that fails."""
+    """Wait for a database, so that a failed download does not look like a failed scan."""
     try:
         return await database.sync()
     except dagger.QueryError as error:
-        raise InputError(f"its database could not be fetched: {last_words(error)}") from None
+        raise InputError(f"its database could not be downloaded: {last_words(error)}") from None
 
 
 def trivy_database(images: Images, databases: Databases) -> dagger.Directory:
@@ -180,14 +184,14 @@ def grype_database(images: Images, databases: Databases) -> dagger.Directory:
 
 
 def grype_settings(container: dagger.Container) -> dagger.Container:
-    """Return a container of Grype that keeps its database in one place and asks for no newer program."""
+    """Return a container of Grype with a fixed place for its database and without the check for updates."""
     return container.with_env_variable("GRYPE_CHECK_FOR_APP_UPDATE", "false").with_env_variable(
         "GRYPE_DB_CACHE_DIR", GRYPE_CACHE
     )
 
 
 async def eef_database(databases: Databases) -> str:
-    """Return the records of the Erlang Ecosystem Foundation and of OSV, as JSON: those that were given, or today's."""
+    """Return the records of the Erlang Ecosystem Foundation and of OSV as JSON: the given ones, or those of today."""
     if databases.eef:
         return await (await _records_in(databases.eef)).contents()
     try:
@@ -195,8 +199,8 @@ async def eef_database(databases: Databases) -> str:
     except dagger.QueryError as error:
         said = last_words(error)
     except (ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        said = f"an answer is not what it should be ({reason_of(error)})"
-    raise InputError(f"its database could not be fetched: {said}; give one with --eef-db")
+        said = f"an answer has the wrong form ({reason_of(error)})"
+    raise InputError(f"its database could not be downloaded: {said}; give one with --eef-db")
 
 
 async def _fetched_records() -> str:
@@ -205,7 +209,7 @@ async def _fetched_records() -> str:
 
     async def record(name: str) -> Any:  # noqa: ANN401 # JSON
         if not _CVE.fullmatch(name):
-            raise ValueError(f"{name} is no CVE")
+            raise ValueError(f"{name} is not a CVE")
         async with limit:
             return json.loads(await dag.http(f"{EEF_SOURCE}/{name}.json").contents())
 
@@ -225,5 +229,5 @@ def time_of(text: str) -> dt.datetime:
 
 
 def reason_of(error: Exception) -> str:
-    """Say what a report lacks."""
+    """Return why a report cannot be read."""
     return f"no {error}" if isinstance(error, KeyError) else str(error)

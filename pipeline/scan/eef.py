@@ -1,4 +1,4 @@
-"""The third source: what the Erlang Ecosystem Foundation publishes, and OSV's records on Hex, matched here.
+"""The third source: records of the Erlang Ecosystem Foundation and of OSV on Hex, matched with the SBOM here.
 
 Neither Trivy nor Grype reads the first, which alone names the applications of Erlang/OTP; of the second they know what
 GitHub has too.
@@ -37,7 +37,7 @@ class Part:
 
     @classmethod
     def of(cls, raw: Mapping[str, Any], own: Sequence[str]) -> Self | None:
-        """Return a component of CycloneDX, under the name that findings have; nothing if it has no package URL."""
+        """Read a component of CycloneDX, with the name that findings use; None if it has no package URL."""
         purl = Purl.parse(raw.get("purl", ""))
         return (
             cls(*locate(raw["name"], raw.get("version", ""), raw["purl"], "", own)[:2], raw["purl"], purl)
@@ -48,7 +48,7 @@ class Part:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Records:
-    """Every record that there is."""
+    """All records."""
 
     known: tuple[Record, ...]
     database: Database
@@ -84,17 +84,17 @@ class Records:
             content = json.dumps([document["cves"], document["osv"]], sort_keys=True)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{source}: {name} cannot be read ({reason_of(error)}); make it anew with the function advisories"
+                f"{source}: {name} cannot be read ({reason_of(error)}); write it again with the function advisories"
             ) from None
         if not document["cves"] or not document["osv"]:
             empty = "cves" if not document["cves"] else "osv"
-            raise InputError(f"{source}: it has no records under {empty}; make it anew with the function advisories")
+            raise InputError(f"{source}: it has no records under {empty}; write it again with the function advisories")
         digest = f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
         return cls(tuple(_rated(list(filter(None, known)))), Database(EEF, fetched, source, digest))
 
 
 async def known(databases: Databases) -> Records:
-    """Return every record that there is.
+    """Return all records.
 
     Raises
     ------
@@ -105,7 +105,7 @@ async def known(databases: Databases) -> Records:
 
 
 def _rated(known: Sequence[Record]) -> Iterable[Record]:
-    """Give a record that is without a severity that of another one on the same flaw: OSV's have a vector at most."""
+    """Give a record without a severity that of another record on the same vulnerability; OSV's have only a vector."""
     rated = {record.id: record for record in known if record.severity}
     for record in known:
         twin = next((rated[name] for name in record.aliases if name in rated), None)
@@ -114,7 +114,7 @@ def _rated(known: Sequence[Record]) -> Iterable[Record]:
 
 
 def look(records: Records, cyclonedx: str, own: Sequence[str] = ()) -> ScannerRun:
-    """Return what is published on the components of an SBOM; one that has no Erlang is a scan that failed.
+    """Match the records with the components of an SBOM; an SBOM without Erlang is a failed scan.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def look(records: Records, cyclonedx: str, own: Sequence[str] = ()) -> ScannerRu
     """
     parts = [part for each in json.loads(cyclonedx).get("components", ()) if (part := Part.of(each, own))]
     if not any(part.parsed.normal().type == "otp" for part in parts):
-        return ScannerRun(EEF, "SBOM", failure="it saw no application of Erlang/OTP in the SBOM")
+        return ScannerRun(EEF, "SBOM", failure="the SBOM has no application of Erlang/OTP")
     sightings: list[Sighting] = []
     cleared: list[Cleared] = []
     try:
@@ -138,7 +138,7 @@ def look(records: Records, cyclonedx: str, own: Sequence[str] = ()) -> ScannerRu
         version = next((part.version for part in parts if part.name == ERLANG), "")
         told = [*([warning(records, version)] if version else []), *_undecided(records, parts)]
     except ValueError as error:
-        return ScannerRun(EEF, "SBOM", failure=f"{error}: whether a record is about it is not known")
+        return ScannerRun(EEF, "SBOM", failure=f"{error}: records cannot be matched to it")
     return ScannerRun(
         EEF,
         "SBOM",
@@ -177,7 +177,7 @@ def _sightings(record: Record, parts: Iterable[Part]) -> Iterable[Sighting]:
 
 
 def _undecided(records: Records, parts: Iterable[Part]) -> Iterable[str]:
-    """Say of what in the image only revisions are published, or what has no version.
+    """Yield the components for which only revisions are published, or that have no version.
 
     Of two revisions none is known to be the later one.
     """
@@ -191,7 +191,7 @@ def _undecided(records: Records, parts: Iterable[Part]) -> Iterable[str]:
         if names:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             yield (
-                f"whether {part.name} at {part.version[:12] or 'an unknown version'} has these is not known here:\n"
+                f"not known whether {part.name} {part.version[:12] or 'of an unknown version'} is affected by:\n"
                 f"  {', '.join(names[:_SHOWN])}{more}"
             )
 
@@ -201,22 +201,22 @@ def _has(each: Affected, part: Part) -> bool:
 
 
 def _cleared(record: Record, parts: Sequence[Part]) -> Iterable[Cleared]:
-    """Return what a record says not to be in the image, though a scanner may see it by the version of the whole."""
+    """Return what a record clears, though a scanner may report it by the version of Erlang/OTP as a whole."""
     if not record.applications or not record.whole:
         return
     there = [(part, each) for each in record.applications for part in parts if each.covers(part.parsed)]
     sound = [(part, each) for part, each in there if each.status_of(part.version) == UNAFFECTED]
     for part, _ in sound:
-        reason = f"{part.name} {part.version} is not affected, by the record of {EEF}"
+        reason = f"{part.name} {part.version} is not affected according to {EEF}"
         yield Cleared(record.names, part.name, Absence.CODE, reason)
     # Only a release that has Erlang of its own has no other applications than those of the SBOM.
     if len(sound) < len(there) or not any(part.name == ERLANG for part in parts):
         return
     names = ", ".join(dict.fromkeys(each.package.name for each in record.applications))
     reason = (
-        f"it is in {names}, of which the version here is not affected, by the record of {EEF}"
+        f"according to {EEF} it is in {names}, whose version in the image is not affected"
         if there
-        else f"it is in {names}, which is not in the image, by the record of {EEF}"
+        else f"according to {EEF} it is in {names}, which is not in the image"
     )
     yield Cleared(record.names, ERLANG, Absence.CODE if there else Absence.COMPONENT, reason)
 
@@ -228,14 +228,14 @@ def published(records: Iterable[Record], version: str) -> list[Record]:
 
 
 def sound(records: Sequence[Record], version: str) -> str:
-    """Return the first later version of Erlang/OTP on the same line on which nothing is published, if there is one."""
+    """Return the first later version of Erlang/OTP of the same release line without advisories, if there is one."""
     later = {at for record in records for each in record.whole for span in each.ranges for at in span.fixes()}
     own = [at for at in later if includes(at, version, "otp") and numbers(at)[0] == numbers(version)[0]]
     return next((at for at in sorted(own, key=numbers) if not published(records, at)), "")
 
 
 def warning(records: Records, version: str) -> str:
-    """Say what is published on a version of Erlang/OTP, and which version has none of it; nothing if nothing is."""
+    """Return a warning on the advisories for a version of Erlang/OTP, with the version that has none; or nothing."""
     found = published(records.known, version)
     if not found:
         return ""
@@ -244,5 +244,5 @@ def warning(records: Records, version: str) -> str:
     # A terminal has 80 columns, and a report a line.
     return (
         f"Erlang/OTP {version} has {number} (worst {found[0].severity.name}); "
-        f"{f'{better} has none' if better else 'no later one is without'}"
+        f"{f'{better} has none' if better else 'every later version has some'}"
     )

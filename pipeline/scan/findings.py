@@ -1,4 +1,4 @@
-"""What the scanners saw, each advisory of each package once for each scanner."""
+"""The findings of the scanners: each advisory of each package once for each scanner."""
 
 import dataclasses
 import datetime as dt
@@ -35,7 +35,7 @@ _TITLE = 120
 
 
 class Severity(enum.IntEnum):
-    """How bad a finding is, in the order of the scanners."""
+    """The severity of a finding, in the order of the scanners."""
 
     UNKNOWN = 0
     NEGLIGIBLE = 1
@@ -50,13 +50,13 @@ class Severity(enum.IntEnum):
         found = cls.__members__.get(text.strip().upper())
         if not found:
             names = ", ".join(severity.name for severity in reversed(cls) if severity)
-            raise InputError(f"{text}: not a severity; expected one of {names}")
+            raise InputError(f"{text}: not a severity; use {names}")
         return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Urgency:
-    """What is known of how soon a flaw will hurt; severity says how much."""
+    """How urgent a vulnerability is: whether and how likely it is exploited, and since when it is fixed."""
 
     #: The day on which CISA's catalogue of known exploited vulnerabilities took it in; nothing if it is not there.
     exploited: dt.date | None = None
@@ -68,7 +68,7 @@ class Urgency:
     fixed_on: dt.date | None = None
 
     def joined(self, other: Self) -> Self:
-        """Return what two sources know of the same flaw: the worse, and the earlier day."""
+        """Combine what two sources know of the same vulnerability: the worse value and the earlier day."""
         return type(self)(
             _first(min, self.exploited, other.exploited),
             _first(max, self.epss, other.epss),
@@ -77,14 +77,14 @@ class Urgency:
         )
 
     def __str__(self) -> str:
-        """Say that it is exploited, or how likely that is, for people; nothing if nothing is known."""
+        """Return text on whether or how likely it is exploited; empty if not known."""
         if self.exploited:
             return f"known to be exploited since {self.exploited} (CISA KEV)"
         return f"EPSS {self.percent}" if self.epss is not None else ""
 
     @property
     def percent(self) -> str:
-        """The likelihood for people; empty if nobody says."""
+        """The likelihood as text; empty if not known."""
         return "" if self.epss is None else f"{self.epss:.1%}"
 
 
@@ -128,7 +128,7 @@ class Sighting:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret that lies in the image: which rule found it and where, never what it is."""
+    """A secret in the image: the rule that found it and its place, never the secret itself."""
 
     rule: str
     path: str
@@ -138,7 +138,7 @@ class Secret:
 
 
 class Absence(enum.StrEnum):
-    """Why an image is known not to have a flaw, as OpenVEX has it."""
+    """Why an image does not have a vulnerability, in the terms of OpenVEX."""
 
     COMPONENT = "component_not_present"
     CODE = "vulnerable_code_not_present"
@@ -146,7 +146,7 @@ class Absence(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cleared:
-    """A flaw that a package of Erlang/OTP is known not to have, whatever a scanner makes of its version."""
+    """A vulnerability that a package of Erlang/OTP does not have, though a scanner may report it for its version."""
 
     names: frozenset[str]
     #: Empty for whichever of it.
@@ -165,7 +165,7 @@ class Cleared:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScannerRun:
-    """One run of one scanner: what it saw, or why it saw nothing."""
+    """One run of one scanner: its findings, or why it failed."""
 
     scanner: str
     #: What it looked at: `image` or `SBOM`.
@@ -195,18 +195,18 @@ class ScannerRun:
 
     @property
     def told(self) -> tuple[str, ...]:
-        """What a reader should know besides, a line each."""
+        """Further remarks for the reader, a line each."""
         return (*self.remarks, *self.unknown)
 
     @property
     def severities(self) -> tuple[Severity, ...]:
-        """Of all that it saw."""
+        """The severities of its findings."""
         return (*(seen.severity for seen in self.sightings), *(secret.severity for secret in self.secrets))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Dropped:
-    """A sighting that is known to be none."""
+    """A finding that is a known false positive."""
 
     sighting: Sighting
     absence: Absence
@@ -217,7 +217,7 @@ class Dropped:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """One flaw in one package, seen by one or more scanners."""
+    """One vulnerability in one package, reported by one or more scanners."""
 
     id: str
     aliases: tuple[str, ...]
@@ -237,7 +237,7 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """The highest that a scanner gives it."""
+        """The highest severity that a scanner gives it."""
         return max(self.severities.values())
 
     @property
@@ -247,13 +247,13 @@ class Finding:
 
     @property
     def remedy(self) -> str:
-        """Say what mends it."""
+        """Say what fixes it."""
         if self.kind is Kind.SECRET:
-            return "take it out of the image, and count it as known to everybody who has the image"
+            return "remove it from the image and revoke it, since everybody who has the image knows it"
         if self.id == END_OF_LIFE:
-            return "build upon a newer release of the system"
+            return "use a base image of a newer release of the distribution"
         if self.id == RETIRED:
-            return f"{self.fixed[0]} is not retired" if self.fixed else "no later release is there that is not retired"
+            return f"{self.fixed[0]} is not retired" if self.fixed else "every later release is retired"
         return f"fixed in {', '.join(self.fixed)}" if self.fixed else "no fixed version is known"
 
     @property
@@ -263,14 +263,14 @@ class Finding:
 
     @property
     def order(self) -> tuple[object, ...]:
-        """What is known to be exploited first, then by severity, likelihood and score, then by package and name."""
+        """The sort key: known to be exploited first, then severity, likelihood, score, package and name."""
         urgency = self.urgency
         worst = (not urgency.exploited, -self.severity, -(urgency.epss or 0), -(urgency.score or 0))
         return (*worst, self.kind, self.package, self.version, self.id)
 
 
 class Status(enum.StrEnum):
-    """What became of a finding."""
+    """The status of a finding in the verdict."""
 
     BREAKING = "breaking"
     #: It would break the policy, but was there before, or has its days of grace.
@@ -288,7 +288,7 @@ SUPPRESSED = (Status.ACCEPTED, *SUPPRESSING)
 
 
 def is_same_flaw(one: tuple[str, Collection[str]], other: tuple[str, Collection[str]]) -> bool:
-    """Tell whether two findings, each by its first name and all its names, are of one flaw; two CVEs never are."""
+    """Tell whether two findings, each given by its first name and all names, are the same; two CVEs never are."""
     (first, names), (second, others) = one, other
     if first == second:
         return True

@@ -80,7 +80,7 @@ def _with_settings(images: Images, databases: Databases) -> dagger.Container:
 
 
 async def with_threats(images: Images, databases: Databases, runs: Sequence[ScannerRun]) -> tuple[ScannerRun, ...]:
-    """Return runs of all scanners, with what Grype's database knows of the CVEs that Grype itself did not see.
+    """Add to all runs what Grype's database knows of CVEs that Grype itself did not report.
 
     Whether a flaw is exploited it tells of those that it sees; its command `db search` tells it of any.
     """
@@ -100,13 +100,13 @@ async def with_threats(images: Images, databases: Databases, runs: Sequence[Scan
         )
         answer = json.loads(text)
         if not isinstance(answer, list):
-            raise TypeError(f"no list but {text[:40]!r}")  # noqa: TRY301 # as what else it may hold
+            raise TypeError(f"not a list: {text[:40]!r}")  # noqa: TRY301 # as what else it may hold
         threats = _threats(answer, "known_exploited", "date_added")
     except dagger.QueryError as error:
-        failed = f"asking whether flaws are exploited that others see: {last_words(error)}"
+        failed = f"the query for exploited vulnerabilities failed: {last_words(error)}"
         return (*runs, ScannerRun("grype", "SBOM", failure=failed))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        failed = f"its answer whether flaws are exploited cannot be read ({reason_of(error)})"
+        failed = f"its answer about exploited vulnerabilities cannot be read ({reason_of(error)})"
         return (*runs, ScannerRun("grype", "SBOM", failure=failed))
     return tuple(
         dataclasses.replace(run, threats={**threats, **run.threats}) if run is ours[0] else run for run in runs
@@ -114,7 +114,7 @@ async def with_threats(images: Images, databases: Databases, runs: Sequence[Scan
 
 
 async def ended_on(images: Images, databases: Databases, document: dagger.File, system: str) -> str:
-    """Return the day since which a system gets no security fixes, as Grype's database has it; nothing if it has none.
+    """Return the day since which a distribution gets no security fixes, from Grype's database, or an empty text.
 
     Grype's report says no day, but its log does, at the level `debug`.
     """
@@ -194,7 +194,7 @@ def _threats(sources: Iterable[dict[str, Any]], exploited: str, added: str) -> d
 
 
 def _fixed_on(flaw: dict[str, Any], fixed: Collection[str]) -> dt.date | None:
-    """Return since when there is the fix that is meant for the version at hand."""
+    """Return the day of the fix for the version in the image."""
     available = flaw.get("fix", {}).get("available") or ()
     return min((_day(each["date"]) for each in available if each["version"] in fixed), default=None)
 

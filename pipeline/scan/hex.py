@@ -1,4 +1,4 @@
-"""The fourth source: what the registries of Hex say of packages, as `mix hex.audit` shows it: retired, advisories."""
+"""The fourth source: what the Hex registries say about packages, as in `mix hex.audit`: retired, advisories."""
 
 import collections
 import dataclasses
@@ -49,7 +49,7 @@ class Package:
 
     @property
     def askable(self) -> bool:
-        """Tell whether it can stand in a question."""
+        """Tell whether its name and version are valid in a query."""
         return all(re.fullmatch(r"[!-~]+", text) for text in (self.part.name, self.part.version, self.repository))
 
 
@@ -79,7 +79,7 @@ async def ask(
     wanted = [package for package in packages if package.askable]
     names = [package.repository for package in wanted]
     lines = "".join(f"{package.part.name} {package.part.version} {package.repository}\n" for package in wanted)
-    answers: list[Mapping[str, Any]] = [{"unknown": "nobody was asked"}] * len(wanted)
+    answers: list[Mapping[str, Any]] = [{"unknown": "no registry was asked"}] * len(wanted)
     try:
         if wanted:
             answers = json.loads(await registered(project, hex_config or _repositories(names), lines, day))
@@ -87,12 +87,12 @@ async def ask(
     except dagger.QueryError as error:
         reason = last_words(error)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        reason = f"an answer is not what it should be ({error})"
+        reason = f"an answer has the wrong form ({error})"
     return (heard(packages, [{"unknown": reason}] * len(wanted)),)
 
 
 def heard(packages: Sequence[Package], answers: Sequence[Mapping[str, Any]]) -> ScannerRun:
-    """Return what the registries say.
+    """Return the answers of the registries as a run.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def heard(packages: Sequence[Package], answers: Sequence[Mapping[str, Any]]) -> 
     for package in packages:
         part = package.part
         name = f"{part.name} {part.version}".rstrip()
-        answer = said.get(part.purl, {"unknown": "no registry can be asked for such a name or version"})
+        answer = said.get(part.purl, {"unknown": "the name or version is not one of Hex"})
         if "unknown" in answer:
             lacking[_plain(answer["unknown"])].append(name)
             continue
@@ -178,7 +178,7 @@ def _packages(cyclonedx: str, own: Sequence[str]) -> Iterator[Package]:
 
 
 def _repositories(names: Iterable[str]) -> str:
-    """Return a rebar.config that knows the organisations among some repositories: only their names are needed."""
+    """Return a rebar.config that names the organisations among some repositories."""
     organisations = sorted({name for name in names if re.fullmatch(rf"{_PUBLIC}:\w+", name)})
     if not organisations:
         return ""
@@ -187,6 +187,6 @@ def _repositories(names: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return words of others as one line without what a terminal or a reader could take for something else."""
+    """Return untrusted text as one line, without control characters."""
     line = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
     return line if len(line) <= _WORDS else f"{line[: _WORDS - 3].rstrip()}..."

@@ -1,4 +1,4 @@
-"""Sightings joined over scanners by package and flaw; known false ones dropped."""
+"""Join the findings of the scanners by package and vulnerability, and drop known false positives."""
 
 import collections
 import functools
@@ -17,7 +17,7 @@ _VENDORS = frozenset({"erlang"})
 def drop_false(
     sightings: Iterable[Sighting], cleared: Sequence[Cleared] = ()
 ) -> tuple[tuple[Sighting, ...], tuple[Dropped, ...]]:
-    """Part the sightings from those that are known false matches of Erlang/OTP and its applications.
+    """Separate known false positives about Erlang/OTP and its applications from the other findings.
 
     The names of OTP applications (`ftp`, `snmp`, `tftp`, `inets`, ...) are those of other programs too, and Grype
     matches them by guessed CPEs (its issue 2344). It sees Erlang/OTP as a whole, by its version, whatever of it is in
@@ -39,7 +39,7 @@ def drop_false(
 
 
 def join(sightings: Sequence[Sighting], threats: Mapping[str, Urgency] = MappingProxyType({})) -> tuple[Finding, ...]:
-    """Join sightings by package and flaw, the worst first; `threats` is what is known of flaws, by CVE.
+    """Join findings by package and vulnerability, the worst first; `threats` has the urgency by CVE.
 
     Names are folded within a package alone, and two CVEs are two findings, whatever advisory speaks of both: who
     accepts one has said nothing of the other. A flaw that is reported of an OTP application and of Erlang/OTP as a

@@ -1,4 +1,4 @@
-"""What an image may not have: what a command says, else what the project says in `erlmcp.toml`, else the default."""
+"""The policy: from the arguments, otherwise from the project's `erlmcp.toml`, otherwise the default."""
 
 import dataclasses
 import datetime as dt
@@ -9,14 +9,13 @@ import dagger
 from dagger import dag
 
 from pipeline.errors import InputError, parse_toml
+from pipeline.project.settings import POLICY, SETTINGS
 from pipeline.scan.acceptance import ACCEPTANCES, Acceptance, acceptance_json, acceptance_of, read_acceptances
 from pipeline.scan.databases import MAX_AGE
 from pipeline.scan.findings import Severity
 from pipeline.scan.vex import Statement, otp_document, read_vex, statement_json, statement_of
 
 _T = TypeVar("_T")
-#: A settings file of this name in the project's root is read without being asked for.
-SETTINGS = "erlmcp.toml"
 _EXAMPLE = """[policy]
 fail-on = "HIGH"
 only-fixed = false
@@ -48,12 +47,12 @@ _NOTHING = "none"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Policy:
-    """What an image may not have."""
+    """Which findings break it."""
 
     fail_on: Severity = Severity.HIGH
     #: Count only findings for which there is a fixed version.
     only_fixed: bool = False
-    #: As what a finding counts that nobody gives a severity; nothing for the threshold.
+    #: The severity of findings that no source rates; None for the threshold.
     unknown_as: Severity | None = None
     #: Whether what is known to be exploited breaks it whatever its severity, fixed or not.
     known_exploited: bool = True
@@ -62,11 +61,11 @@ class Policy:
 
     @property
     def unknown(self) -> Severity:
-        """As what a finding counts that nobody gives a severity."""
+        """The severity of findings that no source rates."""
         return self.unknown_as or self.fail_on
 
     def __str__(self) -> str:
-        """Name what breaks it."""
+        """Describe what breaks it."""
         return f"{_or_worse(self.fail_on)}{' with a fix' if self.only_fixed else ''}"
 
 
@@ -76,7 +75,7 @@ def _or_worse(severity: Severity) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rules:
-    """What is asked of an image, with all that was given for it."""
+    """The policy with the statements and acceptances that were given."""
 
     policy: Policy = Policy()
     statements: tuple[Statement, ...] = ()
@@ -89,7 +88,7 @@ class Rules:
     require: tuple[str, ...] = REQUIRED
 
     def attested(self) -> dict[str, Any]:
-        """Return them as JSON has them, for `from_attested`."""
+        """Return them as JSON; `from_attested` reads it."""
         unknown = self.policy.unknown_as
         return {
             "fail_on": self.policy.fail_on.name,
@@ -106,7 +105,7 @@ class Rules:
 
     @classmethod
     def from_attested(cls, attested: Mapping[str, Any]) -> Self:
-        """Return what an image was judged by when it was published; what a verdict does not say is the default."""
+        """Read the policy that an image was published with; the default for what the verdict does not contain."""
         default = cls()
         unknown = attested.get("unknown_as")
         days = attested.get("max_age_days", MAX_AGE.days)
@@ -128,7 +127,7 @@ class Rules:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Given:
-    """What a command, or else the project, asks of an image; nothing where it does not say."""
+    """The settings of a command or of the project; None where it does not set one."""
 
     fail_on: Severity | None = None
     only_fixed: bool | None = None
@@ -142,7 +141,7 @@ class Given:
     acceptances: tuple[Acceptance, ...] | None = None
 
     def over(self, rules: Rules) -> Rules:
-        """Return rules with what is said here in place of theirs."""
+        """Return rules in which these settings replace others."""
         policy = rules.policy
         return Rules(
             Policy(
@@ -166,7 +165,7 @@ def _first(given: _T | None, otherwise: _T) -> _T:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings(Given):
-    """The table `[policy]` of `erlmcp.toml`; nothing for what it does not say."""
+    """The table `[policy]` of `erlmcp.toml`; None for a missing key."""
 
     #: Paths of OpenVEX documents, from the project's root.
     vex: tuple[str, ...] = ()
@@ -178,20 +177,18 @@ class Settings(Given):
         Parameters
         ----------
         text
-            TOML with a table `[policy]`.
+            TOML, perhaps with a table `[policy]`; what else is in it are arguments (`pipeline.project.settings`).
         name
             Of the file, for messages.
 
         Raises
         ------
         InputError
-            If it is no TOML, or holds what is not known.
+            If it is no TOML, or the table holds what is not known.
         """
-        document = parse_toml(text, name)
-        table = document.pop("policy", {})
-        if document or not isinstance(table, dict):
-            unknown = next(iter(document), "policy")
-            raise InputError(f"{name}: {unknown} is not known here; expected such as\n{_EXAMPLE}")
+        table = parse_toml(text, name).get(POLICY, {})
+        if not isinstance(table, dict):
+            raise InputError(f"{name}: {POLICY} must be a table; write settings such as\n{_EXAMPLE}")
         return cls(**{_field(key, name): _value(key, value, name) for key, value in table.items()})
 
 
@@ -202,7 +199,7 @@ _FIELDS = Settings.__dataclass_fields__.keys() - {"statements", "acceptances"}
 def _field(key: str, name: str) -> str:
     field = key.replace("-", "_")
     if "_" in key or field not in _FIELDS:
-        raise InputError(f"{name}: policy.{key} is not known; expected such as\n{_EXAMPLE}")
+        raise InputError(f"{name}: unknown key policy.{key}; write settings such as\n{_EXAMPLE}")
     return field
 
 
@@ -218,7 +215,7 @@ def _value(key: str, value: object, name: str) -> Any:  # noqa: ANN401 # of the 
             return value
         case "grace-days", int() if not isinstance(value, bool):
             return _days(value, f"{name}: policy.grace-days")
-    raise InputError(f"{name}: policy.{key} = {value!r} is not of its kind; expected such as\n{_EXAMPLE}")
+    raise InputError(f"{name}: policy.{key} = {value!r} has the wrong type; write settings such as\n{_EXAMPLE}")
 
 
 def _severity(text: str, where: str) -> Severity:
@@ -230,20 +227,20 @@ def _severity(text: str, where: str) -> Severity:
 
 def _days(number: int, where: str) -> int:
     if number < 0:
-        raise InputError(f"{where}: {number} is no number of days; expected 0 or more")
+        raise InputError(f"{where}: {number} is not a number of days; give 0 or more")
     return number
 
 
 def _checks(names: Sequence[str], where: str) -> tuple[str, ...]:
     for name in names:
         if name not in CHECKS:
-            raise InputError(f"{where}: {name} is no check; expected some of {', '.join(CHECKS)}")
+            raise InputError(f"{where}: {name} is not a check; the checks are {', '.join(CHECKS)}")
     return tuple(dict.fromkeys(names))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Criteria:
-    """What a command asks of an image; nothing where the project, or else the default, decides."""
+    """The policy arguments of a command; None where the project, or else the default, decides."""
 
     fail_on: str = ""
     only_fixed: bool | None = None
@@ -258,7 +255,7 @@ class Criteria:
 
 
 async def read_criteria(criteria: Criteria) -> Given:
-    """Return what a command says, with the files that it names.
+    """Read the policy arguments of a command, with the files that they name.
 
     Raises
     ------
@@ -287,7 +284,7 @@ async def read_criteria(criteria: Criteria) -> Given:
 
 
 async def project_rules(source: dagger.Directory) -> Rules:
-    """Return what a project asks of its image: its `erlmcp.toml` and `accept.toml`, over the default.
+    """Return the policy of a project: `erlmcp.toml` and `accept.toml`, over the default.
 
     Raises
     ------
@@ -307,17 +304,17 @@ async def project_rules(source: dagger.Directory) -> Rules:
 async def _named(source: dagger.Directory, path: str) -> str:
     if not await source.glob(path):
         raise InputError(
-            f"{SETTINGS}: policy.vex names {path}, which is not there; VEX documents lie in the project's folder vex/"
+            f"{SETTINGS}: policy.vex names {path}, which does not exist; put VEX documents in the project's folder vex/"
         )
     return await source.file(path).contents()
 
 
 async def otp_statements(version: str) -> tuple[Statement, ...]:
-    """Fetch what Erlang/OTP says of the vulnerabilities of its releases (erlang.org/download/vex); empty for none."""
+    """Download the OpenVEX statements of Erlang/OTP for its releases (erlang.org/download/vex), if there are any."""
     if not version:
         return ()
     url = otp_document(version)
     try:
         return read_vex(await dag.http(url).contents(), url, told=False)
     except dagger.QueryError as error:
-        raise InputError(f"--otp-vex: {url} cannot be fetched ({error}); give it as a file with --vex") from None
+        raise InputError(f"--otp-vex: cannot download {url} ({error}); give the document with --vex") from None

@@ -181,7 +181,7 @@ def of_cve(raw: Mapping[str, Any]) -> Record | None:
 
 def _of_cve(raw: Mapping[str, Any], package: Purl | None) -> Affected | None:
     if package is None:
-        raise ValueError(f"{raw['packageURL']} is no package URL")
+        raise ValueError(f"{raw['packageURL']} is not a package URL")
     ranges = tuple(
         Range(
             each["versionType"],

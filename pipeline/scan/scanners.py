@@ -25,11 +25,12 @@ from pipeline.scan.hex import HEX, ask
 from pipeline.scan.scout import Scout
 from pipeline.scan.scout import scout as ask_scout
 from pipeline.scan.trivy import trivy
+from pipeline.steps import named
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scanners:
-    """With what is scanned."""
+    """What the scans need."""
 
     images: Images
     databases: Databases
@@ -41,7 +42,7 @@ class Scanners:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Results:
-    """What the scanners gave; a run that failed is among them."""
+    """The results of the scanners, including failed runs."""
 
     runs: tuple[ScannerRun, ...]
     #: Syft's own JSON; empty if it failed.
@@ -127,7 +128,7 @@ async def scan(
 
 
 async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
-    """Look at an SBOM that was published with an image; the image itself is not needed."""
+    """Scan an SBOM that was published with an image; the image itself is not needed."""
     parts = json.loads(cyclonedx).get("components") or ()
     kinds = {
         part["name"]: own["value"] for part in parts for own in part.get("properties") or () if own["name"] == KIND
@@ -143,7 +144,7 @@ async def scan_document(scanners: Scanners, cyclonedx: str) -> Results:
 
 
 async def _of_sbom(scanners: Scanners, cyclonedx: str, own: tuple[str, ...] = ()) -> list[ScannerRun]:
-    """Run Trivy and Grype over an SBOM, and ask them what a distribution mended in its own Erlang/OTP."""
+    """Run Trivy and Grype over an SBOM, and ask them what the distribution fixed in its own Erlang/OTP."""
     question = tracked(cyclonedx)
     if not question:
         return await _vulnerabilities(scanners, _document(cyclonedx), own)
@@ -154,7 +155,7 @@ async def _of_sbom(scanners: Scanners, cyclonedx: str, own: tuple[str, ...] = ()
 
 
 async def _registries(scanners: Scanners, hex_config: str, cyclonedx: str, own: tuple[str, ...]) -> list[ScannerRun]:
-    """Return what the registries of Hex say of the packages, if somebody said how they are reached."""
+    """Ask the Hex registries about the packages, if it is known how to reach them."""
     if not scanners.project:
         return []
     return [*await ask(scanners.project, hex_config, scanners.databases.date, cyclonedx, own)]
@@ -175,7 +176,7 @@ def _matched(published: Records | ScannerRun, cyclonedx: str, own: tuple[str, ..
 
 
 async def _seen(scanners: Scanners, runs: Sequence[ScannerRun], cyclonedx: str) -> Results:
-    """Return runs, those as failed that did not see what an SBOM has; and what it says of the system."""
+    """Mark runs as failed that did not see the packages of the SBOM, and find the end of life of the distribution."""
     purls = purls_of(cyclonedx) if cyclonedx else ()
     runs = await with_threats(scanners.images, scanners.databases, runs)
     checked = tuple(covered(run, packages_of(purls)) for run in runs)
@@ -186,7 +187,11 @@ async def _seen(scanners: Scanners, runs: Sequence[ScannerRun], cyclonedx: str) 
         try:
             day = await ended_on(scanners.images, scanners.databases, _document(cyclonedx), ended)
         except dagger.QueryError as error:
-            checked += (ScannerRun("grype", "SBOM", failure=f"asking when {ended} ended: {last_words(error)}"),)
+            checked += (
+                ScannerRun(
+                    "grype", "SBOM", failure=f"the query for the end of life of {ended} failed: {last_words(error)}"
+                ),
+            )
     return Results(checked, packages=tuple(sorted({*filter(None, purls)})), erlang=erlang, ended_on=day)
 
 
@@ -202,7 +207,8 @@ async def _vulnerabilities(
 
     async def one(scanner: str, step: Awaitable[ScannerRun]) -> ScannerRun:
         try:
-            return await step
+            with named(f"scanning the {target} with {scanner}"):
+                return await step
         except dagger.QueryError as error:
             return ScannerRun(scanner, target, failure=last_words(error))
         except PipelineError as error:

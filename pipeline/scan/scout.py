@@ -1,4 +1,4 @@
-"""Docker Scout: the one scanner that asks a service, and needs a login for it."""
+"""Docker Scout: the only scanner that uses a service, with a login."""
 
 import dataclasses
 
@@ -27,7 +27,7 @@ def scout_of(user: str, token: dagger.Secret | None, images: Images) -> Scout | 
         If half of it is missing, or the table has no image of Docker Scout.
     """
     if bool(user) != bool(token):
-        raise InputError("a login at Docker Hub is --scout-user and --scout-token: give both, or none")
+        raise InputError("--scout-user and --scout-token: give both, or neither")
     if not token:
         return None
     images["scout"]  # for its error
@@ -35,7 +35,7 @@ def scout_of(user: str, token: dagger.Secret | None, images: Images) -> Scout | 
 
 
 def scout(images: Images, layout: dagger.Directory, login: Scout) -> dagger.File:
-    """Return the SARIF of Docker Scout: the one scanner that asks a service, and needs a login for it.
+    """Return the SARIF report of Docker Scout, the only scanner that uses a service, with a login.
 
     Of docs.docker.com/reference/cli/docker/scout/cves and the variables in the README of github.com/docker/scout-cli.
     """

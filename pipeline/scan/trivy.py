@@ -45,7 +45,7 @@ _SECRETS = "/scan/trivy-secret.yaml"
 _SECRETS_EVERYWHERE = """disable-allow-rules: [tests, examples, vendor, markdown]
 allow-rules:
   - id: example-values
-    description: values that say that they are examples
+    description: values that are marked as examples
     regex: (?i)example
 """
 
@@ -91,8 +91,8 @@ async def _metadata(database: dagger.Directory, source: str) -> str:
         return await database.file("metadata.json").contents()
     except dagger.QueryError as error:
         raise InputError(
-            f"{source}: its metadata.json, which says when {TRIVY_FILE} was built, cannot be read "
-            f"({last_words(error)}); give all that `trivy image --download-db-only` leaves in its cache directory"
+            f"{source}: metadata.json, which has the build date of {TRIVY_FILE}, cannot be read "
+            f"({last_words(error)}); give the whole cache directory of `trivy image --download-db-only`"
         ) from None
 
 

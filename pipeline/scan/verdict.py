@@ -1,4 +1,4 @@
-"""The verdict: findings against VEX documents, acceptances and the policy."""
+"""The verdict: apply VEX documents, acceptances and the policy to the findings."""
 
 import dataclasses
 import datetime as dt
@@ -29,7 +29,7 @@ from pipeline.table import count
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judged:
-    """A finding and what became of it."""
+    """A finding with its status."""
 
     finding: Finding
     status: Status
@@ -42,7 +42,7 @@ class Judged:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the scans come to."""
+    """The verdict of the scans."""
 
     policy: Policy
     #: The worst first.
@@ -61,12 +61,12 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Tell whether the policy is known to hold."""
+        """Tell whether there is a verdict and the policy passes."""
         return self.decided and not self.breaking
 
     @property
     def decided(self) -> bool:
-        """Tell whether every scanner did its work, with a database that is new enough."""
+        """Tell whether there is a verdict: every scanner ran, with a recent database."""
         return not (self.failures or self.outdated)
 
     @property
@@ -76,7 +76,7 @@ class Verdict:
 
     @property
     def warnings(self) -> tuple[Judged, ...]:
-        """The findings that would break the policy, but were there before, or have their days of grace."""
+        """The findings that only warn: an earlier image has them too, or they are within their days of grace."""
         return self.having(Status.WARNING)
 
     @property
@@ -86,7 +86,7 @@ class Verdict:
 
     @property
     def suppressed(self) -> tuple[Judged, ...]:
-        """The findings that a VEX document says are none."""
+        """The findings that a VEX document calls not affected or fixed."""
         return self.having(*SUPPRESSING)
 
     def having(self, *statuses: Status) -> tuple[Judged, ...]:
@@ -97,8 +97,7 @@ class Verdict:
     def lines(self) -> tuple[str, ...]:
         """The verdict in words, one line for each thing that is wrong; one line if nothing is."""
         result = [
-            f"SCANNER FAILED: {scan.scanner} ({scan.target}): {scan.failure}; "
-            "what it would have found is not known, so nothing is decided"
+            f"SCANNER FAILED: {scan.scanner} ({scan.target}): {scan.failure}; there is no verdict without its findings"
             for scan in self.failures
         ]
         result += self.outdated
@@ -217,18 +216,18 @@ def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance],
             return Judged(finding, Status.ACCEPTED, f"{entry.reason} (until {entry.until})", acceptance=entry)
     reasons = []
     if finding.urgency.exploited and policy.known_exploited:
-        reasons.append(f"{finding.urgency}, which breaks the policy whatever the severity (--fail-on-known-exploited)")
+        reasons.append(f"{finding.urgency}, which breaks the policy at any severity (--fail-on-known-exploited)")
     elif not finding.always_breaks:
         counted = finding.severity or policy.unknown
         if counted < policy.fail_on:
-            return Judged(finding, Status.TOLERATED, f"less than {policy.fail_on.name}")
+            return Judged(finding, Status.TOLERATED, f"below {policy.fail_on.name}")
         if policy.only_fixed and not finding.fixed:
             return Judged(finding, Status.TOLERATED, "no fixed version")
         if not finding.severity:
-            reasons.append(f"nobody gives it a severity, so it counts as {counted.name} (--unknown-as)")
+            reasons.append(f"no source rates its severity, so it counts as {counted.name} (--unknown-as)")
         since = finding.urgency.fixed_on
         if since and (ends := since + dt.timedelta(days=policy.grace_days)) > today:
-            reasons.append(f"its fix is of {since}: it breaks the policy from {ends} on (--grace-days)")
+            reasons.append(f"fixed since {since}, so it will break the policy from {ends} (--grace-days)")
             return Judged(finding, Status.WARNING, "; ".join(reasons))
     if entries:
         reasons.append(f"its acceptance expired on {max(entry.until for entry in entries)}")
@@ -236,7 +235,7 @@ def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance],
 
 
 def _compared(judged: Judged, baseline: Baseline | None, today: dt.date) -> Judged:
-    """Return what is judged of a finding, with a warning in place of what breaks, if an earlier image has it too."""
+    """Return a judged finding with a warning instead of a break of the policy, if an earlier image also has it."""
     before = baseline.before(judged.finding, today) if baseline and judged.status is Status.BREAKING else ""
     if not before:
         return judged
@@ -244,7 +243,7 @@ def _compared(judged: Judged, baseline: Baseline | None, today: dt.date) -> Judg
 
 
 def secrets_of(attested: Mapping[str, Any]) -> tuple[Secret, ...]:
-    """Return the secrets that a verdict (`findings.json`) has, whatever became of them: an SBOM has none."""
+    """Return the secrets in a verdict (`findings.json`), which an SBOM does not contain, whatever their status."""
     return tuple(
         Secret(raw["id"], raw["package"]["name"], 0, severity_of(raw["severity"]), raw["title"])
         for raw in attested.get("findings", ())
@@ -253,7 +252,7 @@ def secrets_of(attested: Mapping[str, Any]) -> tuple[Secret, ...]:
 
 
 def _secrets(scans: Iterable[ScannerRun], others: Iterable[Secret]) -> Iterator[Finding]:
-    """Return what the rules found, each rule and file once."""
+    """Return the secrets that were found, each rule and file once."""
     seen = [(scan.scanner, secret) for scan in scans for secret in scan.secrets]
     seen += [("attested", secret) for secret in others]
     places: dict[tuple[str, str], list[tuple[str, Secret]]] = {}

@@ -32,7 +32,7 @@ class _Otp:
             return cls((0, int(old[1]), old[2], int(old[3] or 0), int(old[4] or 0)))
         match = _OTP.fullmatch(plain)
         if not match:
-            raise ValueError(f"{text} is no version of Erlang/OTP")
+            raise ValueError(f"{text} is not a version of Erlang/OTP")
         numbers = [int(part) for part in match[1].split(".")]
         normal = (*numbers, 0, 0)[:_NORMAL]
         branches, zeros = [], 0
@@ -103,7 +103,7 @@ def _semver(text: str) -> tuple[object, ...]:
         return (-1,)
     match = _SEMVER.fullmatch(text)
     if not match:
-        raise ValueError(f"{text} is no version of a Hex package")
+        raise ValueError(f"{text} is not a version of a Hex package")
     parts = [int(part) for part in match[1].split(".")]
     # A version comes after what was published on the way to it.
     return (*parts, *[0] * (_NORMAL - len(parts)), match[2] is None, *_identifiers(match[2] or ""))

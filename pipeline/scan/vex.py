@@ -109,12 +109,12 @@ def read_vex(text: str, name: str, *, told: bool = True) -> tuple[Statement, ...
     try:
         document = json.loads(text)
         if not str(document["@context"]).startswith("https://openvex.dev/ns"):
-            raise InputError(f"{name}: its @context is {document['@context']}; expected an OpenVEX document")
+            raise InputError(f"{name}: its @context is {document['@context']}; give an OpenVEX document")
         statements = [_statement(raw, document, name) for raw in document["statements"]]
         return tuple(dataclasses.replace(statement, file=name, told=told) for statement in statements)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise InputError(f"{name}: not an OpenVEX document ({reason})") from None
+        raise InputError(f"{name}: this file is not an OpenVEX document ({reason})") from None
 
 
 def _statement(raw: dict[str, Any], document: dict[str, Any], name: str) -> Statement:
@@ -123,13 +123,13 @@ def _statement(raw: dict[str, Any], document: dict[str, Any], name: str) -> Stat
     names += [flaw["@id"]] if "@id" in flaw else []
     status = raw["status"]
     if status not in _STATUSES:
-        raise InputError(f"{name}: {names[0]} has the status {status}; expected one of {', '.join(_STATUSES)}")
+        raise InputError(f"{name}: {names[0]} has the status {status}; use {', '.join(_STATUSES)}")
     justification, impact = raw.get("justification") or "", raw.get("impact_statement") or ""
     if justification and justification not in _JUSTIFICATIONS:
         expected = ", ".join(_JUSTIFICATIONS)
-        raise InputError(f"{name}: {names[0]} has the justification {justification}; expected one of {expected}")
+        raise InputError(f"{name}: {names[0]} has the justification {justification}; use one of {expected}")
     if status == "not_affected" and not (justification or impact):
-        raise InputError(f"{name}: {names[0]} is not_affected without a reason; add a justification (OpenVEX 0.2)")
+        raise InputError(f"{name}: {names[0]} is not_affected without a justification; add one (OpenVEX 0.2)")
     return Statement(
         frozenset(names),
         status,
@@ -210,7 +210,7 @@ def image_names(name: str, tag: str, digest: str, architecture: str = "") -> tup
 
 
 def unmatched(statements: Iterable[Statement], findings: Sequence[Finding], image: Collection[str]) -> list[str]:
-    """Say which statements are about no finding, and where it can be seen why, a line for each document."""
+    """Return a line for each document with statements that match no finding, with a hint why."""
     lines = []
     by_file: dict[str, list[Statement]] = {}
     for statement in statements:
@@ -244,19 +244,19 @@ def _about(statement: Statement) -> str:
 
 
 def _hint(statement: Statement, findings: Sequence[Finding], image: Collection[str]) -> str:
-    """Say what it may have meant: a finding of that flaw, in another version of what it names, or built from it."""
+    """Return a hint at what a statement may have meant: another version, or a package that is built from it."""
     whole = parsed(image)
     named = parsed(name for product, parts in statement.products for name in (product, *parts))
     about = [text for finding in findings if statement.names & finding.names for text in finding.purls]
     for text in about:
         if any(part.is_like(own) and not part.covers(own) for own in parsed([text]) for part in named):
-            return f" (the finding is of {text}: leave out what differs)"
+            return f" (the finding is of {text}: remove the parts that differ)"
     for own in parsed(about):
         if (own.type, own.upstream) in {(part.type, part.name) for part in named}:
-            return f" (the finding is of {own.name}, built from {own.upstream}: name {own.name})"
+            return f" (the finding is of {own.name}, built from {own.upstream}: write {own.name})"
     if about and any(any(map(part.is_like, whole)) and not any(map(part.covers, whole)) for part in named):
         known = [name for name in image if name.startswith("pkg:")]
-        return f" (the image is {', or '.join(known)}: leave out what differs)"
+        return f" (the image is {', or '.join(known)}: remove the parts that differ)"
     return ""
 
 

@@ -2,11 +2,14 @@
 
 import base64
 import contextlib
+import fcntl
 import http
+import io
 import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import tarfile
@@ -15,6 +18,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +32,17 @@ import pytest
 from dagger import dag
 from registry import CACHE, settings
 
-from pipeline import handover
+from pipeline import direct, handover
+from pipeline.__main__ import traced_to
 
 ROOT = Path(__file__).parents[2]
 FIXTURES = ROOT / "tests" / "fixtures"
 SOCKET = Path("/run/dagger/engine.sock")
-NO_ENGINE = "no Dagger engine answers (see README, Tests: Docker, Podman, or _EXPERIMENTAL_DAGGER_RUNNER_HOST)"
+NO_ENGINE = (
+    "no Dagger engine answers (start Docker or Podman, or set _EXPERIMENTAL_DAGGER_RUNNER_HOST; see docs/tests.md)"
+)
+#: Variables by which ci/run recognizes a CI's run or a site's settings; the tests run without them, in a CI too.
+OF_A_RUN = re.compile(r"(CI|GITHUB_ACTIONS|GITLAB_CI|JENKINS_URL|IMAGE_TAG)$|(ERLMCP|REGISTRY|SIGSTORE|COSIGN)_")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _CALL_LIMIT = 900
 _PORT = 5065
@@ -54,19 +63,21 @@ class Result:
         return re.sub(r" \[traceparent:[^\]]*\]", "", said).strip()
 
     def ran(self, words: str) -> bool:
-        """Tell whether a command that holds these words really ran (was not answered by the cache)."""
-        lines = self.err.splitlines()
-        numbers = {line.split(":", 1)[0].strip() for line in lines if "withExec" in line and words in line}
-        done = [line for line in lines if re.search(r"withExec DONE \[(\d+m)?[\d.]+s\]", line)]
-        return any(line.split(":", 1)[0].strip() in numbers and not line.rstrip().endswith("[0.0s]") for line in done)
+        """Tell whether a command really ran (was not answered by the cache), by how direct mode shows it.
+
+        The log of `dagger call` cannot tell: of a step that the engine evaluates later it may show the call alone.
+        """
+        assert re.search(r"^ +[\d.]+ s  total; ", self.err, re.MULTILINE), "ran: this is no result of direct mode"
+        return any(re.match(r" +[\d.]+ s  ", line) and words in line for line in self.err.splitlines())
 
 
 @pytest.fixture(scope="session")
 def engine() -> dict[str, str]:
     """Return the environment in which an engine answers, or skip."""
-    env = dict(os.environ) | {"DAGGER_NO_NAG": "1", "NO_COLOR": "1"}
+    env = {name: value for name, value in os.environ.items() if not OF_A_RUN.match(name)}
+    env |= {"DAGGER_NO_NAG": "1", "NO_COLOR": "1"}
     if not shutil.which("dagger"):
-        pytest.skip(f"no dagger on PATH: {NO_ENGINE}")
+        pytest.skip(f"needs dagger on the PATH: {NO_ENGINE}")
     if "_EXPERIMENTAL_DAGGER_RUNNER_HOST" not in env:
         # A machine may have a command that starts its engine, and does nothing where one runs.
         if shutil.which("dagger-engine-up"):
@@ -82,26 +93,52 @@ def engine() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def registry() -> Iterator[str]:
-    """Serve a registry on 127.0.0.1 whose content stays from run to run."""
+    """Serve a registry on 127.0.0.1 whose content stays from run to run, one for all processes of pytest-xdist."""
     program = shutil.which("docker-registry") or shutil.which("registry")
     if not program:
         pytest.fail("docker-registry is not installed (Debian: apt-get install docker-registry mmdebstrap skopeo)")
     (CACHE / "registry").mkdir(parents=True, exist_ok=True)
+    with (CACHE / "users").open("a") as users:
+        with _alone():
+            # Whoever uses it has this lock; who can have it alone was the last one.
+            fcntl.flock(users, fcntl.LOCK_SH)
+            port = _registry_port(program)
+        yield f"127.0.0.1:{port}"
+        with _alone(), contextlib.suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.kill(int((CACHE / "pid").read_text()), signal.SIGTERM)
+            (CACHE / "pid").unlink()
+
+
+def _registry_port(program: str) -> int:
+    """Return the port of the registry that runs, or start it."""
+    with contextlib.suppress(OSError):
+        if b"registry.json" in Path("/proc", (CACHE / "pid").read_text(), "cmdline").read_bytes():
+            address = json.loads((CACHE / "registry.json").read_text())["http"]["addr"]
+            return int(address.rpartition(":")[2])
     # The same port each time where possible: references are part of the engine's keys.
-    port = _PORT if _is_free(_PORT) else _free_port()
-    with tempfile.NamedTemporaryFile("w", suffix=".yml") as config:
-        config.write(settings(f"127.0.0.1:{port}", CACHE / "registry"))
-        config.flush()
-        server = subprocess.Popen([program, "serve", config.name], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            for _ in range(100):
-                if not _is_free(port):
-                    break
-                time.sleep(0.1)
-            yield f"127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait()
+    port = _PORT
+    if not _is_free(port):
+        port = _free_port()
+        warnings.warn(f"port {_PORT} is taken, so the engine's cache has nothing for these tests", stacklevel=2)
+    (CACHE / "registry.json").write_text(settings(f"127.0.0.1:{port}", CACHE / "registry"))
+    command = [program, "serve", CACHE / "registry.json"]
+    nothing = subprocess.DEVNULL
+    server = subprocess.Popen(command, stdout=nothing, stderr=nothing, start_new_session=True)
+    (CACHE / "pid").write_text(str(server.pid))
+    for _ in range(100):
+        if not _is_free(port):
+            break
+        time.sleep(0.1)
+    return port
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let one process at a time do something."""
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -109,12 +146,13 @@ def images(engine: dict[str, str], registry: str, tmp_path_factory: pytest.TempP
     """Return the table of stand-in images, made and pushed."""
     folder = tmp_path_factory.mktemp("images")
     entries = []
-    for options in ([], ["--scanners"]):
-        part = folder / "part.toml"
-        command = [Path(__file__).parent / "standins", "--registry", registry, "--out", part, *options]
-        # From nothing on two cores the scanners take a quarter of an hour.
-        subprocess.run(command, env=engine, check=True, timeout=2400)
-        entries += part.read_text().splitlines()[1:]
+    with _alone():
+        for options in ([], ["--scanners"]):
+            part = folder / "part.toml"
+            command = [Path(__file__).parent / "standins", "--registry", registry, "--out", part, *options]
+            # From nothing on two cores the scanners take three quarters of an hour.
+            subprocess.run(command, env=engine, check=True, timeout=4500)
+            entries += part.read_text().splitlines()[1:]
     table = folder / "images.toml"
     table.write_text("\n".join(["[images]", *entries, ""]))
     return table
@@ -142,15 +180,20 @@ class Module:
 
     env: dict[str, str]
     images: Path
+    #: The distribution of the stand-in images; nothing where a project's erlmcp.toml says it.
+    flavor: tuple[str, ...] = ("--flavor=debian",)
 
-    def __call__(self, source: Path, *words: str) -> Result:
-        """Run `dagger call` on a source; the module's arguments come before the function's name."""
+    def words(self, source: Path, *words: str) -> list[str]:
+        """Return a command line: the module's arguments come before the function's name."""
         # One init does not run on two platforms: those come by URL.
         several = any(word.startswith("--platforms=") for word in words)
         own = files.by_url(self.images) if several else [f"--images={self.images}", *files.given()]
-        command = ["dagger", "--progress=plain", "call", f"--mod={ROOT}", "--flavor=debian", *own]
+        return [*self.flavor, *own, f"--source={source}", *words]
+
+    def __call__(self, source: Path, *words: str) -> Result:
+        """Run `dagger call` on a source."""
         done = subprocess.run(
-            [*command, f"--source={source}", *words],
+            ["dagger", "--progress=plain", "call", f"--mod={ROOT}", *self.words(source, *words)],
             env=self.env,
             capture_output=True,
             text=True,
@@ -160,10 +203,45 @@ class Module:
         return Result(done.returncode, _ANSI.sub("", done.stdout), _ANSI.sub("", done.stderr))
 
 
+@dataclass(frozen=True)
+class InProcess(Module):
+    """The same in direct mode, in this process: what loading the module takes for each call is left out.
+
+    `test_direct_mode.py` holds it against `dagger call`: the same words, exit codes, files and keys of the cache.
+    """
+
+    def __call__(self, source: Path, *words: str) -> Result:
+        """Run a command line in a session of its own; its log is that of the CLI."""
+        line = self.words(source, *words)
+        out, err, umask = io.StringIO(), io.StringIO(), os.umask(0o022)
+        listener = socket.create_server(("127.0.0.1", 0))
+        with tempfile.TemporaryFile("w+") as log, mock.patch.dict(os.environ, self.env | traced_to(listener)):
+            command = ["dagger", "--progress=plain", "session"]
+            process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, encoding="utf-8"
+            )
+            # Of a command line that is refused it is killed.
+            with process, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                try:
+                    code = direct.main(line, process, listener)
+                finally:
+                    os.umask(umask)
+                    handover.work_outside(None)
+            log.seek(0)
+            said = _ANSI.sub("", log.read()) + err.getvalue()
+        return Result(code, out.getvalue(), said)
+
+
 @pytest.fixture(scope="session")
 def module(engine: dict[str, str], images: Path) -> Module:
     """Return the module, ready to call."""
     return Module(engine, images)
+
+
+@pytest.fixture(scope="session")
+def in_process(engine: dict[str, str], images: Path) -> InProcess:
+    """Return the module's functions, ready to call in this process."""
+    return InProcess(engine, images)
 
 
 @contextlib.contextmanager

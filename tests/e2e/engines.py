@@ -68,7 +68,7 @@ def apart(folder: Path, settings: Mapping[str, object], registries: Mapping[str,
     """
     missing = [name for name in ("dagger-engine", "unshare", "docker-registry") if not shutil.which(name)]
     if missing or os.geteuid():
-        pytest.skip(f"starting an engine needs root and {', '.join(missing) or 'nothing else'}")
+        pytest.skip(f"needs root to start an engine{''.join(f', and {name} on the PATH' for name in missing)}")
     plain = {address: {"http": True} for address in registries}
     known = {"registries": {**settings.get("registries", {}), **plain}}
     (folder / "engine.json").write_text(json.dumps({**settings, **known}))

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import platform
+import subprocess
 import tarfile
 import urllib.request
 from collections.abc import Iterator
@@ -70,6 +71,44 @@ def recompressed(reference: str) -> tuple[str, str]:
     plain = gzip.decompress(_get(f"{repository}/blobs/{layer['digest']}"))
     layer |= _push_blob(repository, gzip.compress(plain, 1, mtime=0))
     return _push_manifest(repository, manifest), layer["digest"]
+
+
+def with_busybox(reference: str, busybox: str) -> str:
+    """Push this machine's image again with busybox's commands in front of all others; return its reference.
+
+    Alpine has these commands and no others. Debian's busybox knows fewer options than Alpine's does.
+
+    Parameters
+    ----------
+    reference
+        The image.
+    busybox
+        The program, on this machine.
+    """
+    repository, _ = _split(reference)
+    _, manifest = manifest_of(reference, own_architecture())
+    config = json.loads(_get(f"{repository}/blobs/{manifest['config']['digest']}"))
+    folder = "opt/busybox"
+    held = io.BytesIO()
+    with tarfile.open(fileobj=held, mode="w") as archive:
+        program = tarfile.TarInfo(f"{folder}/busybox")
+        data = Path(busybox).read_bytes()
+        program.size, program.mode = len(data), 0o755
+        archive.addfile(program, io.BytesIO(data))
+        for name in subprocess.run([busybox, "--list"], check=True, capture_output=True, text=True).stdout.split():
+            if name != "busybox":
+                link = tarfile.TarInfo(f"{folder}/{name}")
+                link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+                archive.addfile(link)
+    layer = _push_blob(repository, held.getvalue())
+    variables = dict(each.split("=", 1) for each in config["config"].get("Env", []))
+    path = variables.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+    config["config"]["Env"] = [f"{name}={value}" for name, value in {**variables, "PATH": f"/{folder}:{path}"}.items()]
+    config["rootfs"]["diff_ids"].append(layer["digest"])
+    config.pop("history", None)
+    manifest["layers"].append({"mediaType": f"{OCI}.layer.v1.tar", **layer})
+    manifest["config"] |= _push_blob(repository, json.dumps(config).encode())
+    return _push_manifest(repository, manifest)
 
 
 def indexed(repository: str, images: dict[str, str]) -> str:

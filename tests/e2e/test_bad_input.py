@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Module, Result
+from conftest import InProcess, Result
 
 RELX = "{relx,\n"
 
@@ -113,38 +113,47 @@ def linked_application(source: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (no_config, "rebar.config: not found; --source must be the root of a rebar3 project"),
-        (no_relx, "rebar.config: no {release, {Name, Version}, Applications} in its relx"),
+        (no_config, "rebar.config: not found; give the root of a rebar3 project with --source"),
+        (no_relx, "rebar.config: relx has no {release, {Name, Version}, Applications}"),
         (syntax, 'Error reading file rebar.config: 9: syntax error before: "1.0.2"'),
-        (two_releases, "rebar.config: several releases (greeter, other); choose one with --release"),
+        (two_releases, "rebar.config: there are several releases (greeter, other); choose one with --release"),
         (
             git_version,
-            "rebar.config: the version of release greeter is git, and nothing answered",
+            "rebar.config: the version of release greeter is git, which gave no version",
         ),
         (
             stale_lock,
-            "rebar.lock: it locks tiny_text at 1.0.2, but rebar.config asks for 1.1.0; run `rebar3 upgrade tiny_text`",
+            "rebar.lock: it has tiny_text 1.0.2, but rebar.config asks for 1.1.0; run `rebar3 upgrade tiny_text`",
         ),
         (missing_lock, "rebar.lock: not found, but rebar.config asks for tiny_math, tiny_text; run `rebar3 lock`"),
-        (unlocked, "rebar.lock: it does not lock cowboy, which rebar.config asks for; run `rebar3 lock`"),
-        (circle, "applications that need each other in a circle: greeter_core -> greeter_web -> greeter_core"),
-        (release_name, "rebar.config: release grüße: its name is that of a user, a folder, a command and a node"),
-        (other_profile, "rebar.config: the profile has no release; docker has one: choose with --profile"),
-        (linked_checkout, "_checkouts/tiny_text: a link, which is not followed here"),
-        (linked_application, "apps/greeter_core: a link, which is not followed here"),
-        (dockerignore, ".dockerignore:2: '[oops' is no pattern: a [ without its ]"),
+        (unlocked, "rebar.lock: it does not have cowboy, which rebar.config asks for; run `rebar3 lock`"),
+        (
+            circle,
+            (
+                "rebar.config: these applications depend on each other in a circle; remove one dependency: "
+                "greeter_core -> greeter_web -> greeter_core"
+            ),
+        ),
+        (
+            release_name,
+            "rebar.config: release grüße: this name cannot be the name of a user, a folder, a command and a node",
+        ),
+        (other_profile, "rebar.config: this profile has no release, but docker has one: choose it with --profile"),
+        (linked_checkout, "_checkouts/tiny_text: this is a symbolic link, which the build does not follow"),
+        (linked_application, "apps/greeter_core: this is a symbolic link, which the build does not follow"),
+        (dockerignore, ".dockerignore:2: '[oops' is not a valid pattern: a [ has no closing ]"),
     ],
 )
 def test_a_broken_project_is_named(
-    module: Module, source: Path, break_it: Callable[[Path], None], message: str
+    in_process: InProcess, source: Path, break_it: Callable[[Path], None], message: str
 ) -> None:
     break_it(source)
-    check(module(source, "application"), message)
+    check(in_process(source, "application"), message)
 
 
-def test_a_missing_file_of_the_overlay_is_named(module: Module, source: Path) -> None:
+def test_a_missing_file_of_the_overlay_is_named(in_process: InProcess, source: Path) -> None:
     overlay(source)
-    check(module(source, "release"), "config/motd.txt")
+    check(in_process(source, "release"), "config/motd.txt")
 
 
 def link_out(source: Path) -> None:
@@ -160,60 +169,63 @@ def syntax_of_sys_config(source: Path) -> None:
 @pytest.mark.parametrize(
     ("break_it", "message"),
     [
-        (no_sys_config, "rebar.config: its sys.config is config/none.config, which is not in --source"),
-        (link_out, "priv/users: a link that leads out of the project, to /etc/passwd"),
+        (no_sys_config, "rebar.config: relx names config/none.config as sys.config, but that file is not in --source"),
+        (link_out, "priv/users: a symbolic link to /etc/passwd, which is outside of the project"),
         (syntax_of_sys_config, "config/none.config"),
         (syntax_of_sys_config, "2: syntax error before: oops"),
     ],
 )
 def test_what_cannot_become_a_release_is_named(
-    module: Module, source: Path, break_it: Callable[[Path], None], message: str
+    in_process: InProcess, source: Path, break_it: Callable[[Path], None], message: str
 ) -> None:
     break_it(source)
-    check(module(source, "release"), message)
+    check(in_process(source, "release"), message)
 
 
-def test_code_that_does_not_compile_is_shown_by_its_compiler(module: Module, source: Path) -> None:
+def test_code_that_does_not_compile_is_shown_by_its_compiler(in_process: InProcess, source: Path) -> None:
     edit(source / "apps/greeter_web/src/greeter_web.erl", "reply(Text) ->", "reply(Text) -> oops oops,")
-    result = module(source, "compile")
+    result = in_process(source, "compile")
     check(result, "compiling failed:")
     assert "greeter_web.erl" in result.message
     assert "syntax error before: oops" in result.message
 
 
-def test_other_distributions_for_builder_and_runtime_are_refused(module: Module, source: Path) -> None:
-    bookworm = tomllib.loads(module.images.read_text())["images"]["runtime-bookworm"]
-    result = module(source, f"--runtime-image={bookworm}", "build-runtime")
+def test_other_distributions_for_builder_and_runtime_are_refused(in_process: InProcess, source: Path) -> None:
+    bookworm = tomllib.loads(in_process.images.read_text())["images"]["runtime-bookworm"]
+    result = in_process(source, f"--runtime-image={bookworm}", "build-runtime")
     check(result, "builder and runtime differ")
     assert "is debian 13" in result.message
     assert "is debian 12" in result.message
 
 
-def test_a_cookie_in_vm_args_is_refused(module: Module, source: Path, tmp_path: Path) -> None:
+def test_a_cookie_in_vm_args_is_refused(in_process: InProcess, source: Path, tmp_path: Path) -> None:
     (tmp_path / "vm.args").write_text("-name a@127.0.0.1\n-setcookie secret\n")
-    check(module(source, f"--vm-args={tmp_path}/vm.args", "release"), "--vm-args:2: a cookie written down here")
+    check(
+        in_process(source, f"--vm-args={tmp_path}/vm.args", "release"),
+        "--vm-args:2: this cookie would be readable in the image",
+    )
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--flavor=plan9", "build-runtime"), "plan9"),
-        (("--release=nope", "application"), "--release nope: rebar.config has only greeter"),
-        (("--runtime-image=Not An Image", "images"), "--runtime-image: 'Not An Image' is no image reference"),
-        (("--created=yesterday", "image-tarball"), "--created yesterday: not a time with a zone"),
+        (("--release=nope", "application"), "--release nope: rebar.config has no such release, but greeter"),
+        (("--runtime-image=Not An Image", "images"), "--runtime-image: 'Not An Image' is not an image reference"),
+        (("--created=yesterday", "image-tarball"), "--created yesterday: give a time with a time zone"),
         (("--labels=oops", "build-runtime"), "--labels oops: expected KEY=VALUE"),
     ],
 )
-def test_a_wrong_argument_is_named(module: Module, source: Path, words: tuple[str, ...], message: str) -> None:
-    check(module(source, *words), message)
+def test_a_wrong_argument_is_named(in_process: InProcess, source: Path, words: tuple[str, ...], message: str) -> None:
+    check(in_process(source, *words), message)
 
 
-def test_a_node_that_does_not_start_says_why(module: Module, source: Path, tmp_path: Path) -> None:
+def test_a_node_that_does_not_start_says_why(in_process: InProcess, source: Path, tmp_path: Path) -> None:
     (tmp_path / "vm.args").write_text("-name a@127.0.0.1\n-setcookie ${RELX_COOKIE}\n+Muacul true\n")
-    check(module(source, f"--vm-args={tmp_path}/vm.args", "health"), 'vm.args: bad "Muacul" value: true')
+    check(in_process(source, f"--vm-args={tmp_path}/vm.args", "health"), 'vm.args: bad "Muacul" value: true')
 
 
-def test_an_emulator_that_aborts_is_shown_as_it_is(module: Module, source: Path) -> None:
+def test_an_emulator_that_aborts_is_shown_as_it_is(in_process: InProcess, source: Path) -> None:
     # As on musl and processors with AMX (github.com/erlang/otp issues 11248 and 11349).
     words = "sys/unix/sys_signal_stack.c:103:sys_sigaltstack(): Internal error: Failed to set alternate signal stack"
     (source / "config/erlexec").write_text(f"#!/bin/sh\necho '{words}' >&2\nkill -ABRT $$\n")
@@ -221,7 +233,7 @@ def test_an_emulator_that_aborts_is_shown_as_it_is(module: Module, source: Path)
     config = source / "rebar.config"
     overlay = '{copy, "config/erlexec", "erts-{{erts_vsn}}/bin/erlexec"}'
     config.write_text(config.read_text().replace("{overlay, [", f"{{overlay, [{overlay}, "))
-    result = module(source, "health")
+    result = in_process(source, "health")
     assert result.code == 1
-    assert result.message.splitlines()[1:] == ["out of its log:", words]
+    assert result.message.splitlines()[1:] == ["from its log:", words]
     assert result.message.splitlines()[0].endswith("with exit code 134")

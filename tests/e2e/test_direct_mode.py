@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import databases
-import files
 import pytest
 from conftest import _ANSI, ROOT, Module, Result, read_archive
 from test_scanning import fresh, given  # noqa: F401 # a fixture
@@ -19,10 +18,9 @@ class Direct:
     module: Module
 
     def __call__(self, source: Path, *words: str) -> Result:
-        """Run it on a source; the module's arguments come before the function's name."""
-        own = [f"--images={self.module.images}", *files.given()]
+        """Run it on a source."""
         done = subprocess.run(
-            [ROOT / "ci" / "run", "--direct", "--flavor=debian", *own, f"--source={source}", *words],
+            [ROOT / "ci" / "run", "--direct", *self.module.words(source, *words)],
             env=self.module.env,
             capture_output=True,
             text=True,
@@ -45,7 +43,7 @@ def direct(module: Module) -> Direct:
 
 def ran(result: Result) -> int:
     """Return how many steps really ran."""
-    [found] = re.findall(r"in all; \d+ steps?: (\d+) ran, \d+ from the cache$", result.err, re.MULTILINE)
+    [found] = re.findall(r"total; \d+ steps?: (\d+) ran, \d+ from the cache$", result.err, re.MULTILINE)
     return int(found)
 
 
@@ -53,7 +51,18 @@ def without_times(text: str) -> str:
     return re.sub(r"\d+\.\d", "0.0", text)
 
 
-@pytest.mark.parametrize("words", [["application"], ["size"], ["build-runtime", "entrypoint"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["application"],
+        ["size"],
+        ["build-runtime", "entrypoint"],
+        # Nothing, as the CLI has it.
+        ["build-runtime", "env-variable", "--name=NOT_SET"],
+        ["--json", "build-runtime", "env-variable", "--name=NOT_SET"],
+    ],
+    ids=" ".join,
+)
 def test_the_answer_is_the_same_and_nothing_runs_for_it_again(
     module: Module, direct: Direct, source: Path, words: list[str]
 ) -> None:

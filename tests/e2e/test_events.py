@@ -29,12 +29,13 @@ GITLAB_CI_LOCAL = "gitlab-ci-local@4.61.0"
 DEFINITIONS = Path(__file__).parent / "definitions"
 IMAGE = ("ghcr.io/octocat/hello-world", "registry.gitlab.com/octocat/hello-world", "registry.example.com/app")
 BUILT = ["build-runtime sync"]
+SNAPSHOTS = "dependency-graph/snapshots"
 REPORTS = "assess reports export --path=reports"
 
 
 def needs(*programs: str) -> None:
     if missing := [name for name in programs if not shutil.which(name)]:
-        pytest.skip(f"not on the PATH: {', '.join(missing)} (see the top of this file)")
+        pytest.skip(f"needs {', '.join(missing)} on the PATH (see the top of this file)")
 
 
 @dataclass
@@ -106,6 +107,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     made.git("config", "uploadpack.allowAnySHA1InWant", "true")
     made.commit()
     made.git("remote", "add", "origin", "https://github.com/octocat/Hello-World.git")
+    made.api.answers[f"/repos/octocat/Hello-World/{SNAPSHOTS}"] = {"result": "SUCCESS", "message": "updated"}
     yield made
     made.api.server.shutdown()
 
@@ -138,7 +140,7 @@ class TestGithub:
         needs("act", "node", "jq")
         checkout = os.environ.get("ACT_CHECKOUT", "")
         if not checkout:
-            pytest.skip("ACT_CHECKOUT names no checkout of actions/checkout (see the top of this file)")
+            pytest.skip("needs ACT_CHECKOUT set to a checkout of actions/checkout (see the top of this file)")
         top = project.folder.parent
         for stale in ("calls", "summary"):
             (top / stale).unlink(missing_ok=True)
@@ -209,7 +211,8 @@ class TestGithub:
 
     def test_a_push_to_main_builds_once_publishes_and_shows(self, project: Project) -> None:
         jobs, log = self.run(project, "push", MAIN)
-        assert jobs == {"publish": "succeeded", "show": "succeeded"}, log
+        assert jobs == {"publish": "succeeded", "show": "succeeded", "dependencies": "succeeded"}, log
+        [submitted] = [body for _, path, body in project.api.asked if path.endswith(SNAPSHOTS)]
         head = project.git("rev-parse", "HEAD")
         assert project.calls() == {
             "publish": [
@@ -219,6 +222,13 @@ class TestGithub:
             ],
             "show": [f"SARIF of {head} refs/heads/main"],
         }
+        assert (submitted["sha"], submitted["ref"]) == (head, "refs/heads/main")
+        # It takes the place of what the same job submitted before. (act names the called workflow, GitHub the caller.)
+        assert submitted["job"]["correlator"] in {"pipeline dependencies", "image dependencies"}
+
+    def test_a_site_may_leave_the_dependency_graph_alone(self, project: Project) -> None:
+        jobs, log = self.run(project, "push", MAIN, ERLMCP_DEPENDENCY_GRAPH="false")
+        assert jobs == {"publish": "succeeded", "show": "succeeded"}, log
 
     def test_a_push_to_develop_publishes_nothing(self, project: Project) -> None:
         project.git("checkout", "-q", "-b", "develop")
@@ -275,7 +285,7 @@ class TestGithub:
         project.merge(rebar_config="%% changed")
         jobs, log = self.run(project, "pull_request", pull_request(base))
         assert jobs == {"image": "succeeded", "show": "succeeded"}, log
-        assert "No comment: the branch that this goes to has no ci/tell yet" in log
+        assert "No comment: the target branch has no ci/tell yet" in log
         assert not project.api.asked
 
     def test_a_merge_queue_is_judged_as_the_pull_request_that_it_is(self, project: Project) -> None:
@@ -290,18 +300,19 @@ class TestGithub:
     def test_a_run_by_hand_publishes_under_its_tag(self, project: Project) -> None:
         payload = MAIN | {"inputs": {"image_tag": "canary"}}
         jobs, log = self.run(project, "workflow_dispatch", payload)
-        assert jobs == {"publish": "succeeded", "show": "succeeded"}, log
+        assert jobs == {"publish": "succeeded", "show": "succeeded", "dependencies": "succeeded"}, log
         assert "assess publish --tags=canary " in project.calls()["publish"][-1]
         jobs, log = self.run(project, "workflow_dispatch", payload, ERLMCP_PROTECTED_TAGS="latest c*")
-        assert jobs == {"publish": "failed", "show": "succeeded"}, log
-        assert "IMAGE_TAG: canary is protected here" in log
+        # What main depends on is told, whatever became of the image.
+        assert jobs == {"publish": "failed", "show": "succeeded", "dependencies": "succeeded"}, log
+        assert "IMAGE_TAG: canary is protected by ERLMCP_PROTECTED_TAGS" in log
 
     @pytest.mark.parametrize(
         ("env", "title"),
         [
             ({}, ""),
             ({"FINDING": "1"}, "The published image did not pass its nightly scan"),
-            ({"FAULT": "1"}, "The nightly scan of the published image was not made"),
+            ({"FAULT": "1"}, "The nightly scan of the published image did not run"),
         ],
         ids=["passes", "finds", "fails"],
     )

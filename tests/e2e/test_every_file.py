@@ -17,7 +17,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import FIXTURES, Module
+from conftest import FIXTURES, InProcess
 
 OURS = ("/usr/local/bin/entrypoint", "/usr/local/bin/healthcheck", "/usr/local/share/entrypoint/finish.awk")
 
@@ -106,7 +106,7 @@ class Image:
 
 
 @pytest.fixture(scope="module")
-def image(module: Module, tmp_path_factory: pytest.TempPathFactory) -> Image:
+def image(in_process: InProcess, tmp_path_factory: pytest.TempPathFactory) -> Image:
     folder = tmp_path_factory.mktemp("every-file")
     source = folder / "greeter"
     shutil.copytree(FIXTURES / "greeter", source, symlinks=True)
@@ -115,7 +115,7 @@ def image(module: Module, tmp_path_factory: pytest.TempPathFactory) -> Image:
         ["image-tarball", "export", f"--path={folder / 'image.tar'}"],
         ["sbom", "export", f"--path={folder}"],
     ):
-        result = module(source, *words)
+        result = in_process(source, *words)
         assert result.code == 0, result.err
     return Image(read_files(folder / "image.tar"), json.loads((folder / "sbom.cdx.json").read_text()))
 

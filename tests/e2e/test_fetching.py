@@ -1,5 +1,6 @@
 """Dependencies: the pipeline makes of them what plain rebar3 does, which has git and the network in its builder."""
 
+import re
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import anyio
 import dagger
 import mirror as mirrors
 import pytest
-from conftest import FIXTURES, Module, session
+from conftest import FIXTURES, InProcess, session
 from dagger import dag
 from mirror import GIT_TOKEN, Mirror
 
@@ -58,10 +59,14 @@ CONFIG = """{deps, [{tiny_word, "2.0.0"},
         {guarded, {git, "https://git.example.org/guarded/guarded.git", {tag, "v1.2.3"}}},
         {fast, {git, "https://git.example.org/fast.git", {tag, "v1.2.3"}}}]}.
 {relx, [{release, {demo, "1.0.0"}, [demo, sasl]}, {mode, prod}]}.
+%% It says nothing of where packages come from, and replaces what a global configuration says of that.
+{hex, [{doc, #{provider => edoc}}]}.
 """
 APP = '{application, demo, [{vsn, "1"}, {applications, [kernel, stdlib, tiny_word, %s]}]}.\n'
 #: What is compared of each application: what runs.
 LISTED = 'cd "$0" && find . -type f \\( -path "*/ebin/*" -o -path "*/priv/*" \\) -exec sha256sum {} + | sort -k 2'
+
+DEPENDENCIES = "/layers/dependencies/opt/demo/lib"
 
 
 @dataclass
@@ -101,16 +106,14 @@ def filled(mirror: Mirror, folder: Path) -> Path:
 
 def by_rebar3(image: str, source: Path, mirror: Mirror, service: dagger.Service) -> dagger.Container:
     """Return the builder as a user has it: with git, the network, and the project."""
-    key = (
-        f'{{hex, [{{repos, [#{{name => <<"hexpm">>, repo_public_key => <<"{mirror.public_key.read_text()}">>}}]}}]}}.\n'
-    )
+    key = f'#{{<<"hexpm">> => #{{repo_public_key => <<"{mirror.public_key.read_text()}">>}}}}.\n'
     return (
         dag.container()
         .from_(image)
         .with_service_binding(mirror.host, service)
         .with_env_variable("HEX_CDN", mirror.hex_url)
         .with_new_file("/root/.gitconfig", mirror.git_config.read_text())
-        .with_new_file("/root/.config/rebar3/rebar.config", key)
+        .with_new_file("/root/.config/rebar3/hex.config", key)
         .with_env_variable("TERM", "dumb")
         .with_env_variable("ERL_COMPILER_OPTIONS", "deterministic")
         .with_workdir("/build")
@@ -153,7 +156,8 @@ def both(engine: dict[str, str], images: Path, mirror: Mirror, tmp_path_factory:
                 found.append(
                     Both(
                         await _listed(plain, "/build/_build/prod/rel/demo/lib"),
-                        await _listed(ours, "/layers/dependencies/opt/demo/lib"),
+                        # Of those in the layer of dependencies; there native code is stripped.
+                        await _listed(ours, "/opt/demo/lib", await ours.directory(DEPENDENCIES).entries()),
                         await ours.file("/pipeline/packages").contents(),
                         await told(given, application),
                         project.builder,
@@ -166,8 +170,9 @@ def both(engine: dict[str, str], images: Path, mirror: Mirror, tmp_path_factory:
     return found[0]
 
 
-async def _listed(container: dagger.Container, folder: str) -> str:
-    return await container.with_exec(["sh", "-c", LISTED, folder]).stdout()
+async def _listed(container: dagger.Container, folder: str, names: list[str] | None = None) -> str:
+    lines = (await container.with_exec(["sh", "-c", LISTED, folder]).stdout()).splitlines(keepends=True)
+    return "".join(line for line in lines if names is None or f"{line.split('/')[1]}/" in names)
 
 
 def test_dependencies_are_what_plain_rebar3_makes_of_them(both: Both) -> None:
@@ -180,7 +185,9 @@ def test_dependencies_are_what_plain_rebar3_makes_of_them(both: Both) -> None:
     plain = [line for line in both.plain.splitlines() if line.split("/")[1] in names]
     assert both.ours.splitlines() == plain
     assert [line for line in plain if line.endswith("/fast-1/priv/fast.so")]
-    assert both.origins.splitlines() == ["tiny_text 1.0.2 hexpm", "tiny_word 2.0.0 hexpm"]
+    origins = [line.partition(" sha512:") for line in both.origins.splitlines()]
+    assert [package for package, _, _ in origins] == ["tiny_text 1.0.2 hexpm", "tiny_word 2.0.0 hexpm"]
+    assert all(re.fullmatch("[0-9a-f]{128}", sha512) for _, _, sha512 in origins)
 
 
 def test_a_dependency_with_native_code_takes_the_full_builder(both: Both) -> None:
@@ -196,17 +203,17 @@ def own_mirror() -> Mirror:
         yield served
 
 
-def test_another_package_under_the_right_name_is_refused_by_name(module: Module, own_mirror: Mirror) -> None:
+def test_another_package_under_the_right_name_is_refused_by_name(in_process: InProcess, own_mirror: Mirror) -> None:
     (own_mirror.root / "hex" / "tarballs" / "tiny_text-1.0.2.tar").write_bytes(b"evil")
-    result = module(FIXTURES / "greeter", *own_mirror.arguments(), "deps", "sync")
+    result = in_process(FIXTURES / "greeter", *own_mirror.arguments(), "deps", "sync")
     assert result.code != 0
-    assert f"tiny_text 1.0.2: {own_mirror.hex_url}/tarballs/tiny_text-1.0.2.tar has SHA-256" in result.message
+    assert f"tiny_text 1.0.2: {own_mirror.hex_url}/tarballs/tiny_text-1.0.2.tar has the SHA-256" in result.message
     locked = "9ddc9be6ef537dbd09ac0195735945adb9a3aaac69ff5b5890fdf19e50701c15"
-    assert result.message.endswith(f"and rebar.lock says {locked}")
+    assert result.message.endswith(f", but rebar.lock says {locked}")
 
 
 def test_a_repository_that_wants_a_token_is_refused_without_it_and_by_name(
-    module: Module, own_mirror: Mirror, tmp_path: Path
+    in_process: InProcess, own_mirror: Mirror, tmp_path: Path
 ) -> None:
     path = own_mirror.root / "git" / "guarded" / "tiny_math.git"
     shutil.copytree(own_mirror.root / "git" / "tiny" / "tiny_math.git", path)
@@ -216,17 +223,17 @@ def test_a_repository_that_wants_a_token_is_refused_without_it_and_by_name(
         text = (source / name).read_text().replace("example.org/tiny/", "example.org/guarded/")
         (source / name).write_text(text)
     arguments = own_mirror.arguments()
-    assert module(source, *arguments, "deps", "sync").code == 0
+    assert in_process(source, *arguments, "deps", "sync").code == 0
     config = own_mirror.root / "other"
     config.write_text(own_mirror.git_config.read_text().replace(GIT_TOKEN, "wrong"))
     arguments[-1] = f"--git-config=file:{config}"
-    result = module(source, *arguments, "deps", "sync")
-    assert result.message.startswith("fetching tiny_math, which rebar.lock has from git, failed:\n"), result.err
+    result = in_process(source, *arguments, "deps", "sync")
+    assert result.message.startswith("fetching the git dependency tiny_math of rebar.lock failed:\n"), result.err
     assert "Authentication failed" in result.message or "could not read Username" in result.message
     assert GIT_TOKEN not in result.err
 
 
-def test_what_is_there_is_not_asked_for_again(module: Module, tmp_path: Path) -> None:
+def test_what_is_there_is_not_asked_for_again(in_process: InProcess, tmp_path: Path) -> None:
     """Not by a service of the session: by the machine's own address, as a site's mirror is reached."""
     address = _address()
     source = tmp_path / "greeter"
@@ -234,7 +241,7 @@ def test_what_is_there_is_not_asked_for_again(module: Module, tmp_path: Path) ->
     with mirrors.serve(host="0.0.0.0") as served:  # noqa: S104 # a container reaches it
         reached = replace(served, host=address)
         arguments = reached.arguments()[1:]
-        first = module(source, *arguments, "release", "sync")
+        first = in_process(source, *arguments, "release", "sync")
         assert first.code == 0, first.err
         saved = tmp_path / "saved"
         shutil.copytree(served.root, saved, ignore=lambda *_: ["hex", "git"])
@@ -244,11 +251,12 @@ def test_what_is_there_is_not_asked_for_again(module: Module, tmp_path: Path) ->
     (source / "rebar.config").write_text((source / "rebar.config").read_text().replace("debug_info,", "", 1))
     code = source / "apps" / "greeter_web" / "src" / "greeter_web.erl"
     code.write_text(code.read_text().replace('"ok"', '"still ok"'))
-    again = module(source, *arguments, f"--git-config=file:{saved}/gitconfig", "release", "sync")
+    again = in_process(source, *arguments, f"--git-config=file:{saved}/gitconfig", "release", "sync")
     assert again.code == 0, again.err
-    assert not again.ran("fetch.sh packages")
-    assert not again.ran("clone.sh")
-    assert again.ran("fetch.sh compile")
+    for fetching in ("fetch the packages of Hex", "clone "):
+        assert first.ran(fetching), first.err
+        assert not again.ran(fetching), again.err
+    assert again.ran("compile the dependencies")
 
 
 def _address() -> str:

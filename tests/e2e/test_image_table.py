@@ -8,7 +8,7 @@ from pathlib import Path
 
 import facts
 import pytest
-from conftest import Module, Result
+from conftest import InProcess, Result
 from registry import small
 
 
@@ -52,7 +52,7 @@ IMAGES = {
 class Site:
     """A registry with several tags, and a table of images there."""
 
-    module: Module
+    in_process: InProcess
     folder: Path
     port: str
     root: str
@@ -62,20 +62,20 @@ class Site:
         return f"{self.root}/{name}:{tag}@{self.digests[name, tag]}"
 
     def call(self, *words: str) -> Result:
-        return Module(self.module.env, self.folder / "images.toml")(
+        return InProcess(self.in_process.env, self.folder / "images.toml")(
             self.folder, f"--registry-service=tcp://127.0.0.1:{self.port}", *words
         )
 
 
 @pytest.fixture
-def site(module: Module, registry: str, tmp_path: Path) -> Site:
+def site(in_process: InProcess, registry: str, tmp_path: Path) -> Site:
     root = f"{registry}/lines/{uuid.uuid4().hex}"
     digests = {
         (name, tag): small(f"{root}/{name}", tag, release, otp) for (name, tag), (release, otp) in IMAGES.items()
     }
     small(f"{root}/erlang", "29.1.3-alpine", alpine("3.25.0"), "29.1.3", ("arm64",))
-    made = Site(module, tmp_path, registry.partition(":")[2], root, digests)
-    tools = tomllib.loads(module.images.read_text())["images"]
+    made = Site(in_process, tmp_path, registry.partition(":")[2], root, digests)
+    tools = tomllib.loads(in_process.images.read_text())["images"]
     (tmp_path / "images.toml").write_text(
         f"""# A site's table.
 [images]
@@ -142,10 +142,10 @@ def test_says_what_is_newer_and_what_the_erlang_suffers_from(site: Site) -> None
     assert rows["syft"] == ["v1.9.0", "v1.10.0", "newer"]
     assert rows["trivy"] == ["0.69.3", "0.69.3"]
     # What is not given there is the module's own, on the internet.
-    assert rows["grype"][1:] == ["?", "cannot", "be", "asked"]
-    assert "docker.io/anchore/grype cannot be asked: " in result.out
+    assert rows["grype"][1:] == ["?", "not", "known"]
+    assert "cannot query docker.io/anchore/grype: " in result.out
     assert "Erlang/OTP 28.1 has 1 advisory (worst HIGH); 28.1.1 has none" in result.out
-    assert "(builder-debian; by the records of 2026-02-03, --eef-db)" in result.out
+    assert "(builder-debian; records of 2026-02-03 from --eef-db)" in result.out
     assert rows["CVE-2026-1"] == ["ssl", "28.1.1", "HIGH"]
     shown = site.call(f"--eef-db={records}", "images")
     told = "# WARNING: builder-debian: Erlang/OTP 28.1 has 1 advisory (worst HIGH); 28.1.1 has none"
@@ -171,8 +171,8 @@ def test_a_table_is_refreshed_and_a_pair_moves_together_or_stays(site: Site) -> 
         "runtime-debian": site.reference("debian", "trixie-20260201-slim"),
     }
     assert after["images"] == {**before["images"], "syft": site.reference("syft", "v1.10.0")}
-    assert "erlang:29.1.3-alpine lacks linux/amd64" in result.err
-    assert "has no image of debian 14 on linux/amd64, linux/arm64, as" in result.err
+    assert "erlang:29.1.3-alpine is not available for linux/amd64" in result.err
+    assert "has no image of debian 14 for linux/amd64, linux/arm64, the distribution of" in result.err
     # A source is that of the digest beside it, what is true of any digest stays.
     assert "of the old" not in text
     assert "two lines" not in text
@@ -188,6 +188,6 @@ def test_a_table_is_refreshed_and_a_pair_moves_together_or_stays(site: Site) -> 
 
 
 def test_nothing_is_refreshed_from_a_registry_that_cannot_be_asked(site: Site) -> None:
-    result = Module(site.module.env, site.folder / "images.toml")(site.folder, "refresh-images", "is-empty")
+    result = InProcess(site.in_process.env, site.folder / "images.toml")(site.folder, "refresh-images", "is-empty")
     assert result.code == 1
-    assert result.message.startswith(f"127.0.0.1:{site.port}: the engine's containers do not see this machine; give")
+    assert result.message.startswith(f"127.0.0.1:{site.port}: a registry on this machine; make it reachable with")

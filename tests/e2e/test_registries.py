@@ -135,7 +135,7 @@ def served(desk: Desk, request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     zot = behaviour.pop("program", "")
     program = shutil.which("zot") if zot else shutil.which("docker-registry") or shutil.which("registry")
     if not program:
-        pytest.skip("no zot on PATH")
+        pytest.skip("needs zot on the PATH (github.com/project-zot/zot)")
     port = _free_port()
     settings = json.loads(registries.settings(f"127.0.0.1:{port}", tmp_path / "storage"))
     if behaviour.get("tokens"):
@@ -175,7 +175,7 @@ def test_a_registry_is_published_to_again_proved_and_promoted_from(served: Desk)
         target = desk.place("live/greeter")
         await promote.promote(tools, image, target, ("1.2.0", "stable"), desk.signer(), move=False, scan=None)
         assert await desk.tags("live/greeter") == {"1.2.0": digest, "stable": digest}
-        with pytest.raises(PolicyError, match=f"nothing was pushed: 1.2.0 is {digest} already"):
+        with pytest.raises(PolicyError, match=f"nothing was pushed: tag 1.2.0 already points to {digest}"):
             await desk.publish("two")
         if desk.front.passwords and desk.front.tokens:
             with pytest.raises(RegistryError, match=r"nothing was pushed: .*refused the login"):
@@ -215,7 +215,7 @@ def test_a_workflow_signs_without_a_key_when_it_signs_and_states_nothing_twice(s
         assert {PREDICATES[kind]: len(found) for kind, found in proof.predicates.items()} == {
             name: 2 if name == "verdict" else 1 for name in PREDICATES.values()
         }
-        assert f"{BUILDER} (also named by the certificate)" in proof.render()
+        assert f"{BUILDER} (confirmed by the certificate)" in proof.render()
         # The same workflow of another repository signs too, and is not the one that is named.
         own.claims |= sigstores.claims_of("example/other")
         await desk.publish("two", signing=signing, given=["two"])
@@ -235,7 +235,7 @@ def test_a_tag_that_the_list_hides_is_not_moved(served: Desk) -> None:
         desk.front.unlisted.update(TAGS)
         with pytest.raises(RegistryError, match="its list of tags does not"):
             await desk.publish("two", version="1.3.0")
-        with pytest.raises(PolicyError, match=r"nothing was pushed: 1\.2\.0 is"):
+        with pytest.raises(PolicyError, match=r"nothing was pushed: tag 1\.2\.0 already points to"):
             await desk.publish("two", given=["1.2.0"])
         assert (await desk.publish("two", given=["1.3.0"])).partition("@")[2] != first
         desk.front.unlisted.clear()

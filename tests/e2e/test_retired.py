@@ -14,7 +14,7 @@ import dagger
 import databases
 import mirror as mirrors
 import pytest
-from conftest import FIXTURES, Module, session
+from conftest import FIXTURES, InProcess, session
 from dagger import dag
 from mirror import ORGANISATION, ORGANISATION_KEY, Mirror
 
@@ -121,8 +121,8 @@ def test_an_answer_that_is_none_is_told_with_its_reason(asking: Asking, own_mirr
     )
     own_mirror.publish("tiny_text", mirrors.make_key())
     unsigned = (
-        f"{url} gives an answer that is not signed with its key (--hex-mirror-key is that of a mirror), or is about "
-        "another package or repository"
+        f"{url} gives an answer that is not signed with its key (give the key of a mirror with "
+        "--hex-mirror-key), or that is about another package or repository"
     )
     assert unknown(asking(own_mirror)).endswith(unsigned)
     packages = own_mirror.root / "hex" / "packages"
@@ -130,7 +130,7 @@ def test_an_answer_that_is_none_is_told_with_its_reason(asking: Asking, own_mirr
     shutil.copy(packages / "tiny_text", packages / "nobodys")
     assert unknown(asking(own_mirror, asked[2])).endswith(unsigned)
     (packages / "tiny_text").write_bytes(b"<html>maintenance</html>")
-    assert unknown(asking(own_mirror)).endswith(f"{url} answers with what is no package of a registry")
+    assert unknown(asking(own_mirror)).endswith(f"{url} gives an answer that is not a package of a Hex registry")
     broken = url.replace("/hex", "/broken")
     assert unknown(asking(own_mirror, url=broken)).endswith(f"{broken} answers 500")
     nowhere = "http://127.0.0.1:9"
@@ -143,7 +143,7 @@ def test_an_organisation_is_asked_with_its_key(asking: Asking, own_mirror: Mirro
     assert asking(own_mirror, part, key=ORGANISATION_KEY) == ScannerRun("hex", "SBOM")
     assert ORGANISATION_KEY not in (asking.folder / "log").read_text()
     assert unknown(asking(own_mirror, component(repository="mine"))).endswith(
-        "no configuration names the repository mine"
+        "rebar.config does not name the repository mine"
     )
 
 
@@ -160,7 +160,7 @@ def test_what_is_known_is_kept_for_the_day_and_what_is_not_is_asked_again(asking
 
 
 def test_a_retired_release_breaks_the_policy_and_stands_in_every_report(
-    module: Module, own_mirror: Mirror, tmp_path: Path
+    in_process: InProcess, own_mirror: Mirror, tmp_path: Path
 ) -> None:
     made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC))
     source = tmp_path / "greeter"
@@ -168,7 +168,7 @@ def test_a_retired_release_breaks_the_policy_and_stands_in_every_report(
     given = [*own_mirror.arguments(), f"--trivy-db={made.trivy}", f"--grype-db={made.grype}", f"--eef-db={made.eef}"]
     own_mirror.publish("tiny_text")
     out = tmp_path / "out"
-    result = module(source, *given, "assess", "reports", "export", f"--path={out}")
+    result = in_process(source, *given, "assess", "reports", "export", f"--path={out}")
     assert result.code == 0, result.message
     document = json.loads((out / "findings.json").read_text())
     findings = {each["id"]: each for each in document["findings"] if each["package"]["name"] == "tiny_text"}
@@ -181,7 +181,7 @@ def test_a_retired_release_breaks_the_policy_and_stands_in_every_report(
         assert not re.search(r"\x1b|u001b", text), name
     assert "<b>" not in (out / "report.md").read_text()
     accepted(source, "retired", "CVE-0000-0002")
-    verdict = module(source, *given, "assess", "--fail-on=critical", "verdict")
+    verdict = in_process(source, *given, "assess", "--fail-on=critical", "verdict")
     assert verdict.code == 0, verdict.message
     assert words in verdict.out
     assert "acceptance matches no finding" not in verdict.out
@@ -189,7 +189,7 @@ def test_a_retired_release_breaks_the_policy_and_stands_in_every_report(
     # Nobody says anything of it any more.
     (own_mirror.root / "hex" / "packages" / "tiny_text").unlink()
     accepted(source, "CVE-0000-0002")
-    verdict = module(source, *given, "assess", "--fail-on=critical", "verdict")
+    verdict = in_process(source, *given, "assess", "--fail-on=critical", "verdict")
     assert verdict.code == 0, verdict.message
     assert "not known whether retired: tiny_text 1.0.2" in verdict.out
     assert re.search(r"hex +SBOM +- +INCOMPLETE", verdict.out)

@@ -46,10 +46,10 @@ DEVELOPMENT = re.compile(r",?\s*\{(mode|dev_mode|include_erts), *\w+\}")
 
 #: What is refused, by whom, and how it begins or what it says.
 BOTH = {
-    "09-name-string": "the name of a release is an atom",
+    "09-name-string": "the name of a release must be an atom",
     "24-hook-plugin": "erlfmt",
     "61-noapps": "Bad parameter in .app file",
-    "62-types": "relx refuses it: {bad_goal,{demo,permanent,[tools]}}",
+    "62-types": "relx reports an error: {bad_goal,{demo,permanent,[tools]}}",
     "74-hex-org": "acme_lib",
 }
 OURS_ALONE = {

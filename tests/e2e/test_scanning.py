@@ -15,7 +15,7 @@ import dagger
 import databases
 import files
 import pytest
-from conftest import Module, session
+from conftest import InProcess, Module, session
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from dagger import dag
@@ -34,6 +34,7 @@ ALWAYS = {
     "compliance.md",
     "findings.json",
     "findings.sarif",
+    "github-dependencies.json",
     "gl-container-scanning-report.json",
     "grype.sarif",
     "junit.xml",
@@ -71,13 +72,13 @@ def statuses(folder: Path) -> dict[str, str]:
 
 
 def test_each_flaw_is_one_line_found_by_those_that_should(
-    module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
+    in_process: InProcess, source: Path, fresh: databases.Databases, tmp_path: Path
 ) -> None:
     # The image table lies in the project, under any name and in any folder, where no build needs it.
     (source / "site").mkdir()
-    (source / "site" / module.images.name).write_text(module.images.read_text())
+    (source / "site" / in_process.images.name).write_text(in_process.images.read_text())
     (source / ".dockerignore").write_text("site\n")
-    result = module(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
+    result = in_process(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
     assert result.code == 0, result.message
     document = json.loads((tmp_path / "out" / "findings.json").read_text())
     lines = [
@@ -97,7 +98,7 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
         result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"].partition("@")[0]: line_of(source, result)
         for result in run["results"]
     }
-    table = tomllib.loads(module.images.read_text())["images"]
+    table = tomllib.loads(in_process.images.read_text())["images"]
     assert shown["tiny_text"] == '{<<"tiny_text">>,{pkg,<<"tiny_text">>,<<"1.0.2">>},0}]}.'
     assert shown["inets"] == f'builder-debian = "{table["builder-debian"]}"'
     assert shown["libssl3t64"] == f'runtime-debian = "{table["runtime-debian"]}"'
@@ -106,10 +107,10 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
     assert ages == [dt.datetime.now(dt.UTC).date().isoformat()] * 5
     ticks = (tmp_path / "out" / "compliance.md").read_text()
     for check in (
-        "runs as a user who is not root",
+        "runs as a non-root user",
         "no setuid or setgid file",
         "health check",
-        "nothing writable",
+        "user can write only",
         "SBOM complete",
     ):
         [line] = [line for line in ticks.splitlines() if check in line]
@@ -117,7 +118,7 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
     # Nobody gave a revision.
     assert "| labels complete | **FAILED** | missing: org.opencontainers.image.revision" in ticks
 
-    again = module(source, "sbom", "export", f"--path={tmp_path / 'sbom'}")
+    again = in_process(source, "sbom", "export", f"--path={tmp_path / 'sbom'}")
     assert again.code == 0, again.message
     for name in ("sbom.spdx.json", "sbom.spdx3.json", "sbom.cdx.json"):
         assert (tmp_path / "sbom" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
@@ -130,7 +131,7 @@ def test_each_flaw_is_one_line_found_by_those_that_should(
 
 
 def test_what_is_exploited_breaks_though_grype_does_not_see_it(
-    module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
+    in_process: InProcess, source: Path, fresh: databases.Databases, tmp_path: Path
 ) -> None:
     # The record of the Erlang Ecosystem Foundation alone sees it; Grype's database knows only that it is exploited.
     known = [
@@ -140,14 +141,14 @@ def test_what_is_exploited_breaks_though_grype_does_not_see_it(
         for each in databases.read(databases.ADVISORIES)
     ]
     made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
-    result = module(source, *given(made), "assess", "--fail-on=CRITICAL", "verdict")
+    result = in_process(source, *given(made), "assess", "--fail-on=CRITICAL", "verdict")
     assert result.message.startswith("POLICY FAILED: 1 finding known to be exploited\n")
     assert re.search(r"\n HIGH +CVE-2026-23941 +inets \S+ .* eef\n", result.message)
     assert "CVE-2026-23941: known to be exploited since 2026-11-01 (CISA KEV)" in result.message
-    off = module(source, *given(made), "assess", "--fail-on=CRITICAL", "--fail-on-known-exploited=false", "verdict")
+    off = in_process(source, *given(made), "assess", "--fail-on=CRITICAL", "--fail-on-known-exploited=false", "verdict")
     assert off.code == 0, off.message
     # Of those that the others see too it tells how likely it is; since when there is a fix is known of one.
-    reports = module(
+    reports = in_process(
         source, *given(fresh), "assess", "--grace-days=100000", "reports", "export", f"--path={tmp_path / 'out'}"
     )
     assert reports.code == 0, reports.message
@@ -158,16 +159,16 @@ def test_what_is_exploited_breaks_though_grype_does_not_see_it(
 
 
 def test_records_of_erlang_name_the_application_and_clear_what_is_not_in_the_image(
-    module: Module, source: Path, tmp_path: Path
+    in_process: InProcess, source: Path, tmp_path: Path
 ) -> None:
     known = [*databases.read(databases.ADVISORIES), databases.of_ssh()]
     made = databases.make(tmp_path / "databases", dt.datetime.now(dt.UTC), known)
-    result = module(source, *given(made), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
+    result = in_process(source, *given(made), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
     assert result.code == 0, result.message
     document = json.loads((tmp_path / "out" / "findings.json").read_text())
     assert "CVE-2026-48855" not in {finding["id"] for finding in document["findings"]}
     dropped = {(each["id"], each["scanner"], each["reason"]) for each in document["dropped"]}
-    assert ("CVE-2026-48855", "grype", "it is in ssh, which is not in the image, by the record of eef") in dropped
+    assert ("CVE-2026-48855", "grype", "according to eef it is in ssh, which is not in the image") in dropped
     told = "Erlang/OTP 27.3.4.1 has 3 advisories (worst HIGH); 27.3.4.15 has none"
     assert told in document["notes"]
 
@@ -235,7 +236,8 @@ def test_what_a_distribution_mended_in_its_own_erlang_counts(
     found = {item.finding.id for item in verdict.judged if item.finding.kind is Kind.OTP}
     assert found == {"CVE-2026-23941", "CVE-2026-28810", "CVE-2026-48856"}
     reasons = {(each.sighting.id, each.sighting.package): each.reason for each in verdict.dropped}
-    assert reasons["CVE-2026-28808", "inets"].startswith(f"the distribution mended it in its package erlang {own}, by")
+    said = f"the distribution fixed it in its package erlang {own}, according to"
+    assert reasons["CVE-2026-28808", "inets"].startswith(said)
 
 
 def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databases.Databases) -> None:
@@ -250,7 +252,9 @@ def test_the_policy_passes_and_fails(module: Module, source: Path, fresh: databa
     assert passed.out.strip().endswith("PASSED: no finding of CRITICAL")
 
 
-def test_vex_and_acceptances_change_the_verdict(module: Module, source: Path, fresh: databases.Databases) -> None:
+def test_vex_and_acceptances_change_the_verdict(
+    in_process: InProcess, source: Path, fresh: databases.Databases
+) -> None:
     vex = {
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": "https://example.org/vex",
@@ -283,25 +287,27 @@ def test_vex_and_acceptances_change_the_verdict(module: Module, source: Path, fr
             for name, package, until in entries
         )
     )
-    result = module(source, *given(fresh), "scan")
+    result = in_process(source, *given(fresh), "scan")
     assert "POLICY FAILED: 1 finding of HIGH or worse with a fix" in result.message
     assert "CVE-0000-0002: EPSS 12.5%; its acceptance expired on 2026-01-01" in result.message
-    assert "acceptance matches no finding: CVE-0000-0009 of nothing; remove it" in result.message
+    assert "acceptance matches no finding: CVE-0000-0009 of nothing; remove it, or correct it" in result.message
     assert "accepted: 2\n" in result.message
-    assert "not affected or fixed by VEX: 1\n" in result.message
+    assert "not affected or fixed, by VEX: 1\n" in result.message
     # An argument overrides what the project says, for one call.
     given_all = ["assess", "--only-fixed=false", "--fail-on=critical", "verdict"]
-    assert module(source, *given(fresh), *given_all).out.strip().endswith("PASSED: no finding of CRITICAL")
+    assert in_process(source, *given(fresh), *given_all).out.strip().endswith("PASSED: no finding of CRITICAL")
 
 
 def test_a_scanner_that_crashes_is_not_clean_and_the_others_finish(
-    module: Module, source: Path, fresh: databases.Databases, tmp_path: Path
+    in_process: InProcess, source: Path, fresh: databases.Databases, tmp_path: Path
 ) -> None:
-    table = tomllib.loads(module.images.read_text())["images"]
+    table = tomllib.loads(in_process.images.read_text())["images"]
     # A program that does not know Trivy's arguments.
     changed = tmp_path / "images.toml"
-    changed.write_text(module.images.read_text().replace(f'trivy = "{table["trivy"]}"', f'trivy = "{table["crane"]}"'))
-    broken = Module(module.env, changed)
+    changed.write_text(
+        in_process.images.read_text().replace(f'trivy = "{table["trivy"]}"', f'trivy = "{table["crane"]}"')
+    )
+    broken = InProcess(in_process.env, changed)
     result = broken(source, *given(fresh), "assess", "--fail-on=critical", "verdict")
     assert result.code != 0
     assert "Error: ScannerError: SCANNER FAILED" in result.err
@@ -315,28 +321,28 @@ def test_a_scanner_that_crashes_is_not_clean_and_the_others_finish(
     assert "| no secret in the image | *did not run* |" in (tmp_path / "out" / "compliance.md").read_text()
 
 
-def test_databases_that_are_corrupt_old_or_missing(module: Module, source: Path, tmp_path: Path) -> None:
+def test_databases_that_are_corrupt_old_or_missing(in_process: InProcess, source: Path, tmp_path: Path) -> None:
     now = dt.datetime.now(dt.UTC)
     corrupt = databases.make(tmp_path / "corrupt", now)
     databases.spoil(corrupt.trivy / "db" / "trivy.db")
     databases.spoil(corrupt.grype / "6" / "vulnerability.db")
-    result = module(source, *given(corrupt), "assess", "--fail-on=critical", "verdict")
+    result = in_process(source, *given(corrupt), "assess", "--fail-on=critical", "verdict")
     assert result.message.count("SCANNER FAILED: trivy") == 3  # the first line is there twice
     assert result.message.count("SCANNER FAILED: grype") == 2
     assert "PASSED" not in result.message
 
     old = databases.make(tmp_path / "old", now - dt.timedelta(days=30, hours=1))
-    result = module(source, *given(old), "assess", "--fail-on=critical", "verdict")
+    result = in_process(source, *given(old), "assess", "--fail-on=critical", "verdict")
     assert result.message.startswith("DATABASE TOO OLD: trivy's database (--trivy-db) was built on ")
-    assert "30 days ago; at most 5 days are allowed: take a newer one, or accept it with --accept-old-db" in (
+    assert "30 days ago, but at most 5 days are allowed: use a newer one, or allow it with --accept-old-db" in (
         " ".join(result.message.split())
     )
-    accepted = module(source, *given(old), "assess", "--fail-on=critical", "--accept-old-db", "verdict")
+    accepted = in_process(source, *given(old), "assess", "--fail-on=critical", "--accept-old-db", "verdict")
     assert accepted.code == 0, accepted.message
 
     (tmp_path / "empty").mkdir()
-    result = module(source, *given(dataclasses.replace(old, trivy=tmp_path / "empty")), "scan")
-    assert result.message.startswith("--trivy-db: no trivy.db in it")
+    result = in_process(source, *given(dataclasses.replace(old, trivy=tmp_path / "empty")), "scan")
+    assert result.message.startswith("--trivy-db: this directory has no trivy.db")
 
 
 def private_key() -> str:
@@ -359,7 +365,7 @@ UNRATED = databases.Advisory(
 
 
 def test_secrets_ended_systems_and_unrated_flaws_break_whatever_the_threshold(
-    module: Module, source: Path, tmp_path: Path
+    in_process: InProcess, source: Path, tmp_path: Path
 ) -> None:
     # A folder that Trivy would pass over by its name.
     folder = source / "apps" / "greeter_core" / "priv" / "test"
@@ -367,7 +373,7 @@ def test_secrets_ended_systems_and_unrated_flaws_break_whatever_the_threshold(
     (folder / "example.pem").write_text(private_key())
     made = databases.make(tmp_path / "db", dt.datetime.now(dt.UTC), [UNRATED], ended="2026-10-01")
     critical = [*given(made), "assess", "--fail-on=critical"]
-    result = module(source, *critical, "reports", "export", f"--path={tmp_path / 'out'}")
+    result = in_process(source, *critical, "reports", "export", f"--path={tmp_path / 'out'}")
     assert result.code == 0, result.message
     document = json.loads((tmp_path / "out" / "findings.json").read_text())
     breaking = {item["id"]: item for item in document["findings"] if item["status"] == "breaking"}
@@ -382,13 +388,13 @@ def test_secrets_ended_systems_and_unrated_flaws_break_whatever_the_threshold(
         assert "sha256:" in text, name
     assert document["scanners"][0]["database"]["digest"].startswith("sha256:")
 
-    failed = module(source, *critical, "verdict")
+    failed = in_process(source, *critical, "verdict")
     assert re.match(
         r"POLICY FAILED: 1 finding of CRITICAL, 1 secret in the image, debian 13\.\d+ gets no\s+security fixes since "
         r"2026-10-01\n",
         failed.message,
     ), failed.message
-    assert "nobody gives it a severity, so it counts as CRITICAL" in " ".join(failed.message.split())
+    assert "no source rates its severity, so it counts as CRITICAL" in " ".join(failed.message.split())
 
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     entries = [("rule", "private-key", "path", key["name"]), ("id", "end-of-life", "package", "debian")]
@@ -398,24 +404,24 @@ def test_secrets_ended_systems_and_unrated_flaws_break_whatever_the_threshold(
             for kind, name, where, place in entries
         )
     )
-    passed = module(source, *critical, "--unknown-as=low", "verdict")
+    passed = in_process(source, *critical, "--unknown-as=low", "verdict")
     assert passed.code == 0, passed.message
     assert "accepted: 2\n" in passed.out
 
 
 def test_a_scanner_without_a_report_or_an_image_failed_and_the_others_finish(
-    module: Module, source: Path, programs: Path, fresh: databases.Databases, tmp_path: Path
+    in_process: InProcess, source: Path, programs: Path, fresh: databases.Databases, tmp_path: Path
 ) -> None:
-    table = tomllib.loads(module.images.read_text())["images"]
+    table = tomllib.loads(in_process.images.read_text())["images"]
     # One that says that all is well and leaves nothing, and one that nobody has.
     registry = table["grype"].partition("/")[0]
     silent, missing = f"{registry}/silent:1", f"{registry}/missing:1"
     mutated = [programs / "crane", "mutate", table["runtime-bookworm"], "--entrypoint=/bin/true", f"--tag={silent}"]
     subprocess.run(mutated, check=True, capture_output=True)
     changed = tmp_path / "images.toml"
-    text = module.images.read_text().replace(table["grype"], silent).replace(table["trivy"], missing)
+    text = in_process.images.read_text().replace(table["grype"], silent).replace(table["trivy"], missing)
     changed.write_text(text)
-    broken = Module(module.env, changed)
+    broken = InProcess(in_process.env, changed)
     result = broken(source, *given(fresh), "assess", "reports", "export", f"--path={tmp_path / 'out'}")
     assert result.code == 0, result.message
     assert {path.name for path in (tmp_path / "out").iterdir()} == ALWAYS
@@ -426,25 +432,25 @@ def test_a_scanner_without_a_report_or_an_image_failed_and_the_others_finish(
     assert all("grype.json" in failures["grype", target] for target in ("image", "SBOM"))
 
 
-def test_databases_of_no_time_two_and_without_metadata(module: Module, source: Path, tmp_path: Path) -> None:
+def test_databases_of_no_time_two_and_without_metadata(in_process: InProcess, source: Path, tmp_path: Path) -> None:
     now = dt.datetime.now(dt.UTC)
     ahead = databases.make(tmp_path / "ahead", now + dt.timedelta(days=400, hours=1))
     (ahead.trivy / "db" / "metadata.json").unlink()
-    result = module(source, *given(ahead), "assess", "--accept-old-db", "--fail-on=critical", "verdict")
+    result = in_process(source, *given(ahead), "assess", "--accept-old-db", "--fail-on=critical", "verdict")
     said = " ".join(result.message.split())
-    assert "SCANNER FAILED: trivy (image): --trivy-db: its metadata.json, which says when trivy.db was built" in said
-    assert "DATABASE NOT OF THIS TIME: grype's database (--grype-db) was built on " in said
-    assert "400 days ahead of this engine's clock: mend the clock, or take another database" in said
+    assert "SCANNER FAILED: trivy (image): --trivy-db: metadata.json, which has the build date of trivy.db" in said
+    assert "DATABASE FROM THE FUTURE: grype's database (--grype-db) was built on " in said
+    assert "400 days ahead of this engine's clock: correct the clock, or use another database" in said
     assert "PASSED" not in said
 
     two = databases.make(tmp_path / "two" / "a", now)
     databases.make(tmp_path / "two" / "b", now)
-    result = module(source, f"--trivy-db={tmp_path / 'two'}", f"--grype-db={two.grype}", "scan")
-    assert result.message.startswith("--trivy-db: 2 databases in it (a/trivy/db/trivy.db, b/trivy/db/trivy.db)")
-
-
-def test_a_severity_that_is_none(module: Module, source: Path) -> None:
-    result = module(source, "assess", "--fail-on=severe", "verdict")
-    assert result.message == (
-        "--fail-on: severe: not a severity; expected one of CRITICAL, HIGH, MEDIUM, LOW, NEGLIGIBLE"
+    result = in_process(source, f"--trivy-db={tmp_path / 'two'}", f"--grype-db={two.grype}", "scan")
+    assert result.message.startswith(
+        "--trivy-db: this directory has 2 databases (a/trivy/db/trivy.db, b/trivy/db/trivy.db)"
     )
+
+
+def test_a_severity_that_is_none(in_process: InProcess, source: Path) -> None:
+    result = in_process(source, "assess", "--fail-on=severe", "verdict")
+    assert result.message == ("--fail-on: severe: not a severity; use CRITICAL, HIGH, MEDIUM, LOW, NEGLIGIBLE")

@@ -1,12 +1,15 @@
 """Many ways to make a stale beam: an application changes, and one that needs it was compiled before.
 
 Each case is a project of two applications, `two` needs `one`, and a change of it. The pipeline compiles the project,
-then the changed one, with the same engine, which answers from its cache what it can. Plain rebar3 compiles the changed
-one from nothing. Both must make the same files, or both refuse.
+then the changed one, with the same engine, which answers from its cache what it can; and once more with --incremental,
+where the compiler takes the beams of modules that it made before, in this case or in any other one. Plain rebar3
+compiles the changed one from nothing. All must make the same files, or all refuse.
 """
 
 import contextlib
 import dataclasses
+import re
+import time
 from pathlib import Path
 
 import anyio
@@ -16,10 +19,10 @@ from conftest import session
 from dagger import dag
 from plain import by_rebar3, tree
 
-from pipeline.build.applications import compiled
+from pipeline.build.applications import compiled, modules
 from pipeline.errors import PipelineError
 from pipeline.project.images import images_in_use
-from pipeline.project.project import Project
+from pipeline.project.project import Project, builder
 from pipeline.project.reader import read
 from pipeline.project.source import filtered
 
@@ -218,6 +221,7 @@ class Made:
 
     before: dict[str, str] | str = ""
     after: dict[str, str] | str = ""
+    incremental: dict[str, str] | str = ""
     plain: dict[str, str] | str = ""
 
 
@@ -240,9 +244,11 @@ async def beams(container: dagger.Container, folder: Path) -> dict[str, str]:
     return tree(folder)
 
 
-async def by_us(images: dict[str, str], source: dagger.Directory, folder: Path) -> dict[str, str] | str:
+async def by_us(
+    images: dict[str, str], source: dagger.Directory, folder: Path, *, incremental: bool = False
+) -> dict[str, str] | str:
     """Compile as the pipeline does."""
-    project = Project(await filtered(source), images, "debian")
+    project = Project(await filtered(source), images, "debian", incremental=incremental)
     try:
         return await beams(await compiled(project, await read(project)), folder)
     except PipelineError as error:
@@ -267,6 +273,8 @@ def made(engine: dict[str, str], images: Path, tmp_path_factory: pytest.TempPath
             ]
             found[name].before = await by_us(table, sources[0], here / "made-before")
             found[name].after = await by_us(table, sources[1], here / "made-after")
+            await by_us(table, sources[0], here / "remembered", incremental=True)
+            found[name].incremental = await by_us(table, sources[1], here / "incremental", incremental=True)
             # With more of them rebar3 has two modules of one name destroy each other, or keeps either.
             flags = "+S 1:1" if name == TWICE else ""
             done = by_rebar3(table["builder-debian"], sources[1], "as", "prod", "compile", flags=flags)
@@ -294,7 +302,64 @@ def test_no_beam_is_stale(made: dict[str, Made], name: str) -> None:
     if CASES[name].refused:
         assert isinstance(case.plain, str), "rebar3 compiles it"
         assert isinstance(case.after, str), "we compile it"
+        assert isinstance(case.incremental, str), "we compile it with --incremental"
         return
     assert isinstance(case.plain, dict), case.plain
     assert case.after == case.plain
     assert case.after != case.before
+    assert case.incremental == case.plain
+
+
+def compiled_incrementally(
+    engine: dict[str, str], images: Path, folder: Path, config: str, changes: list[Files]
+) -> tuple[list[int], list[str]]:
+    """Compile a project once for each of the changes; return how many modules were kept, and the log, after each."""
+    table = images_in_use(images.read_text(), {})
+    # A name of its own: the beams of another run are in another volume.
+    config = config.replace("demo", f"demo_{time.time_ns()}")
+    counts, logs = [], []
+
+    async def compile_one(source: dagger.Directory) -> int:
+        project = Project(await filtered(source), table, "debian", incremental=True)
+        application = await read(project)
+        await compiled(project, application)
+        # The clock is in the key, so that it is looked at now.
+        looking = builder(project).with_env_variable("NOW", str(time.time_ns()))
+        looking = looking.with_mounted_cache("/kept", modules(project, application))
+        return len((await looking.with_exec(["ls", "/kept"]).stdout()).split())
+
+    async def run(number: int, change: Files) -> None:
+        path = folder / f"{number}.log"
+        with path.open("w") as log:
+            async with dagger.connection(dagger.Config(log_output=log)):
+                files = {**BASE, "rebar.config": config, **change}
+                counts.append(await compile_one(dag.host().directory(str(written(folder / str(number), files)))))
+        logs.append(path.read_text())
+
+    with session(engine, folder):
+        for number, change in enumerate(changes):
+            anyio.run(run, number, change)
+    return counts, logs
+
+
+def test_incremental_compiles_what_changed_and_nothing_else(
+    engine: dict[str, str], images: Path, tmp_path: Path
+) -> None:
+    changed = {"apps/one/src/one.erl": ONE.replace("1.", "2.")}
+    header = {"apps/one/include/one.hrl": "-define(SHOWN, 2).\n-record(shown, {a = 1}).\n"}
+    changes: list[Files] = [{}, changed, changed, {**changed, **header}]
+    counts, _ = compiled_incrementally(engine, images, tmp_path, CONFIG, changes)
+    # one, one_behaviour, two; then one again; then nothing; then two, which includes the header.
+    assert counts == [3, 4, 4, 5]
+
+
+def test_a_warning_of_a_module_that_is_not_compiled_again_is_shown_again(
+    engine: dict[str, str], images: Path, tmp_path: Path
+) -> None:
+    careless = {"apps/one/src/one_behaviour.erl": f"{BEHAVIOUR}unused() -> none.\n"}
+    changed = {"apps/one/src/one.erl": ONE.replace("1.", "2.")}
+    config = CONFIG.replace(", warnings_as_errors", "")
+    counts, logs = compiled_incrementally(engine, images, tmp_path, config, [careless, {**careless, **changed}])
+    assert counts == [3, 4]
+    for log in logs:
+        assert re.search(r"one_behaviour\.erl.*function unused/0 is unused", log), log

@@ -179,10 +179,10 @@ def test_nodes_start_as_people_configure_them_or_say_why_not(module: Module, sou
     for cookie in ("a'b", "a b", "a#b", "a\\b", "é", "+a"):
         code, line = seen[f"cookie {cookie}"].splitlines()
         assert code == "ended with 78"
-        assert line.startswith("greeter: RELX_COOKIE: a node cannot take this cookie: ")
+        assert line.startswith("greeter: RELX_COOKIE: this cookie is not valid: ")
 
     for case, said in {
-        "no such zone": "greeter: TZ=Mars/Olympus: /usr/share/zoneinfo has no such zone: ",
+        "no such zone": "greeter: TZ=Mars/Olympus: /usr/share/zoneinfo does not have this time zone: ",
         "health over TLS": "greeter: HEALTH_URL=https://127.0.0.1:8443/health: the health check of this image ",
     }.items():
         code, line = seen[case].splitlines()
@@ -200,14 +200,14 @@ def test_nodes_start_as_people_configure_them_or_say_why_not(module: Module, sou
         "ping: pong",
         f"eval node().: {node}",
         f"rpc erlang node: {node}",
-        "foreground: greeter: a node runs in this container already",
+        "foreground: greeter: a node is already running in this container",
         "pid: 1",
-        "stranger: greeter: /var/run/greeter/node cannot be read by this user (777:777): use the node's, 1000",
+        "stranger: greeter: this user (777:777) cannot read /var/run/greeter/node: use the node's user, 1000",
         "remote_console: answers",
         "files: same",
         "health: health: Node OK",
         "stopped with 0",
-        "then: greeter: no node runs in this container",
+        "then: greeter: no node is running in this container",
     ]
     refusal, code = seen["read-only"].splitlines()
     assert "--tmpfs /var/run/greeter:mode=1777" in refusal

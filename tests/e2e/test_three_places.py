@@ -204,7 +204,7 @@ def gitlab(repository: tuple[Path, dict[str, str]]) -> Run:
     """Run the job of the GitLab file with gitlab-ci-local, in its shell mode."""
     source, env = repository
     if missing := [name for name in ("npx", "rsync") if not shutil.which(name)]:
-        pytest.skip(f"gitlab-ci-local needs {', '.join(missing)}")
+        pytest.skip(f"needs {', '.join(missing)} on the PATH, for gitlab-ci-local")
     folder = clone(source, "gitlab")
     # It takes variables by argument alone; a variable of its own environment is one of the runner's.
     runner = {key: value for key, value in env.items() if key != "ERLMCP_ARGUMENTS"}

@@ -70,7 +70,7 @@ def test_the_digest_is_that_of_an_engine_with_an_empty_state_and_no_network(
                 wanted = dataclasses.replace(project, init=given, platforms=(name,))
                 application = await read(wanted)
                 made, _ = await variants(wanted, application, await assembled(wanted, application))
-                images = {platform: metadata(image, wanted, application) for platform, image in made.items()}
+                images = {platform: metadata(image.container, wanted, application) for platform, image in made.items()}
                 layers = {name: dag.host().directory(str(tmp_path / f"base-{architecture}"))}
                 _, digests[architecture] = await layout(wanted, images, layers)
         return digests

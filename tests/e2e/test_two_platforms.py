@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import FIXTURES, Module, Result, read_archive
+from conftest import FIXTURES, InProcess, Result, read_archive
 from registry import indexed, manifest_of, own_architecture, recompressed
 
 OWN = own_architecture()
@@ -94,15 +94,15 @@ def copy_source(target: Path) -> Path:
     return target
 
 
-def build(module: Module, source: Path, target: Path, *words: str) -> Result:
-    return module(source, *words, "image-tarball", "export", f"--path={target}")
+def build(in_process: InProcess, source: Path, target: Path, *words: str) -> Result:
+    return in_process(source, *words, "image-tarball", "export", f"--path={target}")
 
 
 @pytest.fixture(scope="module")
-def index(module: Module, tmp_path_factory: pytest.TempPathFactory) -> Index:
+def index(in_process: InProcess, tmp_path_factory: pytest.TempPathFactory) -> Index:
     """Return the fixture's image for both platforms."""
     folder = tmp_path_factory.mktemp("platforms")
-    result = build(module, copy_source(folder / "greeter"), folder / "image.tar", BOTH)
+    result = build(in_process, copy_source(folder / "greeter"), folder / "image.tar", BOTH)
     assert result.code == 0, result.err
     return read_index(folder / "image.tar")
 
@@ -171,9 +171,9 @@ def test_users_and_folders_are_the_same_on_both_platforms(index: Index) -> None:
 
 
 def test_the_order_of_platforms_and_the_time_of_the_build_change_no_digest(
-    module: Module, source: Path, index: Index, tmp_path: Path
+    in_process: InProcess, source: Path, index: Index, tmp_path: Path
 ) -> None:
-    result = build(module, source, tmp_path / "image.tar", "--platforms=linux/arm64,linux/amd64")
+    result = build(in_process, source, tmp_path / "image.tar", "--platforms=linux/arm64,linux/amd64")
     assert result.code == 0, result.err
     assert read_archive_top(tmp_path / "image.tar") == index.digest
 
@@ -183,8 +183,8 @@ def read_archive_top(path: Path) -> str:
         return json.load(archive.extractfile("index.json"))["manifests"][0]["digest"]
 
 
-def test_one_platform_has_no_index_around_it(module: Module, source: Path, index: Index, tmp_path: Path) -> None:
-    result = build(module, source, tmp_path / "image.tar", f"--platforms=linux/{OTHER}")
+def test_one_platform_has_no_index_around_it(in_process: InProcess, source: Path, index: Index, tmp_path: Path) -> None:
+    result = build(in_process, source, tmp_path / "image.tar", f"--platforms=linux/{OTHER}")
     assert result.code == 0, result.err
     image = read_archive(tmp_path / "image.tar")
     assert image.config["architecture"] == OTHER
@@ -192,65 +192,67 @@ def test_one_platform_has_no_index_around_it(module: Module, source: Path, index
 
 
 def test_native_code_of_an_application_is_refused_for_another_platform(
-    module: Module, source: Path, tmp_path: Path
+    in_process: InProcess, source: Path, tmp_path: Path
 ) -> None:
     add_native_library(source, elf(needed="libc.so.6"))
-    result = build(module, source, tmp_path / "image.tar", BOTH)
+    result = build(in_process, source, tmp_path / "image.tar", BOTH)
     assert result.code != 0
     assert result.message.startswith("greeter_web has native code (lib/greeter_web-1.2.0/priv/native.so)")
     assert f"--platforms=linux/{OTHER}" in result.message
     assert not (tmp_path / "image.tar").exists()
     # What it needs is there: its own platform's image is made.
-    own = build(module, source, tmp_path / "image.tar")
+    own = build(in_process, source, tmp_path / "image.tar")
     assert own.code == 0, own.err
 
 
-def test_what_the_image_lacks_for_native_code_is_named(module: Module, source: Path) -> None:
+def test_what_the_image_lacks_for_native_code_is_named(in_process: InProcess, source: Path) -> None:
     add_native_library(source, elf(needed="libnothing.so.9"), "a.so")
     add_native_library(source, elf(needed="libc.so.6", version="GLIBC_9.9"), "b.so")
     add_native_library(source, elf(needed="libc.so.6", architecture=OTHER), "c.so")
-    result = module(source, "build-runtime", "sync")
+    result = in_process(source, "build-runtime", "sync")
     assert result.code != 0
     priv = "/opt/greeter/lib/greeter_web-1.2.0/priv"
-    table = tomllib.loads(module.images.read_text())["images"]
+    table = tomllib.loads(in_process.images.read_text())["images"]
     builder, runtime = table["builder-debian"], table["runtime-debian"]
     first, nothing, old, other = result.message.splitlines()
-    assert first == f"taking libraries for {runtime} failed:"
-    where = f"{priv}/a.so: libnothing.so.9 is not there: neither in {builder} nor in {runtime}; "
+    assert first == f"copying libraries into {runtime} failed:"
+    where = f"{priv}/a.so: its library libnothing.so.9 is neither in {builder} nor in {runtime}; "
     assert nothing.startswith(where)
     assert old == f"{priv}/b.so: libc.so.6 of {runtime} has no GLIBC_9.9"
     assert other == f"{priv}/c.so: is not for this platform"
 
 
-def test_a_builder_of_one_platform_alone_is_refused(module: Module, source: Path) -> None:
-    reference = tomllib.loads(module.images.read_text())["images"]["builder-debian"]
+def test_a_builder_of_one_platform_alone_is_refused(in_process: InProcess, source: Path) -> None:
+    reference = tomllib.loads(in_process.images.read_text())["images"]["builder-debian"]
     alone = f"{reference.partition('@')[0]}@{manifest_of(reference, OWN)[0]}"
-    result = module(source, f"--builder-image={alone}", f"--platforms=linux/{OTHER}", "image-tarball")
-    assert result.message.startswith(f"{alone}: no image for linux/{OTHER}: ")
+    result = in_process(source, f"--builder-image={alone}", f"--platforms=linux/{OTHER}", "image-tarball")
+    assert result.message.startswith(f"{alone}: its image for linux/{OTHER} is wrong: ")
     assert "--builder-image" in result.message
 
 
-def test_a_builder_whose_platforms_differ_is_refused(module: Module, source: Path, registry: str) -> None:
-    table = tomllib.loads(module.images.read_text())["images"]
+def test_a_builder_whose_platforms_differ_is_refused(in_process: InProcess, source: Path, registry: str) -> None:
+    table = tomllib.loads(in_process.images.read_text())["images"]
     builder, runtime = (table[f"{kind}-debian"] for kind in ("builder", "runtime"))
     # An image without Erlang in place of the other platform's builder.
     bare = f"{runtime.partition('@')[0].rpartition(':')[0]}@{manifest_of(runtime, OTHER)[0]}"
     command = ["skopeo", "copy", "--quiet", "--preserve-digests", "--src-tls-verify=false", "--dest-tls-verify=false"]
     subprocess.run([*command, f"docker://{bare}", f"docker://{registry}/erlang:bare"], check=True)
     mixed = indexed(f"{registry}/erlang", {OWN: manifest_of(builder, OWN)[0], OTHER: bare.partition("@")[2]})
-    result = module(source, f"--builder-image={mixed}", f"--platforms=linux/{OTHER}", "image-tarball")
-    assert result.message.startswith(f"{mixed}: its Erlang for linux/{OTHER} is another: no erts-")
+    result = in_process(source, f"--builder-image={mixed}", f"--platforms=linux/{OTHER}", "image-tarball")
+    assert result.message.startswith(
+        f"{mixed}: its image for linux/{OTHER} has another version of Erlang/OTP: no erts-"
+    )
 
 
 def test_the_bases_layers_are_those_of_the_registry(
-    module: Module, source: Path, registry: str, tmp_path: Path
+    in_process: InProcess, source: Path, registry: str, tmp_path: Path
 ) -> None:
     # The engine knows this content under another compression, and writes the layer as it was there, or packs it anew.
-    base = tomllib.loads(module.images.read_text())["images"]["runtime-debian"]
+    base = tomllib.loads(in_process.images.read_text())["images"]["runtime-debian"]
     reference, layer = recompressed(base)
     layers = {}
     for name, words in (("engine", ()), ("registry", (f"--registry-service=tcp://{registry}",))):
-        result = module(
+        result = in_process(
             source, f"--runtime-image={reference}", *words, "image-tarball", "export", f"--path={tmp_path}/{name}.tar"
         )
         assert result.code == 0, result.err
@@ -290,8 +292,10 @@ def elf(needed: str, version: str = "", architecture: str = OWN) -> bytes:
     return header + load + dynamic_header + dynamic + verneed + strings
 
 
-def test_each_platform_has_an_sbom_of_its_own_image(module: Module, source: Path, index: Index, tmp_path: Path) -> None:
-    result = module(source, BOTH, "sbom", "export", f"--path={tmp_path}")
+def test_each_platform_has_an_sbom_of_its_own_image(
+    in_process: InProcess, source: Path, index: Index, tmp_path: Path
+) -> None:
+    result = in_process(source, BOTH, "sbom", "export", f"--path={tmp_path}")
     assert result.code == 0, result.err
     documents = {
         name: json.loads((tmp_path / f"sbom.linux-{name}.cdx.json").read_text()) for name in ("amd64", "arm64")

@@ -114,7 +114,7 @@ class Site:
         return image
 
 
-#: A key, logged nowhere; and GitHub's way without a key.
+#: A key, without transparency log; and GitHub's way without a key.
 WITH_KEY = Signing(mock.sentinel.key, transparency_log=False)
 KEYLESS = Signing(
     identity_url=mock.sentinel.url,
@@ -136,7 +136,7 @@ def site(cosign: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.T
     folder = tmp_path_factory.mktemp("site")
     program = shutil.which("zot") if request.param == "zot" else shutil.which("docker-registry")
     if not program:
-        pytest.skip(f"no {request.param} on PATH")
+        pytest.skip(f"needs {request.param} on the PATH (see docs/tests.md)")
     port = _free_port()
     settings = json.loads(registries.settings(f"127.0.0.1:{port}", folder / "storage"))
     if request.param == "zot":

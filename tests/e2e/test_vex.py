@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import databases
-from conftest import Module, programs_of, read_archive
+from conftest import InProcess, programs_of, read_archive
 from registry import own_architecture
 
 #: A package that is built from a source of another name, and has no dependency that comes back to it.
@@ -126,9 +126,9 @@ class Outside:
         return done.stdout
 
 
-def pushed(module: Module, source: Path, name: str, tag: str, archive: Path) -> str:
+def pushed(in_process: InProcess, source: Path, name: str, tag: str, archive: Path) -> str:
     """Build the image, push it, and return its digest."""
-    made = module(source, f"--repository={name}", "image-tarball", "export", f"--path={archive}")
+    made = in_process(source, f"--repository={name}", "image-tarball", "export", f"--path={archive}")
     assert made.code == 0, made.message
     push = ["skopeo", "copy", "--quiet", "--preserve-digests", "--dest-tls-verify=false"]
     subprocess.run([*push, f"oci-archive:{archive}", f"docker://{name}:{tag}"], check=True)
@@ -141,11 +141,11 @@ def document_of(*statements: dict[str, Any]) -> str:
 
 
 def test_a_statement_means_what_trivy_or_grype_take_it_to_mean(
-    module: Module, source: Path, registry: str, images: Path, tmp_path: Path
+    in_process: InProcess, source: Path, registry: str, images: Path, tmp_path: Path
 ) -> None:
     name, tag = f"{registry}/vex/greeter", "1.2.0"
     archive = tmp_path / "image.tar"
-    digest = pushed(module, source, name, tag, archive)
+    digest = pushed(in_process, source, name, tag, archive)
     # A daemon's image has tags, a registry's has none to Grype.
     tagged = tmp_path / "tagged.tar"
     subprocess.run(
@@ -170,7 +170,7 @@ def test_a_statement_means_what_trivy_or_grype_take_it_to_mean(
     )
     given = [f"--repository={name}", f"--trivy-db={known.trivy}", f"--grype-db={known.grype}"]
     out = tmp_path / "out"
-    judged = module(source, *given, "assess", f"--vex={document}", "reports", "export", f"--path={out}")
+    judged = in_process(source, *given, "assess", f"--vex={document}", "reports", "export", f"--path={out}")
     assert judged.code == 0, judged.message
     findings = json.loads((out / "findings.json").read_text())
     assert {key: findings["image"][key] for key in ("name", "digest")} == {"name": f"{name}:{tag}", "digest": digest}
@@ -199,11 +199,11 @@ def test_a_statement_means_what_trivy_or_grype_take_it_to_mean(
 
 
 def test_trivy_and_grype_come_to_our_verdict_by_our_document(
-    module: Module, source: Path, registry: str, images: Path, tmp_path: Path
+    in_process: InProcess, source: Path, registry: str, images: Path, tmp_path: Path
 ) -> None:
     name, tag = f"{registry}/vexout/greeter", "1.2.0"
     archive, out = tmp_path / "image.tar", tmp_path / "out"
-    digest = pushed(module, source, name, tag, archive)
+    digest = pushed(in_process, source, name, tag, archive)
     known = databases.make(
         tmp_path / "databases",
         dt.datetime.now(dt.UTC),
@@ -228,7 +228,7 @@ def test_trivy_and_grype_come_to_our_verdict_by_our_document(
     )
     given = [f"--repository={name}", f"--trivy-db={known.trivy}", f"--grype-db={known.grype}", f"--eef-db={known.eef}"]
     vex = f"--vex={tmp_path / 'own.openvex.json'}"
-    judged = module(source, *given, "assess", vex, "reports", "export", f"--path={out}")
+    judged = in_process(source, *given, "assess", vex, "reports", "export", f"--path={out}")
     assert judged.code == 0, judged.message
     findings = json.loads((out / "findings.json").read_text())
     statuses = {(each["id"], each["package"]["name"]): each["status"] for each in findings["findings"]}

@@ -58,7 +58,7 @@ async def test_with_both_given_nothing_is_fetched(recorder: Recorder) -> None:
 
 
 async def test_certificates_that_are_none_are_named(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match=r"^--certificates: no certificate in it"):
+    with pytest.raises(InputError, match=r"^--certificates: the file has no certificate in it"):
         await built(recorder, certificates=given(recorder, "oops"))
 
 
@@ -77,7 +77,8 @@ async def test_what_cannot_be_fetched_is_named_with_its_url_and_the_way_out(reco
         when=lambda chain: "/pipeline/fetch.escript" in words(chain),
     )
     with pytest.raises(
-        BuildError, match=r"^init-amd64: fetching https://github\.com/krallin/tini/[^\n]* failed:(.|\n)*with --init, or"
+        BuildError,
+        match=r"^init-amd64: the download of https://github\.com/krallin/tini/[^\n]* failed:(.|\n)*with --init, or",
     ):
         await built(recorder)
 
@@ -85,7 +86,7 @@ async def test_what_cannot_be_fetched_is_named_with_its_url_and_the_way_out(reco
 async def test_one_init_is_not_for_two_platforms(recorder: Recorder) -> None:
     made = project(recorder, init=given(recorder, "ELF"))
     check_init(made, ["linux/arm64"])
-    with pytest.raises(InputError, match=r"^--init: one program does not run on linux/amd64 and linux/arm64"):
+    with pytest.raises(InputError, match=r"^--init: one program cannot run on linux/amd64 and linux/arm64"):
         check_init(made, ["linux/arm64", "linux/amd64"])
 
 

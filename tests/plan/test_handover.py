@@ -10,7 +10,7 @@ from dagger import dag
 from recorder import Recorder
 
 import pipeline
-from pipeline import handover
+from pipeline import handover, sdk  # noqa: F401 # sdk for what it does to the SDK
 from pipeline.build.release import assembled
 from pipeline.image.runtime import runtime
 from pipeline.project.reader import read
@@ -44,7 +44,7 @@ async def test_a_script_has_the_key_of_its_content_alone(recorder: Recorder, mon
         monkeypatch.setattr(handover, "_texts", lambda: {**texts, name: "another"})
 
     async def keys() -> list[str]:
-        await handover.script("build/resources/layers.sh").size()
+        await handover.script("build/resources/release.sh").size()
         await handover.scripts("image/resources/elf.escript", "image/resources/root.hrl").digest()
         return [chain.parent.content_key for chain in recorder.plan[-2:]]
 

@@ -74,11 +74,9 @@ def variables(chain: Chain) -> dict[str, str]:
 
 
 async def results(recorder: Recorder, made: Project, day: str = DAY) -> Results:
-    layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}"})
-    builder = dagger.dag.container().from_(IMAGES["builder-alpine"])
-    scanned = Subject(made, APPLICATION, builder, dagger.dag.container(), dagger.dag.directory(), layout, layout, IMAGE)
+    scanned = subject(recorder, made)
     scanners = Scanners(IMAGES, Databases(day), project=made)
-    return await scan(scanners, lambda: describe(scanned), layout, hex_config=ACME)
+    return await scan(scanners, lambda: describe(scanned), scanned.layout, hex_config=ACME)
 
 
 def of_hex(found: Results) -> ScannerRun:
@@ -149,12 +147,11 @@ async def test_a_rescan_asks_about_what_the_attested_sbom_has(recorder: Recorder
     assert of_hex(found).unknown == ()
 
 
-def subject(recorder: Recorder) -> Subject:
-    layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}"})
-    builder = dagger.dag.container().from_(IMAGES["builder-alpine"])
-    return Subject(
-        project(recorder), APPLICATION, builder, dagger.dag.container(), dagger.dag.directory(), layout, layout, IMAGE
-    )
+def subject(recorder: Recorder, made: Project | None = None) -> Subject:
+    layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}", "loads": ""})
+    builder, made = dagger.dag.container().from_(IMAGES["builder-alpine"]), made or project(recorder)
+    image, files = dagger.dag.container(), dagger.dag.directory()
+    return Subject(made, APPLICATION, builder, image, files, layout.file("loads"), layout, layout, IMAGE)
 
 
 async def test_what_one_repository_says_counts_though_another_one_is_silent(recorder: Recorder) -> None:
@@ -172,11 +169,15 @@ async def test_what_one_repository_says_counts_though_another_one_is_silent(reco
 @pytest.mark.parametrize(
     ("name", "error", "reason"),
     [
-        ("Container.withExec", exec_error(1, stderr="===> --hex-key: not the key"), "--hex-key: not the key"),
+        (
+            "Container.withExec",
+            exec_error(1, stderr="===> --hex-key: this is not an API key"),
+            "--hex-key: this is not an API key",
+        ),
         ("Container.from", pull_error(IMAGES["builder-alpine"]), "failed to resolve image"),
-        ("Container.stdout", "<html>", "an answer is not what it should be"),
-        ("Container.stdout", "[]", "an answer is not what it should be"),
-        ("Container.stdout", '[{}, {}, {"unknown": 1}]', "an answer is not what it should be"),
+        ("Container.stdout", "<html>", "an answer has the wrong form"),
+        ("Container.stdout", "[]", "an answer has the wrong form"),
+        ("Container.stdout", '[{}, {}, {"unknown": 1}]', "an answer has the wrong form"),
     ],
 )
 async def test_no_answer_is_told_in_the_reports_and_decides_nothing(

@@ -71,13 +71,13 @@ async def test_the_users_own_configuration_is_used_without_what_only_his_machine
         (
             {"auths": {"ghcr.io": {}}, "credsStore": "desktop"},
             "ghcr.io",
-            "docker-credential-desktop keeps the login of ghcr",
+            "docker-credential-desktop stores the login of ghcr",
         ),
-        ({"credHelpers": {"ghcr.io": "gh"}}, "ghcr.io", "docker-credential-gh keeps the login of ghcr.io"),
+        ({"credHelpers": {"ghcr.io": "gh"}}, "ghcr.io", "docker-credential-gh stores the login of ghcr.io"),
         (
             {"auths": {"https://index.docker.io/v1/": {}}, "credsStore": "pass"},
             "docker.io",
-            "docker-credential-pass keeps",
+            "docker-credential-pass stores",
         ),
         # Nothing is kept of it, or of this registry: it is asked without.
         ({"auths": {"quay.io": {}}, "credsStore": "desktop"}, "ghcr.io", ""),
@@ -97,7 +97,7 @@ async def test_a_login_that_a_program_keeps_is_told(recorder: Recorder, own: dic
 @pytest.mark.parametrize("text", ["no JSON", "[]", '{"auths": 3}', '"x"'])
 async def test_what_is_no_configuration_is_refused_without_its_text(recorder: Recorder, text: str) -> None:
     recorder.answer("Secret.plaintext", text)
-    with pytest.raises(InputError, match=r"^--docker-config: no Docker configuration") as raised:
+    with pytest.raises(InputError, match=r"^--docker-config: this is not a Docker configuration") as raised:
         await docker_config({"ghcr.io": Login()}, secret("config"))
     assert text not in str(raised.value)
 

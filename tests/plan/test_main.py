@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import datetime as dt
+import functools
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,7 @@ from pipeline.errors import BuildError, InputError, PolicyError, ScannerError, V
 from pipeline.image.layout import OWN_LAYERS
 from pipeline.main import Assessment, Erlmcp, Published, Verified
 from pipeline.project.images import default_images, images_in_use
+from pipeline.project.settings import arguments as arguments_of
 from pipeline.registry.signing import CYCLONEDX, FINDINGS, PREDICATES, SIGNATURE, TESTED
 from pipeline.registry.tools import TAGS
 
@@ -123,7 +125,7 @@ async def test_application_reads_and_fetches_and_compiles_nothing(recorder: Reco
 async def test_application_is_told_where_the_dependencies_cannot_be_had(recorder: Recorder) -> None:
     recorder.answer("Container.withExec", exec_error(1, "===> 404"), when=lambda chain: "packages" in words(chain))
     said = await erlmcp(recorder).application()
-    assert re.search("^native code +that of the dependencies is not known [(]fetching the packages", said, re.MULTILINE)
+    assert re.search("^native code +unknown for the dependencies [(]fetching the Hex packages", said, re.MULTILINE)
 
 
 NIF = '[{"name": "fast", "programs": ["cc"]}]'
@@ -138,9 +140,9 @@ def without(chain: Chain, *lacking: str) -> str:
     ("lacking", "arguments", "said"),
     [
         ((), {}, "built with docker.io/library/erlang:"),
-        (("docker.io",), {}, "docker.io/library/erlang:.* has no such program"),
+        (("docker.io",), {}, "docker.io/library/erlang:.* does not have these programs"),
         (("docker.io",), {"flavor": Flavor.debian}, "built with erlang:full"),
-        (("mine",), {"flavor": Flavor.debian, "builder_image": "mine:1"}, "mine:1 has no such program"),
+        (("mine",), {"flavor": Flavor.debian, "builder_image": "mine:1"}, "mine:1 does not have these programs"),
     ],
 )
 async def test_native_code_takes_a_builder_that_has_a_compiler(
@@ -156,7 +158,9 @@ async def test_native_code_takes_a_builder_that_has_a_compiler(
 async def test_native_code_that_nothing_compiles_is_refused_before_anything_is_compiled(recorder: Recorder) -> None:
     recorder.answer("File.contents", NIF, when=answers.reads("native.json"))
     recorder.answer("Container.stdout", "cc", when=asks_for_a_compiler)
-    with pytest.raises(InputError, match=r"fast \(cc\): compiling calls what .*--builder-image, or --flavor=debian$"):
+    with pytest.raises(
+        InputError, match=r"fast \(cc\): compiling needs programs that .*--builder-image, or --flavor=debian$"
+    ):
         await erlmcp(recorder).build_runtime()
     assert not [chain for chain in recorder.execs() if "compile" in words(chain)]
 
@@ -169,10 +173,103 @@ async def test_application_tells_what_would_be_refused_and_what_may_be_secret(re
     answers.of_reading(recorder, {**answers.READ, "vm_args": {"path": "vm.args"}})
     files = {"vm.args": "-name a@b\n-setcookie x\n", "config/a.pem": "", "_checkouts/x/b.key": ""}
     lines = (await erlmcp(recorder, files).application()).splitlines()
-    assert [line for line in lines if line.startswith("refused: vm.args:2: a cookie")]
-    assert lines[-1] == "may hold keys or passwords, and is sent to the engine: config/a.pem"
+    assert [line for line in lines if line.startswith("refused: vm.args:2: this cookie")]
+    assert lines[-1] == "may contain keys or passwords, and is sent to the engine: config/a.pem"
     lines = (await erlmcp(recorder, {**files, ".dockerignore": "_checkouts"}).application()).splitlines()
-    assert lines[-1] == "left out, since .gitignore or .dockerignore names it: _checkouts"
+    assert lines[-1] == "not built, because .gitignore or .dockerignore excludes it: _checkouts"
+
+
+async def settled(recorder: Recorder, toml: str, files: dict[str, str] | None = None, **given: object) -> Erlmcp:
+    source = recorder.host_directory({**FILES, **(files or {}), "erlmcp.toml": toml})
+    return await Erlmcp.create(source=source, **given)
+
+
+async def test_the_file_gives_what_the_call_does_not(recorder: Recorder) -> None:
+    toml = 'flavor = "debian"\notp = "27"\nprofile = "demo"\nlabels = ["a=b"]\ncookie-from-environment = true\n'
+    made = await settled(recorder, toml)
+    project = await made.given()
+    assert (project.flavor, project.profile, project.labels) == ("debian", "demo", ("a=b",))
+    assert project.cookie_from_environment
+    assert project.builder == images_in_use("", {}, "27")["builder-debian"]
+    assert made.from_file == ["flavor", "otp", "profile", "labels", "cookie-from-environment"]
+    # And the default what neither gives.
+    assert (project.release, project.platforms, project.repository) == ("", (), "")
+    project = await (await settled(recorder, "")).given()
+    assert (project.flavor, project.profile, project.cookie_from_environment) == ("alpine", "prod", False)
+
+
+async def test_the_call_overrides_the_file_with_the_default_and_with_nothing_too(recorder: Recorder) -> None:
+    toml = 'flavor = "debian"\nprofile = "demo"\nlabels = ["a=b"]\ncookie-from-environment = true\notp = "27"\n'
+    given = {"flavor": Flavor.alpine, "profile": "prod", "labels": [], "cookie_from_environment": False, "otp": ""}
+    made = await settled(recorder, toml, **given)
+    project = await made.given()
+    assert (project.flavor, project.profile, project.labels) == ("alpine", "prod", ())
+    assert not project.cookie_from_environment
+    assert project.builder == IMAGES["builder-alpine"]
+    assert made.from_file == []
+
+
+async def test_a_file_that_the_settings_name_is_the_projects(recorder: Recorder) -> None:
+    files = {"deploy/images.toml": '[images]\ncrane = "mirror.example.org/crane:1"\n'}
+    made = await settled(recorder, 'images = "deploy/images.toml"\n', files)
+    assert 'crane = "mirror.example.org/crane:1"' in await made.images()
+    with pytest.raises(
+        InputError, match=r'^erlmcp.toml: images = "images.toml": there is no such file in the project$'
+    ):
+        await settled(recorder, 'images = "images.toml"\n', files)
+    with pytest.raises(InputError, match=r'^erlmcp.toml: images = "deploy": there is no such file in the project$'):
+        await settled(recorder, 'images = "deploy"\n', files)
+
+
+async def test_every_file_that_the_settings_name_gets_where_it_is_used_and_none_is_kept(recorder: Recorder) -> None:
+    """The engine keeps the module's object for later sessions, which know no file that was made in an earlier one."""
+    known = arguments_of(Erlmcp.create)
+    files = {name: f"deploy/{name}" for name, each in known.items() if each.type is dagger.File}
+    table = {files["images"]: '[images]\ncrane = "mirror.example.org/crane:1"\n'}
+    toml = "".join(f'{name} = "{path}"\n' for name, path in files.items())
+    made = await settled(recorder, toml, {**dict.fromkeys(files.values(), "x"), **table})
+    assert made.from_file == [f"{name}={path}" for name, path in files.items()]
+    assert not [name for name in files if getattr(made, known[name].python)]
+    project, sigstore = await made.given(), made.sigstore
+    used = {name: getattr(project, known[name].python, None) for name in files}
+    used |= {"sigstore-services": sigstore.services, "sigstore-root": sigstore.root}
+    assert {name: await file.name() for name, file in used.items() if file} == {name: name for name in files}
+    # What a call gives is another file.
+    other = dag.directory().with_new_file("other.config", "").file("other.config")
+    made = await settled(recorder, 'sys-config = "sys.config"\n', {"sys.config": ""}, sys_config=other)
+    given = (await made.given()).sys_config
+    assert given
+    assert await given.name() == "other.config"
+
+
+async def test_what_is_wrong_names_the_file_that_gave_it(recorder: Recorder) -> None:
+    for toml, message in (
+        ('otp = "x"', r"^--otp=x: .* \(erlmcp\.toml sets otp\)$"),
+        ('repository = "Not one"', r"^--repository.* \(erlmcp\.toml sets repository\)$"),
+        ('health-url = "localhost"', r"^--health-url .* \(erlmcp\.toml sets health-url\)$"),
+    ):
+        made = await settled(recorder, toml + "\n")
+        with pytest.raises(InputError, match=message):
+            await made.deps()
+    made = await settled(recorder, 'grype-db-url = "https://a:b@example.org/db"\n')
+    with pytest.raises(InputError, match=r"^--grype-db-url: .* \(erlmcp\.toml sets grype-db-url\)$"):
+        await made.scan()
+
+
+async def test_application_tells_what_the_file_gave(recorder: Recorder) -> None:
+    answers.of_reading(recorder, answers.READ)
+    lines = (await (await settled(recorder, 'flavor = "debian"\n', otp="28")).application()).splitlines()
+    assert "set in erlmcp.toml: flavor" in lines
+    assert "set in erlmcp.toml" not in await erlmcp(recorder).application()
+
+
+async def test_serve_runs_the_image_by_its_entrypoint(recorder: Recorder) -> None:
+    await (await erlmcp(recorder).serve()).start()
+    [service] = recorder.find("asService")
+    assert service.call.args["useEntrypoint"]
+    # The CLI publishes every port that the image exposes.
+    [exposed] = [chain.call.args["port"] for chain in recorder.find("withoutExposedPort")]
+    assert exposed == 9100
 
 
 async def test_images_shows_what_the_arguments_replace(recorder: Recorder) -> None:
@@ -192,13 +289,13 @@ async def test_the_chosen_erlang_builds_and_a_pair_that_is_missing_is_refused_fi
     assert images_in_use("", {}, "27")["builder-debian"] in used
     assert IMAGES["builder-debian"] not in used
     before = len(recorder.execs())
-    with pytest.raises(InputError, match='no image "builder-alpine" for Erlang/OTP 28; choose --otp=29 or'):
+    with pytest.raises(InputError, match='the image table has no "builder-alpine" for Erlang/OTP 28; give --otp=29 or'):
         await erlmcp(recorder, otp="28").deps()
     assert len(recorder.execs()) == before
 
 
 async def test_a_reference_that_is_none_is_named_by_its_argument(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match=r"^--builder-image: 'not an image' is no image reference"):
+    with pytest.raises(InputError, match=r"^--builder-image: 'not an image' is not an image reference"):
         await erlmcp(recorder, builder_image="not an image").images()
 
 
@@ -225,7 +322,7 @@ async def test_build_runtime_is_the_image_with_its_init_and_its_check(recorder: 
 
 
 async def test_the_dockerignore_counts_before_anything_is_read(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match=r"^\.dockerignore:1: '\[oops' is no pattern"):
+    with pytest.raises(InputError, match=r"^\.dockerignore:1: '\[oops' is not a valid pattern"):
         await erlmcp(recorder, {".dockerignore": "[oops\n"}).build_runtime()
     assert recorder.execs() == []
 
@@ -271,14 +368,25 @@ async def test_a_label_runs_nothing_again_that_looks_at_files_alone(recorder: Re
         runs = [step for chain in recorder.plan[start:] for step in chain.walk() if step.call.field == "withExec"]
         return {
             name: {step.content_key for step in runs if name in str(step.call.args["args"])}
-            for name in ("elf.escript', 'check", "inventory.escript", "tar -xf")
+            for name in ("elf.escript check", "inventory.escript", "image.tar")
         }
 
     plain, labelled = await keys(), await keys(labels=["org.opencontainers.image.vendor=Example"])
     assert all(plain.values())
     assert [plain[name] == labelled[name] for name in plain] == [True, True, False]
     # Of one release there is one check of what it loads.
-    assert len(plain["elf.escript', 'check"]) == 1
+    assert len(plain["elf.escript check"]) == 1
+
+
+async def test_what_leaves_the_machine_is_compiled_without_the_cache_of_modules(recorder: Recorder) -> None:
+    module = passing(recorder, incremental=True, repository=REPOSITORY)
+    publish = functools.partial(module.assess().publish, unsigned=True, branch="main")
+    for call in (module.image_tarball, module.sbom, module.scan, module.assess().reports, publish):
+        with pytest.raises(InputError, match=r"^--incremental: only for the stages, build-runtime, serve, health and"):
+            await call()
+    assert not execs(recorder, "/pipeline/application.sh")
+    await (await module.build_runtime()).sync()
+    assert execs(recorder, "/pipeline/application.sh")
 
 
 async def test_health_starts_the_image_as_a_service_after_its_proof(recorder: Recorder) -> None:
@@ -389,7 +497,7 @@ async def test_an_assessment_is_of_one_time_and_one_day(recorder: Recorder) -> N
 async def test_a_directory_without_a_database_is_refused(recorder: Recorder) -> None:
     for option, name in (("trivy_db", "--trivy-db"), ("grype_db", "--grype-db"), ("eef_db", "--eef-db")):
         module = erlmcp(recorder, **{option: recorder.host_directory({"other": ""})})
-        with pytest.raises(InputError, match=rf"^{name}: no \w+\.(db|json) in it; give the DIR that"):
+        with pytest.raises(InputError, match=rf"^{name}: this directory has no \w+\.(db|json); give the DIR that"):
             await module.scan()
 
 
@@ -408,15 +516,16 @@ async def test_what_is_published_on_erlang_is_fetched_once_and_given_from_then_o
 async def test_of_two_databases_none_is_taken(recorder: Recorder) -> None:
     two = {"a/6/vulnerability.db": "", "b/6/vulnerability.db": ""}
     with pytest.raises(
-        InputError, match=r"^--grype-db: 2 databases in it \(a/6/vulnerability.db, b/6/vulnerability.db"
+        InputError, match=r"^--grype-db: this directory has 2 databases \(a/6/vulnerability.db, b/6/vulnerability.db"
     ):
         await erlmcp(recorder, grype_db=recorder.host_directory(two)).scan()
     two = {"old/db/trivy.db": "", "db/trivy.db": ""}
     with pytest.raises(
-        InputError, match=r"^--trivy-db: 2 databases in it \(db/trivy.db, old/db/trivy.db\); give one alone"
+        InputError,
+        match=r"^--trivy-db: this directory has 2 databases \(db/trivy.db, old/db/trivy.db\); give one with only one",
     ):
         await erlmcp(recorder, trivy_db=recorder.host_directory(two)).scan()
-    with pytest.raises(InputError, match=r"^--grype-db: vulnerability.db is at its top; give the DIR above it"):
+    with pytest.raises(InputError, match=r"^--grype-db: this directory is inside Grype's cache; give the DIR above it"):
         await erlmcp(recorder, grype_db=recorder.host_directory({"vulnerability.db": ""})).scan()
     assert recorder.execs() == []
 
@@ -541,7 +650,7 @@ async def test_a_vex_document_can_name_the_image(
     vex = dag.directory().with_new_file("vex.json", json.dumps(document)).file("vex.json")
     image = erlmcp(recorder, platforms=platforms, repository=REPOSITORY).assess(fail_on="CRITICAL", vex=[vex])
     if suppressed:
-        assert "not affected or fixed by VEX: 1" in await image.verdict()
+        assert "not affected or fixed, by VEX: 1" in await image.verdict()
     else:
         with pytest.raises(PolicyError) as raised:
             await image.verdict()
@@ -576,7 +685,7 @@ async def test_an_index_has_an_sbom_for_each_platform(recorder: Recorder) -> Non
     }
     # Each is of its own image, the plain one of the index.
     assert len(set(roots.values())) == 3
-    loaded = [words(chain)[3] for chain in recorder.execs() if words(chain)[1:3] == ["/pipeline/elf.escript", "check"]]
+    loaded = [words(chain)[5] for chain in recorder.execs() if words(chain)[-1] == "/pipeline/loads"]
     assert set(loaded) == {"native", "arm64"}
     # Syft is shown one image each time.
     layouts = [
@@ -605,7 +714,7 @@ async def test_the_page_alone_takes_the_image_out_of_the_engine(recorder: Record
     page = await files.file("report.html").contents()
     # For the sizes of the files.
     assert len(exports(recorder)) == 1
-    for said in ('"name":"ranch"', "size in budget", "CVE-2025-32433"):
+    for said in ('"name":"ranch"', "size within budget", "CVE-2025-32433"):
         assert said in page
 
 
@@ -646,8 +755,8 @@ async def test_publish_requires_the_checks_that_matter(recorder: Recorder) -> No
     with pytest.raises(PolicyError) as raised:
         await made.publish(version="1.2.0", unsigned=True)
     head, line = str(raised.value).splitlines()
-    assert head.startswith("nothing was pushed: the policy requires what the image is not")
-    assert line == "non-root: runs as a user who is not root: USER 1000:1000, uid 0"
+    assert head.startswith("nothing was pushed: the image fails checks that the policy requires")
+    assert line == "non-root: runs as a non-root user: USER 1000:1000, uid 0"
     assert "push" not in tool_runs(recorder)
     # Others can be asked for, in place of those, or none.
     with pytest.raises(PolicyError, match="labels: labels complete: missing: "):
@@ -673,13 +782,13 @@ async def test_publish_gives_secrets_to_those_that_need_them(recorder: Recorder)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"version": "1.2", "unsigned": True}, "--version 1.2: expected MAJOR.MINOR.PATCH"),
-        ({"unsigned": True}, "no tag: give --tags, or one of --version"),
-        ({"tags": ["-x"], "unsigned": True}, "--tags '-x': no tag"),
-        ({"version": "1.2.0"}, "give one of --cosign-key, --identity-token and --identity-url, or say --unsigned"),
-        ({"version": "1.2.0", "unsigned": True, "user": "robot"}, "a login is --user and --password"),
-        ({"version": "1.2.0", "unsigned": True, "builder_id": "jenkins"}, "--builder-id jenkins: expected a URI"),
-        ({"version": "1.2.0", "unsigned": True, "builder_id": "ci: me"}, "--builder-id ci: me: expected a URI"),
+        ({"version": "1.2", "unsigned": True}, "--version 1.2: write MAJOR.MINOR.PATCH"),
+        ({"unsigned": True}, "no tag is given: give --tags, --version"),
+        ({"tags": ["-x"], "unsigned": True}, "--tags '-x': not a tag"),
+        ({"version": "1.2.0"}, "give one of --cosign-key, --identity-token and --identity-url to sign, or --unsigned"),
+        ({"version": "1.2.0", "unsigned": True, "user": "robot"}, "--user and --password: give both"),
+        ({"version": "1.2.0", "unsigned": True, "builder_id": "jenkins"}, "--builder-id jenkins: give a URI"),
+        ({"version": "1.2.0", "unsigned": True, "builder_id": "ci: me"}, "--builder-id ci: me: give a URI"),
     ],
 )
 async def test_publish_refuses_what_is_wrong_before_it_builds(
@@ -692,18 +801,18 @@ async def test_publish_refuses_what_is_wrong_before_it_builds(
 
 
 WRONG: list[tuple[dict[str, object], str]] = [
-    ({"created": "yesterday"}, "--created yesterday: not a time with a zone"),
+    ({"created": "yesterday"}, "--created yesterday: give a time with a time zone"),
     ({"labels": ["oops"]}, "--labels oops: expected KEY=VALUE"),
-    ({"platforms": ["linux/amd64", "linux/arm"]}, "--platforms linux/arm: not a platform that the pipeline knows"),
-    ({"repository": "ghcr.io/A"}, "--repository ghcr.io/A: 'A' is no name of a repository"),
-    ({"repository": "ghcr.io/a/b:1"}, "--repository ghcr.io/a/b:1: only the repository belongs here"),
+    ({"platforms": ["linux/amd64", "linux/arm"]}, "--platforms linux/arm: not a supported platform"),
+    ({"repository": "ghcr.io/A"}, "--repository ghcr.io/A: 'A' is not a repository name"),
+    ({"repository": "ghcr.io/a/b:1"}, "--repository ghcr.io/a/b:1: give only the repository"),
     ({"apps": ["greeter_core", "sasl:loaded"]}, "--apps sasl:loaded: expected NAME or NAME:TYPE"),
-    ({"hex_mirror": "hex.example.org"}, "--hex-mirror hex.example.org: expected a URL"),
-    ({"hex_mirror": "https://me:word@hex.example.org"}, "--hex-mirror: it has a login in it, which every log"),
-    ({"hex_mirror": "https://word@hex.example.org/x"}, "--hex-mirror: it has a login in it, which every log"),
-    ({"health_url": "http://me:word@127.0.0.1/"}, "--health-url: it has a login in it, which every log"),
-    ({"health_url": "/health"}, "--health-url /health: expected a URL"),
-    ({"builder_image": "a b"}, "--builder-image: 'a b' is no image reference"),
+    ({"hex_mirror": "hex.example.org"}, "--hex-mirror hex.example.org: give a URL"),
+    ({"hex_mirror": "https://me:word@hex.example.org"}, "--hex-mirror: the URL contains a login, which the"),
+    ({"hex_mirror": "https://word@hex.example.org/x"}, "--hex-mirror: the URL contains a login, which the"),
+    ({"health_url": "http://me:word@127.0.0.1/"}, "--health-url: the URL contains a login, which"),
+    ({"health_url": "/health"}, "--health-url /health: give a URL"),
+    ({"builder_image": "a b"}, "--builder-image: 'a b' is not an image reference"),
 ]
 
 
@@ -730,10 +839,10 @@ async def test_a_wrong_argument_is_told_before_anything_is_run(
 @pytest.mark.parametrize(
     ("files", "arguments", "message"),
     [
-        ({}, {"scout_user": "me"}, "a login at Docker Hub is --scout-user and --scout-token"),
-        ({}, {"scout_user": "me", "scout_token": "token"}, 'no image "scout"; give one'),
-        ({}, {"trivy_db": ""}, "--trivy-db: no trivy.db in it"),
-        ({"accept.toml": "x"}, {}, "accept.toml: not TOML"),
+        ({}, {"scout_user": "me"}, "--scout-user and --scout-token: give both"),
+        ({}, {"scout_user": "me", "scout_token": "token"}, 'the image table has no "scout"; add'),
+        ({}, {"trivy_db": ""}, "--trivy-db: this directory has no trivy.db"),
+        ({"accept.toml": "x"}, {}, "accept.toml: this file is not valid TOML"),
         ({"erlmcp.toml": "[policy]\nvex = ['vex/gone.json']\n"}, {}, "erlmcp.toml: policy.vex names vex/gone.json"),
     ],
 )
@@ -763,7 +872,9 @@ async def test_what_is_wrong_with_a_policy_is_told_before_anything_is_run(
 
 
 async def test_nothing_is_published_to_a_place_that_nobody_named(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match=r"^--repository: where to\? Name it before assess"):
+    with pytest.raises(
+        InputError, match=r"^--repository is missing: give the repository to publish to, before the function assess"
+    ):
         await assessment(recorder, repository="").publish(version="1.2.0", unsigned=True, dry_run=True)
     assert recorder.execs() == []
 
@@ -782,7 +893,7 @@ async def test_what_is_said_of_an_index_names_the_image_that_was_looked_at(
 ) -> None:
     answers.of_checks(recorder)
     files = await passing(recorder, platforms=platforms).assess().reports()
-    remark = "of the images of this index that for linux/amd64 was looked at"
+    remark = "an index of several images; the one for linux/amd64 was scanned"
     for name in ("findings.json", "compliance.md", "report.md", "report.html", "sbom.spdx.json"):
         assert (remark in await files.file(name).contents()) is bool(platforms), name
     metadata = json.loads(await files.file("sbom.cdx.json").contents())["metadata"]
@@ -791,7 +902,7 @@ async def test_what_is_said_of_an_index_names_the_image_that_was_looked_at(
 
 
 async def test_a_registry_that_no_container_sees_is_told_before_anything_is_run(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match=r"^localhost:5000: the engine's containers do not see this machine"):
+    with pytest.raises(InputError, match=r"^localhost:5000: a registry on this machine"):
         await assessment(recorder, repository="localhost:5000/a").publish(version="1.2.0", unsigned=True)
     assert recorder.execs() == []
 
@@ -817,7 +928,7 @@ async def test_a_crashed_scanner_pushes_nothing(recorder: Recorder) -> None:
 
 async def test_a_version_that_is_another_image_is_not_moved_unless_one_says_so(recorder: Recorder) -> None:
     answers.of_a_registry(recorder, PASSWORD, {"1.2.0": OTHER, "1.2": OTHER})
-    with pytest.raises(PolicyError, match=rf"nothing was pushed: 1\.2\.0 is {OTHER} already"):
+    with pytest.raises(PolicyError, match=rf"nothing was pushed: tag 1\.2\.0 already points to {OTHER}"):
         await assessment(recorder).publish(version="1.2.0", unsigned=True)
     assert "push" not in tool_runs(recorder)
     await assessment(recorder).publish(version="1.2.0", unsigned=True, move=True)
@@ -844,7 +955,9 @@ async def test_a_branch_does_not_go_back_to_an_earlier_commit_unless_one_says_so
         before = tool_runs(recorder).count("push")
         made = assessment(recorder, created=created)
         if goes_back:
-            with pytest.raises(PolicyError, match=rf"^nothing was pushed: main is {OTHER}, of the commit"):
+            with pytest.raises(
+                PolicyError, match=rf"^nothing was pushed: tag main points to {OTHER}, built from commit"
+            ):
                 await made.publish(unsigned=True, **tags)
         else:
             await made.publish(unsigned=True, **tags)
@@ -952,12 +1065,12 @@ async def test_published_builds_nothing(recorder: Recorder) -> None:
     ("make", "message"),
     [
         (lambda module: module.published("greeter:latest"), "--reference greeter:latest: it does not start with"),
-        (lambda module: module.published(f"{REPOSITORY}@{DIGEST}").verified(), "who must have signed it?"),
+        (lambda module: module.published(f"{REPOSITORY}@{DIGEST}").verified(), "the required signer is missing"),
         (
             lambda module: module.published(f"{REPOSITORY}@{DIGEST}").verified(
                 identity="me", issuer="it", transparency_log=False
             ),
-            "--transparency-log=false: without the log",
+            "--transparency-log=false: --identity can only be verified with the log",
         ),
     ],
 )
@@ -970,7 +1083,7 @@ async def test_what_is_wrong_is_told_at_once(
 
 
 async def test_half_a_login_is_refused(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match="a login is --user and --password"):
+    with pytest.raises(InputError, match="--user and --password: give both"):
         await published(recorder, user="robot").digest()
 
 
@@ -1012,10 +1125,13 @@ async def test_promote_proves_scans_copies_proves_again_and_tags(recorder: Recor
 @pytest.mark.parametrize(
     ("promote", "message"),
     [
-        (lambda image: image.promote(["-x"]), "--tags '-x': no tag"),
-        (lambda image: image.promote(["x"], to="Nowhere"), "--to Nowhere: it does not start with a registry's host"),
+        (lambda image: image.promote(["-x"]), "--tags '-x': not a tag"),
+        (
+            lambda image: image.promote(["x"], to="Nowhere"),
+            "--to Nowhere: it does not start with the host of a registry",
+        ),
         (lambda image: image.promote(["x"], fail_on="severe"), "--fail-on: severe: not a severity"),
-        (lambda image: image.promote(["x"], to_user="robot"), "a login is --user and --password"),
+        (lambda image: image.promote(["x"], to_user="robot"), "--user and --password: give both"),
     ],
 )
 async def test_promote_refuses_what_is_wrong_before_it_asks_anything(
@@ -1028,13 +1144,13 @@ async def test_promote_refuses_what_is_wrong_before_it_asks_anything(
 
 
 async def test_promote_takes_no_tag_for_an_image(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match="promote takes an image by its digest"):
+    with pytest.raises(InputError, match="promote needs the digest of the image"):
         await verified(recorder, f"{REPOSITORY}:latest").promote(["production"], fresh_scan=False)
     assert recorder.execs() == []
 
 
 async def test_what_would_not_pass_today_is_not_promoted(recorder: Recorder) -> None:
-    with pytest.raises(PolicyError, match="nothing was promoted: it would not pass today"):
+    with pytest.raises(PolicyError, match="nothing was promoted: the image does not pass the policy today"):
         await verified(recorder).promote(["production"], fail_on="LOW")
     assert "put" not in tool_runs(recorder)
 
@@ -1111,13 +1227,13 @@ until = 2099-01-01
 async def test_what_is_not_signed_is_not_rescanned(recorder: Recorder) -> None:
     image = verified(recorder)
     answers.failing(recorder, "verify", "Error: no signatures found")
-    with pytest.raises(VerificationError, match="no signature of it holds: no signatures found"):
+    with pytest.raises(VerificationError, match="the signature cannot be verified: no signatures found"):
         await image.rescan()
     assert scans(recorder) == []
 
 
 async def test_one_init_for_two_platforms_is_told_before_anything_is_run(recorder: Recorder) -> None:
     init = dag.directory().with_new_file("tini", "ELF").file("tini")
-    with pytest.raises(InputError, match=r"^--init: one program does not run on linux/amd64 and linux/arm64"):
+    with pytest.raises(InputError, match=r"^--init: one program cannot run on linux/amd64 and linux/arm64"):
         await erlmcp(recorder, init=init, platforms=["linux/amd64", "linux/arm64"]).image_tarball()
     assert recorder.execs() == []

@@ -6,11 +6,11 @@ import pytest
 from answers import APPLICATION, execs, project, words
 from recorder import Chain, Recorder, exec_error, pull_error
 
-from pipeline.build.release import assembled
+from pipeline.build.release import FILE_TIME, assembled, packed
 from pipeline.errors import BuildError, InputError
 from pipeline.image.base import base_layers
-from pipeline.image.libraries import libraries
-from pipeline.image.platforms import Platform, check_pulls, parse_platforms, release_for
+from pipeline.image.libraries import libraries, unpacked
+from pipeline.image.platforms import Platform, check_pulls, erts_for, parse_platforms
 from pipeline.image.runtime import runtime
 
 pytestmark = pytest.mark.anyio
@@ -45,16 +45,16 @@ async def test_beam_files_are_compiled_once_for_all_platforms(recorder: Recorder
     before = len(recorder.execs())
     for one in (None, ARM):
         await (await runtime(made, APPLICATION, release, one)).sync()
-    scripts = [chain.call.args["args"][:3] for chain in recorder.execs()[before:]]
-    assert not [words for words in scripts if "rebar3" in words or "/pipeline/compile.sh" in words]
-    assert ["escript", "/pipeline/elf.escript", "swap"] in scripts
+    scripts = [words(chain)[1] for chain in recorder.execs()[before:]]
+    assert "/pipeline/swap.sh" in scripts
+    assert not {"/pipeline/rebar3.sh", "/pipeline/application.sh", "/pipeline/release.sh"} & {*scripts}
 
 
 async def test_erts_comes_from_the_builder_of_that_platform(recorder: Recorder) -> None:
     made = project(recorder)
-    await release_for(ARM, made, await assembled(made, APPLICATION))
-    [swap] = execs(recorder, "swap")
-    assert swap.call.args["args"][2:] == ["swap", "arm64", "/layers", "/foreign"]
+    await erts_for(ARM, made, await assembled(made, APPLICATION))
+    [swap] = execs(recorder, "/pipeline/swap.sh")
+    assert words(swap)[2:] == ["arm64", str(FILE_TIME)]
     [mounted] = [call.args["source"] for call in swap.calls("withMountedDirectory")]
     assert (platform(mounted), mounted.images()) == ("linux/arm64", [made.builder])
 
@@ -64,21 +64,19 @@ async def test_libraries_come_from_the_builder_of_that_platform_in_one_way(
     recorder: Recorder, one: Platform | None, architecture: str
 ) -> None:
     made = project(recorder)
-    await libraries(made, APPLICATION, await assembled(made, APPLICATION), one)
-    [packages] = execs(recorder, "/pipeline/packages.escript")
-    [take] = execs(recorder, "/pipeline/taken")[:1]
-    assert words(take)[2:] == [
-        *("libraries", architecture, "/base", "/builder", "/layers", "/added", "/pipeline/taken"),
-        *(made.runtime, made.builder),
-    ]
-    mounted = {call.args["path"]: call.args["source"] for call in packages.calls("withMountedDirectory")}
+    release = await assembled(made, APPLICATION)
+    erts = unpacked(made, packed(release, "erts"))
+    await libraries(made, APPLICATION, erts, packed(release, "native"), one)
+    [root] = execs(recorder, "/pipeline/root.sh")
+    assert words(root)[2:] == ["greeter", "1000", str(FILE_TIME), architecture, made.runtime, made.builder]
+    mounted = {call.args["path"]: call.args["source"] for call in root.calls("withMountedDirectory")}
     name = one and one.name
     assert {path: (platform(mounted[path]), mounted[path].images()) for path in ("/base", "/builder")} == {
         "/base": (name, [made.runtime]),
         "/builder": (name, [made.builder]),
     }
-    assert packages.images()[0] == made.builder
-    assert platform(packages) is None
+    assert root.images()[0] == made.builder
+    assert platform(root) is None
 
 
 async def test_libraries_are_read_for_every_platform(recorder: Recorder) -> None:
@@ -86,20 +84,17 @@ async def test_libraries_are_read_for_every_platform(recorder: Recorder) -> None
     release = await assembled(made, APPLICATION)
     for one in (None, ARM):
         await runtime(made, APPLICATION, release, one)
-    checks = [chain.call.args["args"][2:] for chain in execs(recorder, "check")]
-    assert checks == [
-        ["check", "native", "/image", "/opt/greeter", "/pipeline/loads"],
-        ["check", "arm64", "/image", "/opt/greeter", "/pipeline/loads"],
+    assert [words(chain)[4:] for chain in execs(recorder, "/pipeline/loads")] == [
+        ["/native.tar", "native", "/opt/greeter", "/pipeline/loads"],
+        ["/native.tar", "arm64", "/opt/greeter", "/pipeline/loads"],
     ]
 
 
 async def test_a_missing_library_is_the_message(recorder: Recorder) -> None:
     made = project(recorder)
-    said = "/opt/greeter/lib/a-1/priv/a.so: libx.so.1 is not there: neither in erlang nor in alpine"
-    recorder.answer(
-        "Container.withExec", exec_error(1, said), when=lambda chain: "libraries" in chain.call.args["args"]
-    )
-    with pytest.raises(BuildError, match=r"libx\.so\.1 is not there"):
+    said = "/opt/greeter/lib/a-1/priv/a.so: its library libx.so.1 is neither in erlang nor in alpine"
+    recorder.answer("Container.withExec", exec_error(1, said), when=lambda chain: "/pipeline/root.sh" in words(chain))
+    with pytest.raises(BuildError, match=r"a\.so: its library libx\.so\.1 is neither"):
         await runtime(made, APPLICATION, await assembled(made, APPLICATION), ARM)
 
 
@@ -110,7 +105,7 @@ async def test_an_index_without_the_platform_is_named(recorder: Recorder) -> Non
         pull_error(made.runtime, "no match for platform in manifest"),
         when=lambda chain: platform(chain) == "linux/arm64" and chain.images() == [made.runtime],
     )
-    with pytest.raises(InputError, match=rf"^{made.runtime}: cannot be had for linux/arm64; choose an image"):
+    with pytest.raises(InputError, match=rf"^{made.runtime}: not available for linux/arm64; give an image"):
         await check_pulls(ARM, made.runtime)
     await check_pulls(ARM, made.builder)
 
@@ -123,7 +118,7 @@ async def test_native_code_is_refused(recorder: Recorder) -> None:
     )
     made = project(recorder)
     with pytest.raises(InputError, match="jiffy has native code"):
-        await release_for(ARM, made, await assembled(made, APPLICATION))
+        await erts_for(ARM, made, await assembled(made, APPLICATION))
 
 
 async def test_the_bases_layers_are_pulled_by_digest_and_platform(recorder: Recorder) -> None:
@@ -152,5 +147,7 @@ async def test_a_registry_on_the_engines_machine_needs_a_service(recorder: Recor
 
 async def test_a_registry_that_refuses_speaks_for_itself(recorder: Recorder) -> None:
     recorder.answer("Container.withExec", exec_error(1, "Error: UNAUTHORIZED: authentication required"))
-    with pytest.raises(BuildError, match=r"alpine@sha256:0+: its layers cannot be had for linux/amd64:\nError: UNAUTH"):
+    with pytest.raises(
+        BuildError, match=r"alpine@sha256:0+: crane cannot pull its layers for linux/amd64:\nError: UNAUTH"
+    ):
         await base_layers(dagger.dag.container().from_("crane"), BASE, "linux/amd64")

@@ -91,13 +91,17 @@ async def test_a_command_overrides_the_projects_files_one_by_one(recorder: Recor
 @pytest.mark.parametrize(
     ("files", "criteria", "message"),
     [
-        ({"erlmcp.toml": "x"}, Criteria(), "erlmcp.toml: not TOML"),
-        ({"erlmcp.toml": SETTINGS}, Criteria(), "erlmcp.toml: policy.vex names vex/own.json, which is not there"),
-        ({"erlmcp.toml": SETTINGS, "vex/own.json": "{}"}, Criteria(), "vex/own.json: not an OpenVEX document"),
-        ({"accept.toml": "x"}, Criteria(), "accept.toml: not TOML"),
+        ({"erlmcp.toml": "x"}, Criteria(), "erlmcp.toml: this file is not valid TOML"),
+        ({"erlmcp.toml": SETTINGS}, Criteria(), "erlmcp.toml: policy.vex names vex/own.json, which does not exist"),
+        (
+            {"erlmcp.toml": SETTINGS, "vex/own.json": "{}"},
+            Criteria(),
+            "vex/own.json: this file is not an OpenVEX document",
+        ),
+        ({"accept.toml": "x"}, Criteria(), "accept.toml: this file is not valid TOML"),
         ({}, Criteria("severe"), "--fail-on: severe: not a severity"),
         ({}, Criteria(unknown_as="none"), "--unknown-as: none: not a severity"),
-        ({}, Criteria(require=("pretty",)), "--require: pretty is no check; expected some of non-root, no-setuid, "),
+        ({}, Criteria(require=("pretty",)), "--require: pretty is not a check; the checks are non-root, no-setuid, "),
         ({"erlmcp.toml": "[policy]\nrequire = ['pretty']\n"}, Criteria(), "erlmcp.toml: policy.require: pretty is no"),
     ],
 )

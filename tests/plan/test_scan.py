@@ -42,13 +42,14 @@ async def recorder(recorder: Recorder) -> Recorder:
 
 
 def subject(recorder: Recorder) -> Subject:
-    layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}"})
+    layout = recorder.host_directory({"index.json": "{}", "oci-layout": "{}", "loads": ""})
     return Subject(
         project(recorder),
         APPLICATION,
         dagger.dag.container().from_(IMAGES["builder-alpine"]),
         dagger.dag.container(),
         dagger.dag.directory(),
+        layout.file("loads"),
         layout,
         layout,
         IMAGE,
@@ -102,6 +103,7 @@ async def test_each_runs_once_and_every_format_is_a_conversion(recorder: Recorde
             "findings.json",
             "report.md",
             "junit.xml",
+            "github-dependencies.json",
             "gl-container-scanning-report.json",
             "vex.openvex.json",
             "sbom.spdx.json",
@@ -171,7 +173,7 @@ async def test_a_database_without_its_metadata_is_a_scanner_that_failed(recorder
     failed = {(run.scanner, run.target): run.failure for run in found.runs if run.failure}
     assert set(failed) == {("trivy", "image"), ("trivy", "SBOM")}
     assert failed["trivy", "SBOM"].startswith(
-        "mirror.gcr.io/aquasec/trivy-db: its metadata.json, which says when trivy.db was built, cannot be read ("
+        "mirror.gcr.io/aquasec/trivy-db: metadata.json, which has the build date of trivy.db, cannot be read ("
     )
     files = documents(await judged(found), found)
     assert {"report.md", "findings.json", "grype.json"} <= set(files)
@@ -207,7 +209,7 @@ async def test_a_database_that_cannot_be_fetched_is_a_scanner_that_failed(record
     found = await results(recorder)
     failed = {(scan.scanner, scan.target): scan.failure for scan in found.runs if scan.failure}
     assert set(failed) == {("trivy", "image"), ("trivy", "SBOM")}
-    assert failed["trivy", "image"].startswith("its database could not be fetched: FATAL")
+    assert failed["trivy", "image"].startswith("its database could not be downloaded: FATAL")
     with pytest.raises(ScannerError, match=r"^SCANNER FAILED: trivy"):
         conclude(await judged(found, Severity.CRITICAL))
 
@@ -266,7 +268,7 @@ async def test_docker_scout_alone_gets_its_token_and_its_failure_is_one(recorder
     )
     failed = await judged(await run(), Severity.CRITICAL)
     assert [scan.scanner for scan in failed.verdict.failures] == ["scout"]
-    with pytest.raises(InputError, match=r'^no image "scout"; give one'):
+    with pytest.raises(InputError, match=r'^the image table has no "scout"; add'):
         await scan(Scanners(IMAGES, TODAY, login), lambda: describe(scanned), scanned.layout)
 
 
@@ -380,8 +382,8 @@ async def test_records_that_cannot_be_had_are_a_scanner_that_failed_and_the_othe
         ("trivy", "SBOM"),
         ("grype", "SBOM"),
     ]
-    assert of_eef(found).failure == f"its database could not be fetched: {lost}; give one with --eef-db"
-    with pytest.raises(ScannerError, match=r"^SCANNER FAILED: eef \(SBOM\): its database could not be fetched"):
+    assert of_eef(found).failure == f"its database could not be downloaded: {lost}; give one with --eef-db"
+    with pytest.raises(ScannerError, match=r"^SCANNER FAILED: eef \(SBOM\): its database could not be downloaded"):
         conclude(await judged(found, Severity.CRITICAL))
 
 
@@ -409,7 +411,7 @@ async def test_an_archive_that_is_none_is_a_scanner_that_failed(recorder: Record
 
     recorder.answer("File.export", export, when=fetches_from("all.zip"))
     assert of_eef(await results(recorder)).failure == (
-        "its database could not be fetched: an answer is not what it should be (File is not a zip file); "
+        "its database could not be downloaded: an answer has the wrong form (File is not a zip file); "
         "give one with --eef-db"
     )
 

@@ -14,6 +14,7 @@ from pipeline.build.release import FILE_TIME, assembled
 from pipeline.errors import BuildError, InputError
 from pipeline.image.distribution import check_distributions
 from pipeline.image.labels import labels
+from pipeline.image.layout import OWN_LAYERS
 from pipeline.image.runtime import metadata, runtime
 from pipeline.project.application import Application
 from pipeline.project.project import Project
@@ -46,7 +47,7 @@ async def keys(
         "packages": ("/pipeline/fetch.sh", "packages"),
         "deps": ("/pipeline/fetch.sh", "compile", "prod"),
         **{name: (script, "prod", f"apps/{name}") for name in APPS},
-        "release": ("/pipeline/rebar3.sh", "prod", ""),
+        "release": ("/pipeline/release.sh", "prod", "greeter"),
     }
     return {stage: runs[command] for stage, command in stages.items()}
 
@@ -79,6 +80,8 @@ async def changes(
         # What only relx copies, and what people read, compiles nothing.
         ("config/motd.txt", {"release"}),
         ("README.md", {"release"}),
+        ("accept.toml", {"release"}),
+        ("vex/app.openvex.json", {"release"}),
         ("apps/core/test/core_SUITE.erl", {"release"}),
         # Anything else may be a hook's.
         ("scripts/generate.sh", {"core", "web", "alone", "release"}),
@@ -96,7 +99,7 @@ async def test_what_an_application_shows_of_itself_is_in_the_key_of_those_that_n
 
 @pytest.mark.usefixtures("anyio_backend")
 async def test_where_code_runs_while_another_application_is_compiled_a_stage_is_the_one_before() -> None:
-    hooked = dataclasses.replace(APPLICATION, executed=("rebar.config has hooks for compiling",))
+    hooked = dataclasses.replace(APPLICATION, executed=("rebar.config has hooks that run when compiling",))
     assert await changes({"apps/core/src/core.erl": ""}, hooked) == {"core", "web", "alone", "release"}
     assert await changes({"apps/web/src/web.erl": ""}, hooked) == {"web", "alone", "release"}
 
@@ -157,19 +160,19 @@ async def test_what_asks_git_is_refused_without_its_folder(recorder: Recorder) -
     answers.of_reading(recorder)
     recorder.answer("File.contents", "git describe --tags\n", when=answers.reads("asked"))
     made = project(recorder, {**FILES, "rebar.config.script": "CONFIG."})
-    with pytest.raises(InputError, match=r"asks git \(git describe --tags\).*--git=\.git"):
+    with pytest.raises(InputError, match=r"runs git \(git describe --tags\).*--git=\.git"):
         await read(made)
 
 
 async def test_a_git_folder_that_is_none_is_refused_before_anything_is_run(recorder: Recorder) -> None:
-    with pytest.raises(InputError, match=r"^--git: no git folder"):
+    with pytest.raises(InputError, match=r"^--git: this is not a git directory"):
         await read(project(recorder, git=recorder.host_directory({"README.md": ""})))
     assert not recorder.execs()
 
 
 async def test_a_refusal_of_the_reader_is_the_users_message(recorder: Recorder) -> None:
-    answers.of_reading(recorder, {"error": "rebar.config: several releases"})
-    with pytest.raises(InputError, match=r"^rebar\.config: several releases$"):
+    answers.of_reading(recorder, {"error": "rebar.config: there are several releases"})
+    with pytest.raises(InputError, match=r"^rebar\.config: there are several releases$"):
         await read(project(recorder))
 
 
@@ -211,13 +214,53 @@ async def test_layers_come_by_rate_of_change_each_with_one_time(recorder: Record
     await image.sync()
     chain = recorder.plan[-1]
     added = [call.args["source"] for call in chain.calls("withDirectory")]
-    # The engine cannot set the times of the libraries' links: the last command does.
-    assert [source.call.field for source in added] == ["directory", *["withTimestamps"] * 3]
-    assert added[0].parent.call.args["args"] == [
-        *("sh", "/pipeline/root.sh", "greeter", "1000", "/base", "/added", str(FILE_TIME))
-    ]
-    paths = [source.parent.call.args.get("path") for source in added[1:]]
-    assert paths == ["/layers/erts", "/layers/dependencies", "/layers/applications"]
+    assert len(added) == OWN_LAYERS
+    # The last command that makes each sets the times of its files.
+    assert [source.call.args.get("path") for source in added] == ["/added", "/layer", "/layer", "/layers/applications"]
+    commands = [words([step for step in source.steps() if step.call.field == "withExec"][-1]) for source in added]
+    assert [command[1] for command in commands] == ["/pipeline/root.sh", "-c", "-c", "/pipeline/release.sh"]
+    assert all(str(FILE_TIME) in " ".join(command) for command in commands)
+    tars = [source.calls("withMountedFile")[-1].args["source"] for source in added[1:3]]
+    assert [tar.call.args["path"] for tar in tars] == ["erts.tar", "dependencies.tar"]
+
+
+@pytest.mark.usefixtures("anyio_backend")
+@pytest.mark.parametrize(
+    ("changed", "runs"),
+    [
+        # What an edit of an application comes to.
+        (None, {"/pipeline/release.sh"}),
+        ("native.tar", {"/pipeline/release.sh", "/pipeline/root.sh", "/pipeline/loads"}),
+        # What is asked of the libraries is asked of what ERTS loads, and it lies beneath.
+        ("erts.tar", {"/pipeline/release.sh", "/pipeline/root.sh", "/pipeline/loads", "erts.tar"}),
+        ("dependencies.tar", {"/pipeline/release.sh", "dependencies.tar"}),
+    ],
+)
+async def test_after_an_edit_what_is_made_of_equal_tars_runs_not_again(changed: str | None, runs: set[str]) -> None:
+    names = ("erts.tar", "dependencies.tar", "native.tar")
+    found: list[dict[str, str]] = []
+    for edit in ("", " "):
+        async with Recorder() as recorder:
+            answers.of_images(recorder)
+            tars = {name: name + (edit if name == changed else "") for name in names}
+            recorder.answer("Container.directory", tars, when=lambda chain: chain.call.args["path"] == "/packed")
+            path = "apps/alone/src/alone.erl"
+            made = project(recorder, {**FILES, path: FILES.get(path, "") + edit})
+            await (await runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
+            found.append({_name(chain): chain.content_key for chain in recorder.execs()})
+    assert found[0].keys() == found[1].keys()
+    assert {"/pipeline/root.sh", "/pipeline/loads", "erts.tar", "dependencies.tar"} <= found[0].keys()
+    again = {name for name in found[0] if found[0][name] != found[1][name]}
+    assert again - {"/pipeline/application.sh apps/alone"} == runs
+
+
+def _name(chain: Chain) -> str:
+    """Return what a command is known by."""
+    if words(chain)[1] == "-c":
+        return str(chain.calls("withMountedFile")[-1].args["source"].call.args["path"])
+    if words(chain)[1] == "-euc":
+        return words(chain)[-1]
+    return " ".join(words(chain)[1:4:2] if "application.sh" in words(chain)[1] else words(chain)[1:2])
 
 
 async def test_the_image_has_the_health_check_and_user_of_the_old_one(recorder: Recorder) -> None:
@@ -291,13 +334,13 @@ async def test_an_application_that_nobody_needs_is_not_seen_by_rebar3(recorder: 
 async def test_compiling_that_asks_git_gets_it_or_is_refused(recorder: Recorder) -> None:
     recorder.answer(
         "Container.withExec",
-        exec_error(1, "===> git was asked, and its folder is not there: git rev-parse HEAD"),
+        exec_error(1, "===> git was asked, but there is no .git directory: git rev-parse HEAD"),
         when=lambda chain: (
             words(chain)[1] in {"/pipeline/application.sh", "/pipeline/rebar3.sh"}
             and not [call for call in chain.calls("withDirectory") if call.args["path"] == "/build/.git"]
         ),
     )
-    with pytest.raises(InputError, match=r"compiling asks git \(git rev-parse HEAD\).*--git=\.git"):
+    with pytest.raises(InputError, match=r"compiling runs git \(git rev-parse HEAD\).*--git=\.git"):
         await assembled(project(recorder), APPLICATION)
     git = recorder.host_directory({"HEAD": "ref: refs/heads/main"})
     await assembled(project(recorder, git=git), APPLICATION)
@@ -313,9 +356,9 @@ async def test_mirrors_reach_the_fetching_and_nothing_after_it(recorder: Recorde
         for chain in recorder.execs()
     }
     assert asked.pop("packages") == [made.hex_mirror]
-    assert {"get", "compile", "greeter"} <= set(asked)
+    assert {"get", "compile", "alone"} <= set(asked)
     assert not any(asked.values())
-    [release] = [chain for chain in recorder.execs() if "release" in chain.call.args["args"]]
+    [release] = execs(recorder, "/pipeline/release.sh")
     offline = [call.args["value"] for call in release.calls("withEnvVariable") if call.args["name"] == "REBAR_OFFLINE"]
     assert offline == ["1"]
 
@@ -341,7 +384,7 @@ WITH_VM_ARGS = Application.parse(json.dumps({**READ, "vm_args": VM_ARGS}))
 
 async def test_a_cookie_in_vm_args_is_refused_before_anything_is_built(recorder: Recorder) -> None:
     files = {**FILES, "config/vm.args": "-name a@b -setcookie secret\n"}
-    with pytest.raises(InputError, match=r"^config/vm\.args:1: a cookie .* --cookie-from-environment"):
+    with pytest.raises(InputError, match=r"^config/vm\.args:1: this cookie would be .* --cookie-from-environment"):
         await assembled(project(recorder, files), WITH_VM_ARGS)
     assert not recorder.execs()
 
@@ -356,7 +399,9 @@ async def test_a_cookie_in_vm_args_gives_way_to_that_of_the_environment(recorder
 async def test_a_file_that_relx_names_and_that_is_not_there_is_told_before_anything_is_built(
     recorder: Recorder,
 ) -> None:
-    with pytest.raises(InputError, match=r"^rebar\.config: its vm\.args is config/vm\.args, which is not in --source"):
+    with pytest.raises(
+        InputError, match=r"^rebar\.config: relx names config/vm\.args as vm\.args, but that file is not in --source"
+    ):
         await assembled(project(recorder), WITH_VM_ARGS)
     assert not recorder.execs()
 
@@ -369,7 +414,7 @@ async def test_a_cookie_that_a_hook_wrote_is_found(recorder: Recorder) -> None:
 
 async def test_a_release_that_nothing_starts_is_refused(recorder: Recorder) -> None:
     recorder.answer("Directory.glob", [], when=lambda chain: chain.call.args["pattern"] == "bin/greeter")
-    with pytest.raises(InputError, match=r"the release has no bin/greeter, by which an image starts"):
+    with pytest.raises(InputError, match=r"the release has no start script bin/greeter, which the image needs"):
         await assembled(project(recorder), APPLICATION)
 
 
@@ -444,7 +489,7 @@ async def test_a_repository_that_is_not_given_away_is_told_with_what_to_give(
     recorder.answer(
         "Container.withExec", exec_error(128, said), when=lambda chain: "/pipeline/clone.sh" in words(chain)
     )
-    with pytest.raises(BuildError, match=f"^fetching tiny, which rebar.lock has from git, failed:\n(.*\n)*.*{hint}"):
+    with pytest.raises(BuildError, match=f"^fetching the git dependency tiny of rebar.lock failed:\n(.*\n)*.*{hint}"):
         await fetched(project(recorder), with_repository())
 
 
@@ -466,15 +511,21 @@ async def test_no_stage_keeps_what_another_project_could_find(recorder: Recorder
     assert not [chain for chain in recorder.execs() if chain.calls("withMountedCache")]
 
 
+async def test_incremental_gives_a_volume_to_the_compiler_alone(recorder: Recorder) -> None:
+    await assembled(project(recorder, incremental=True), APPLICATION)
+    with_volume = {" ".join(words(chain)[1:4]) for chain in recorder.execs() if chain.calls("withMountedCache")}
+    assert with_volume == {f"/pipeline/application.sh prod apps/{name}" for name in APPS}
+
+
 async def test_a_builder_answers_questions_to_repositories_with_another_images_git(recorder: Recorder) -> None:
     made = project(recorder)
     await assembled(made, with_repository())
     [deps] = fetching(recorder, "get")
-    [release] = fetching(recorder, "release")
+    [release] = execs(recorder, "/pipeline/release.sh")
     for chain in (deps, release):
         assert "/pipeline/git-root" in [call.args["path"] for call in chain.calls("withMountedDirectory")]
     await assembled(made, APPLICATION)
-    assert not fetching(recorder, "release")[-1].calls("withMountedDirectory")
+    assert not execs(recorder, "/pipeline/release.sh")[-1].calls("withMountedDirectory")
 
 
 async def test_a_given_configuration_takes_the_place_of_the_projects_and_of_its_script(recorder: Recorder) -> None:

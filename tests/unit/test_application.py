@@ -43,18 +43,18 @@ def test_the_summary_names_what_is_kept_and_dropped() -> None:
     lines = Application.parse(json.dumps(RAW)).summary().splitlines()
     assert "release             greeter 1.2.0" in lines
     assert "not in the release  broken" in lines
-    assert "compiled            each application in a stage of its own" in lines
-    assert "not locked          tiny (another version may come)" in lines
-    assert "no checksum         old (its registry's counts)" in lines
-    assert "sys.config          made by the pipeline" in lines
-    assert "plugins kept        pc, gpb (no version: fetched anew)" in lines
+    assert "compiled            each application in its own stage" in lines
+    assert "not locked          tiny (its version may change)" in lines
+    assert "no checksum         old (checked by the registry's checksum)" in lines
+    assert "sys.config          the pipeline's default" in lines
+    assert "plugins kept        pc, gpb (no version: its version may change)" in lines
     assert "plugins dropped     rebar3_hex" in lines
 
 
 def test_a_root_application_beside_others_is_compiled_with_them() -> None:
     root = {**RAW["apps"][0], "dir": ".", "app_file": "src/base.app.src"}
     application = Application.parse(json.dumps({**RAW, "apps": [root, RAW["apps"][1]]}))
-    assert "in one stage: the project's root is an application beside others" in application.summary()
+    assert "in one stage: the root of the project is an application, and there are others" in application.summary()
 
 
 def test_git_is_asked_where_a_version_is_computed_alone() -> None:
@@ -74,8 +74,8 @@ def test_an_application_needs_what_those_that_it_needs_need() -> None:
 
 
 def test_the_summary_says_why_each_application_is_compiled_on_top_of_the_one_before() -> None:
-    application = Application.parse(json.dumps({**RAW, "executed": ["rebar.config has hooks for compiling"]}))
+    application = Application.parse(json.dumps({**RAW, "executed": ["rebar.config has hooks that run when compiling"]}))
     assert (
-        "compiled            each application in a stage of its own, on top of the one before: "
-        "rebar.config has hooks for compiling"
+        "compiled            each application in its own stage, one after the other: "
+        "rebar.config has hooks that run when compiling"
     ) in application.summary()

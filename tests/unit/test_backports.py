@@ -83,11 +83,11 @@ def test_what_is_reported_of_the_version_before_alone_was_mended() -> None:
     ]
     assert {(each.absence, each.anywhere) for each in dropped} == {(Absence.CODE, False)}
     assert {each.reason for each in dropped} == {
-        f"the distribution mended it in its package erlang {VERSION}, by the database of trivy"
+        f"the distribution fixed it in its package erlang {VERSION}, according to trivy"
     }
 
 
 def test_a_question_that_is_not_answered_is_a_scan_that_failed() -> None:
     answer = ScannerRun("trivy", "SBOM", failure="its report cannot be read")
     run = with_mended(ScannerRun("trivy", "SBOM"), answer, sbom())
-    assert run.failure == "the distribution's fixes: its report cannot be read"
+    assert run.failure == "the query for the distribution's fixes failed: its report cannot be read"

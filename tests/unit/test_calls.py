@@ -37,7 +37,7 @@ NEEDED = {"flawed": FLAWED, "mine": MINE, "theirs": THEIRS}
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """Return what a release of three applications says."""
     if not shutil.which("escript"):
-        pytest.skip("needs Erlang")
+        pytest.skip("needs Erlang: escript on the PATH (Debian: erlang-base, erlang-crypto)")
     folder = tmp_path_factory.mktemp("calls")
     for name, text in NEEDED.items():
         ebin = folder / "lib" / f"{name}_app-1.0" / "ebin"
@@ -95,7 +95,7 @@ def test_a_module_is_missing_only_where_its_application_is_there(found: dict[str
     assert not found["ssh ssh_sftpd:handle_op/4"]["missing"]
 
 
-SILENT = "no call from outside zip_app is seen in the code (one whose name is made up while it runs is not)"
+SILENT = "the code has no visible call from outside zip_app (calls of names computed at run time are not visible)"
 
 
 def known(**functions: Callers) -> dict[str, Callers]:
@@ -118,7 +118,7 @@ def known(**functions: Callers) -> dict[str, Callers]:
         (Callers(missing=True), "m of zip_app is not in the image"),
         (
             Callers(),
-            "no call from outside zip_app is seen in the code (one whose name is made up while it runs is not)",
+            "the code has no visible call from outside zip_app (calls of names computed at run time are not visible)",
         ),
     ],
 )

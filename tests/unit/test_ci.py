@@ -225,9 +225,21 @@ def test_the_image_is_called_after_the_ci_s_own_repository_in_small_letters(shim
         assert shim(*words, "published", "refs", env=github)[-2:] == ["--reference=example.com/x:main", "refs"]
 
 
+@pytest.mark.parametrize("line", ['repository = "example.com/x"', "  'repository'='example.com/x' # ours"])
+def test_the_repository_of_the_project_overrides_that_of_the_ci(shim: Shim, line: str) -> None:
+    (shim.project / "erlmcp.toml").write_text(f'# repository = "a"\n{line}\n[policy]\nrepository = "b"\n')
+    env = recorded("github-tag")
+    given = shim("published", "refs", env=env)
+    assert "--repository=example.com/x" in given
+    assert given[-2:] == ["--reference=example.com/x:main", "refs"]
+    given = shim("--repository=example.org/y", "published", "refs", env=env)
+    assert [word for word in given if word.startswith("--repository")] == ["--repository=example.org/y"]
+    assert given[-2:] == ["--reference=example.org/y:main", "refs"]
+
+
 @pytest.mark.parametrize("name", FORKS)
 def test_a_pull_request_from_a_fork_publishes_nothing_and_builds_all_the_same(shim: Shim, name: str) -> None:
-    with pytest.raises(AssertionError, match=rf"a pull request from a fork \({FORKS[name]}\) publishes nothing"):
+    with pytest.raises(AssertionError, match=rf"a pull request from a fork \({FORKS[name]}\) must not publish"):
         shim("assess", "publish", env=recorded(name))
     assert shim("assess", "verdict", env=recorded(name))[-1] == "verdict"
 
@@ -384,9 +396,9 @@ def test_each_function_gets_the_arguments_of_its_name_and_no_others(shim: Shim) 
 
 
 def test_a_policy_under_its_old_name_is_refused(shim: Shim) -> None:
-    with pytest.raises(AssertionError, match="ERLMCP_SCAN is not read any more: call it ERLMCP_ASSESS"):
+    with pytest.raises(AssertionError, match="ERLMCP_SCAN is no longer read: rename it to ERLMCP_ASSESS"):
         shim("scan", env={"ERLMCP_SCAN": "--fail-on=LOW"})
-    with pytest.raises(AssertionError, match="ERLMCP_DAY is not read any more: databases are those of today"):
+    with pytest.raises(AssertionError, match="ERLMCP_DAY is no longer read: the databases are always those of today"):
         shim("scan", env={"ERLMCP_DAY": "2026-11-24"})
 
 
@@ -472,17 +484,20 @@ class TestWords:
     @pytest.mark.parametrize(
         ("env", "message"),
         [
-            ({"ERLMCP_ASSESS": "--accept='x"}, "ERLMCP_ASSESS: a quote that does not end: --accept='x"),
-            ({"ERLMCP_ASSESS": "--only-fixed publish"}, "ERLMCP_ASSESS: publish is no argument; expected --name=value"),
+            ({"ERLMCP_ASSESS": "--accept='x"}, "ERLMCP_ASSESS: a quote is not closed: --accept='x"),
+            (
+                {"ERLMCP_ASSESS": "--only-fixed publish"},
+                "ERLMCP_ASSESS: publish is not an argument; write --name=value",
+            ),
             ({"ERLMCP_ARGUMENTS": "--flavor"}, "ERLMCP_ARGUMENTS: --flavor has no value"),
-            ({"ERLMCP_SILENCE": "soon"}, "ERLMCP_SILENCE: soon: expected minutes"),
+            ({"ERLMCP_SILENCE": "soon"}, "ERLMCP_SILENCE: soon: set it to minutes"),
         ],
     )
     def test_a_variable_that_is_none_is_refused(self, shim: Shim, env: dict[str, str], message: str) -> None:
         assert message in shim.refusal("assess", "verdict", env=env)
 
     def test_options_are_written_as_the_help_has_them(self, shim: Shim) -> None:
-        assert "--onlyFixed: write it in small letters" in shim.refusal("assess", "--onlyFixed", "publish")
+        assert "--onlyFixed: write it with lower-case letters" in shim.refusal("assess", "--onlyFixed", "publish")
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -497,12 +512,12 @@ class TestWords:
     )
     def test_a_line_break_adds_no_argument(self, shim: Shim, name: str, value: str) -> None:
         env = recorded("jenkins-push") | {name: value}
-        assert re.search(r"line break|is no tag", shim.refusal("assess", "publish", env=env))
+        assert re.search(r"line break|is not a tag", shim.refusal("assess", "publish", env=env))
 
     def test_tags_that_a_site_protects_are_not_given_by_hand(self, shim: Shim) -> None:
         env = recorded("github-push") | {"ERLMCP_PROTECTED_TAGS": "latest main [0-9]*"}
         for tag in ("latest", "main", "3.0"):
-            assert f"IMAGE_TAG: {tag} is protected here" in shim.refusal(
+            assert f"IMAGE_TAG: {tag} is protected by ERLMCP_PROTECTED_TAGS" in shim.refusal(
                 "assess", "publish", env=env | {"IMAGE_TAG": tag}
             )
         assert behind(shim("assess", "publish", env=env | {"IMAGE_TAG": "main-2"}), "publish")["tags"] == "main-2"
@@ -510,7 +525,7 @@ class TestWords:
 
     def test_a_tag_that_only_begins_like_a_version_is_none(self, shim: Shim) -> None:
         env = recorded("gitlab-tag") | {"CI_COMMIT_TAG": "vendor-1"}
-        assert "the git tag vendor-1 is no version" in shim.refusal("assess", "publish", env=env)
+        assert "the git tag vendor-1 is not a version" in shim.refusal("assess", "publish", env=env)
         assert behind(shim("assess", "publish", env=env | {"IMAGE_TAG": "vendor-1"}), "publish")["tags"] == "vendor-1"
 
     @pytest.mark.parametrize(
@@ -524,7 +539,7 @@ class TestWords:
     )
     def test_what_provenance_lacks_ends_publish_alone(self, shim: Shim, name: str, variable: str) -> None:
         env = {key: value for key, value in recorded(name).items() if key != variable}
-        assert f"{variable}: not set, and the provenance" in shim.refusal("assess", "publish", env=env)
+        assert f"{variable}: not set, but the provenance" in shim.refusal("assess", "publish", env=env)
         assert shim("assess", "publish", "--dry-run", env=env)[-1] == "--dry-run"
         assert shim("assess", "verdict", env=env)[-1] == "verdict"
 
@@ -591,7 +606,7 @@ def test_direct_runs_python_with_the_words_that_the_module_would_get(
 ) -> None:
     named = {"ERLMCP_DIRECT": "1"} if words == ["ERLMCP_DIRECT"] else {}
     rest = [*(word for word in words if word.startswith("--")), "assess", "--vex", "a b.json", "publish", "--dry-run"]
-    env = {**direct, "REGISTRY_USER": "robot"}
+    env = {**direct, "REGISTRY_USER": "robot", "PYTHONDONTWRITEBYTECODE": "1"}
     argv = shim(*rest, env=env | named)
     plain = shim(*(word for word in rest if word != "--direct"), env=env)
     assert plain[:3] == ["call", "--mod", str(shim.project)]
@@ -602,12 +617,14 @@ def test_direct_runs_python_with_the_words_that_the_module_would_get(
     assert "ERLMCP_DIRECT=1\n" in known
     assert f"_EXPERIMENTAL_DAGGER_CLI_BIN={shim.folder}/dagger\n" in known
     assert f"PYTHONPYCACHEPREFIX={shim.folder}/.cache/erlmcp-pipeline/bytecode\n" in known
+    # Many container images set it.
+    assert "PYTHONDONTWRITEBYTECODE" not in known
     assert "DAGGER_PROGRESS" not in known
 
 
 def test_the_packages_are_those_of_the_lock_and_fetched_once(shim: Shim, direct: dict[str, str]) -> None:
     first = shim.run("--direct", "scan", env=direct)
-    assert "ci/run: fetching the packages of uv.lock into " in first.stderr
+    assert "ci/run: installing the packages of uv.lock into " in first.stderr
     assert {"--frozen", "--no-install-project", "--no-default-groups"} < set(
         (shim.folder / "uv").read_text().splitlines()
     )
@@ -618,13 +635,48 @@ def test_the_packages_are_those_of_the_lock_and_fetched_once(shim: Shim, direct:
     assert (shim.folder / "uv").exists()
 
 
+HOSTED = {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "github-hosted"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_direct"),
+    [
+        ({}, True),
+        ({"ERLMCP_DIRECT": "0"}, False),
+        ({"RUNNER_ENVIRONMENT": "self-hosted"}, False),
+        # It may keep what it has.
+        ({"_EXPERIMENTAL_DAGGER_RUNNER_HOST": "tcp://engine:1234"}, False),
+        ({"ERLMCP_MODULE": "github.com/banyan-platform/erlmcp"}, False),
+    ],
+)
+def test_a_runner_that_is_new_each_time_loads_no_module(
+    shim: Shim, direct: dict[str, str], changed: dict[str, str], *, is_direct: bool
+) -> None:
+    done = shim.run("scan", env=direct | HOSTED | changed)
+    assert done.returncode == 0, done.stderr
+    argv = (shim.folder / "argv").read_text().splitlines()
+    assert (argv[0], "--direct" in done.stderr) == (("-O", True) if is_direct else ("call", False))
+
+
+def test_a_new_runner_without_python_or_with_defaults_of_the_module_loads_it(
+    shim: Shim, direct: dict[str, str]
+) -> None:
+    (shim.project / ".env").touch()
+    assert shim("scan", env=direct | HOSTED)[0] == "call"
+    (shim.project / ".env").unlink()
+    programs = shim.folder / "programs"
+    (programs / "uv").rename(programs / "python3")
+    (programs / "python3").write_text("#!/bin/sh\nexit 1\n")
+    assert shim("scan", env=direct | HOSTED)[0] == "call"
+
+
 def test_direct_says_what_it_needs(shim: Shim, direct: dict[str, str]) -> None:
     programs = shim.folder / "programs"
     (programs / "uv").rename(programs / "python3")
     (programs / "python3").write_text("#!/bin/sh\nexit 1\n")
     said = shim.refusal("--direct", "scan", env=direct)
     assert said == (
-        "ci/run: --direct needs uv on the PATH, or Python 3.11 or newer as python3; without it the module is loaded\n"
+        "ci/run: --direct needs uv on the PATH, or Python 3.11 or newer as python3; install one, or omit --direct\n"
     )
 
 
@@ -633,19 +685,34 @@ def test_packages_that_cannot_be_had_are_told(shim: Shim, direct: dict[str, str]
     said = shim.refusal("--direct", "scan", env=direct).splitlines()
     assert said[-2:] == [
         "no network",
-        "ci/run: --direct needs the packages of uv.lock from PyPI, see above; without it the module is loaded",
+        "ci/run: --direct needs the packages of uv.lock from PyPI, see above; make PyPI reachable, or omit --direct",
     ]
 
 
 @pytest.mark.parametrize(
     ("words", "env", "said"),
     [
-        (["assess", "--direct", "verdict"], {}, "--direct: it stands before the function: ci/run --direct assess"),
-        (["scan"], {"ERLMCP_DIRECT": "yes"}, "ERLMCP_DIRECT: yes: expected 1, or 0 as if it was not set"),
+        (["assess", "--direct", "verdict"], {}, "--direct: write it before the function: ci/run --direct assess"),
+        (
+            ["--incremental", "health"],
+            {"CI": "true"},
+            "--incremental: it is for the work at one machine; a CI compiles everything",
+        ),
+        (
+            ["health"],
+            {"CI": "true", "ERLMCP_ARGUMENTS": "--incremental"},
+            "--incremental: it is for the work at one machine; a CI compiles everything",
+        ),
+        (
+            ["--incremental", "health"],
+            {"JENKINS_URL": "https://ci/", "BUILD_URL": "https://ci/1/"},
+            "--incremental: it is for the work at one machine; a CI compiles everything",
+        ),
+        (["scan"], {"ERLMCP_DIRECT": "yes"}, "ERLMCP_DIRECT: yes: set it to 1 to load no module, or to 0 to load it"),
         (
             ["--direct", "scan"],
             {"ERLMCP_MODULE": "github.com/banyan-platform/erlmcp"},
-            "--direct: ERLMCP_MODULE names no folder with the pipeline in it: github.com/banyan-platform/erlmcp",
+            "--direct: ERLMCP_MODULE must be a local folder with the pipeline: github.com/banyan-platform/erlmcp",
         ),
     ],
 )
@@ -707,7 +774,9 @@ def test_what_git_does_not_know_is_told_and_never_the_commit(shim: Shim) -> None
     assert "?? src/" in said
     assert "reports" not in said
     # It says who built a commit; this is none.
-    assert "what is published must be a commit" in shim.refusal_after("assess", "publish")
+    assert "only a commit can be published" in shim.refusal_after("assess", "publish")
+    for asked in ("--help", "-h"):
+        assert shim.run("assess", "publish", asked).returncode == 0
     assert shim("assess", "publish", "--dry-run")[-1] == "--dry-run"
     assert "--revision=mine" in shim("--revision=mine", "assess", "publish")
     # With exceptions in the file, git and Docker could differ: then nothing is left out.
@@ -721,7 +790,7 @@ def test_a_repository_of_another_owner_is_not_built_without_its_commit(shim: Shi
     shutil.chown(shim.project, 12345)
     shutil.chown(shim.project / ".git", 12345)
     said = shim.refusal("scan")
-    assert f"git does not answer for {shim.project}" in said
+    assert f"git fails in {shim.project}" in said
     assert "safe.directory" in said
 
 
@@ -742,7 +811,7 @@ def test_a_broken_cli_in_the_cache_is_fetched_again(shim: Shim, tmp_path: Path) 
     env = {"DAGGER": "", "PATH": "/usr/bin:/bin", "DAGGER_DOWNLOAD_URL": f"file://{tmp_path}/none"}
     assert shim.run("scan", env=env).stdout == f"called {folder}/dagger\n"
     (folder / "dagger").write_bytes(b"\x7fELF broken")
-    assert "cannot fetch" in shim.run("scan", env=env).stderr
+    assert "cannot download" in shim.run("scan", env=env).stderr
 
 
 def test_a_home_that_cannot_be_written_is_no_obstacle(shim: Shim, tmp_path: Path) -> None:
@@ -754,12 +823,12 @@ def test_a_home_that_cannot_be_written_is_no_obstacle(shim: Shim, tmp_path: Path
     done = shim.run("scan", env=env)
     assert done.returncode == 0, done.stderr
     cache = tmp_path / f"erlmcp-pipeline-{os.geteuid()}"
-    assert f"home/.cache cannot be written: {cache} is used" in done.stderr
+    assert f"home/.cache, so {cache} is used" in done.stderr
     assert cache.stat().st_mode & 0o777 == 0o700
     # Nothing that somebody else could have put there is run.
     for mode in (0o770, 0o702):
         cache.chmod(mode)
-        assert "is another user's; set XDG_CACHE_HOME" in shim.run("scan", env=env).stderr
+        assert "belongs to another user; set XDG_CACHE_HOME" in shim.run("scan", env=env).stderr
 
 
 # An engine that died, and what is said of an image --------------------------------------------------------------------
@@ -803,7 +872,7 @@ def test_a_build_says_what_was_built_and_what_to_type_next(shim: Shim, tmp_path:
     head = shim.commit()
     done = shim.run("--flavor=debian", *words)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"built: the image of {shim.project}, commit {head}; ")
+    assert done.stdout.startswith(f"Built the image of {shim.project}, commit {head}; ")
     assert "ci/run build-runtime export-image --name=" in done.stdout
     assert "Container@" not in done.stdout
     [call] = (tmp_path / "calls").read_text().splitlines()
@@ -834,9 +903,11 @@ class TestChanged:
     @pytest.fixture
     def shim(self, shim: Shim) -> Shim:
         (shim.project / ".dockerignore").write_text("docs\n**/*.md\nerlmcp.toml\nkept\n.github\nci\n")
-        for name in ("src/a.erl", "docs/x", "README.md", "erlmcp.toml", "kept/vex.json", ".github/workflows/x.yml"):
+        named = ("kept/vex.json", "kept/images.toml")
+        for name in ("src/a.erl", "docs/x", "README.md", *named, ".github/workflows/x.yml"):
             (shim.project / name).parent.mkdir(parents=True, exist_ok=True)
             (shim.project / name).write_text("1")
+        (shim.project / "erlmcp.toml").write_text('flavor = "debian"\nimages = "kept/images.toml"\n')
         shim.commit()
         return shim
 
@@ -859,7 +930,7 @@ class TestChanged:
         done = shim.run(env=env, script=shim.project / "ci" / "changed")
         assert done.returncode == 0, done.stderr
         assert done.stdout in ("image\n", "nothing\n")
-        assert ("nothing changed since" in done.stderr) == (done.stdout == "nothing\n")
+        assert ("nothing that affects the image or its verdict changed" in done.stderr) == (done.stdout == "nothing\n")
         return done.stdout == "image\n"
 
     def events(self, shim: Shim) -> dict[str, dict[str, str]]:
@@ -883,6 +954,7 @@ class TestChanged:
             (("erlmcp.toml",), True),
             (("kept/other.json",), False),
             (("kept/vex.json",), True),
+            (("kept/images.toml",), True),
         ],
         ids=str,
     )
@@ -1020,12 +1092,12 @@ TOLD = """\x1b[90m▶\x1b[0m \x1b[32m.\x1b[0m\x1b[32m.\x1b[0m\x1b[31mX\x1b[0m
         ),
         (
             TOLD.format("RegistryError: no answer"),
-            "The nightly scan of the published image was not made",
+            "The nightly scan of the published image did not run",
             "RegistryError: no answer",
         ),
         (
             "".join(f"step {number}\n" for number in range(100)),
-            "The nightly scan of the published image was not made",
+            "The nightly scan of the published image did not run",
             "\n".join(f"step {number}" for number in range(60, 100)),
         ),
     ],
@@ -1165,6 +1237,7 @@ def test_the_files_that_the_outlets_name_are_those_of_reports() -> None:
         "sbom.cdx.json",
         "gl-container-scanning-report.json",
         "junit.xml",
+        "github-dependencies.json",
     }
 
 
@@ -1178,6 +1251,7 @@ def test_a_job_that_runs_the_repositorys_code_may_write_nothing_but_publish() ->
         "image": [],
         "show": ["pull-requests", "security-events"],
         "publish": ["id-token", "packages"],
+        "dependencies": ["contents"],
         "release": ["contents"],
         "rescan": [],
         "alert": ["issues"],
@@ -1281,7 +1355,7 @@ esac
 def test_no_checkout_leaves_its_token_behind() -> None:
     steps = [step for job in PIPELINE["jobs"].values() for step in job["steps"]]
     checkouts = [step["with"] for step in steps if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 5
+    assert len(checkouts) == 6
     assert all(options["persist-credentials"] is False for options in checkouts)
 
 

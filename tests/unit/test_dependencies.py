@@ -89,7 +89,10 @@ def test_what_git_asks_of_itself_is_not_noted(git: Path) -> None:
 
 
 def test_without_any_git_that_is_said(git: Path) -> None:
-    assert ask(git, "rev-parse", "HEAD") == (127, "===> git rev-parse HEAD: the build image has no git\n")
+    assert ask(git, "rev-parse", "HEAD") == (
+        127,
+        "===> git rev-parse HEAD: the builder image has no git; give one that has git with --builder-image\n",
+    )
 
 
 @pytest.mark.parametrize("words", [["clone", "-n", "https://x"], ["-c", "a=b", "fetch", "origin"]])
@@ -97,7 +100,7 @@ def test_nothing_is_fetched_by_another_images_git(git: Path, words: list[str]) -
     other_git(git, "lib/ld-musl-x86_64.so.1")
     code, said = ask(git, *words)
     assert code == 1
-    assert said.startswith(f"===> git {' '.join(words)}: the build image has no git to fetch with; ")
+    assert said.startswith(f"===> git {' '.join(words)}: the builder image has no git to fetch with; ")
     assert "--builder-image" in said
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,16 +77,21 @@ def test_who_tells_what_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None
         ),
         (["published", "digest"], 'required flag(s) "reference" not set'),
         (["build-runtime", "with-env-variable", "sync"], 'required flag(s) "name", "value" not set'),
-        (["assess"], "assess gives nothing that can be shown: call one of its functions (publish, reports, verdict)"),
-        (["build-runtime", "env-variables"], "env-variables gives nothing that can be shown"),
-        (["release", "terminal"], "terminal: only the Dagger CLI can open one; call it without --direct"),
-        (["refresh-images"], "refresh-images: direct mode does not ask; say --auto-apply, or chain export"),
-        (["--mod=.", "scan"], "--mod: only the Dagger CLI has this; call it without --direct"),
+        (["assess"], "assess has no result to print: call one of its functions (publish, reports, verdict)"),
+        (["build-runtime", "env-variables"], "env-variables has no result to print"),
+        (["release", "terminal"], "terminal: only the Dagger CLI can open a terminal; call without --direct"),
+        (["refresh-images"], "refresh-images: direct mode does not ask before it changes files; give --auto-apply"),
+        (["--mod=.", "scan"], "--mod: only the Dagger CLI has this option; call without --direct"),
         (
             ["-o", "x", "build-runtime", "as-service"],
-            "--output: as-service gives nothing that can be written to a file",
+            "--output: the result of as-service cannot be written to a file",
         ),
         (["scan", "-i"], "-i: only the Dagger CLI has this"),
+        (
+            ["deps", "with-exec", "--args=a\nb"],
+            'invalid argument "a\nb" for "--args" flag: expected values separated by',
+        ),
+        (["deps", "with-exec", '--args=echo "x"'], 'invalid argument "echo "x"" for "--args" flag: expected values'),
     ],
 )
 def test_what_is_wrong_is_refused_before_anything_is_asked(words: list[str], said: str) -> None:
@@ -109,32 +115,55 @@ def test_a_default_that_only_the_module_hears_is_refused(
     (tmp_path / "below").mkdir()
     monkeypatch.chdir(tmp_path / "below")
     name = line.removeprefix("export ").partition("=")[0]
-    with pytest.raises(UsageError, match=rf"/\.env: {name} is a default of the module alone: give {flag}, or leave"):
+    with pytest.raises(UsageError, match=rf"/\.env: only the module reads the default {name}: give {flag}, or omit"):
         parse(["assess", "verdict"])
     given = ["--flavor=debian", "--trivy-db=x", "assess", "--fail-on=low", "verdict"]
     assert parse(given).steps[1].texts == {"--fail-on": ["low"]}
 
 
 def test_lists_are_parted_as_csv() -> None:
-    assert direct.csv_of('a,"b,c", d') == ["a", "b,c", "d"]
-    assert direct.csv_of("") == []
+    assert direct.csv_of(str, 'a,"b,c", d') == ["a", "b,c", " d"]
+    assert direct.csv_of(int, "1, 2") == ["1", "2"]
+    assert direct.csv_of(str, '"a\nb","say ""hello"""') == ["a\nb", 'say "hello"']
+    assert direct.csv_of(str, "") == []
 
 
 def test_values_are_printed_as_the_cli_prints_them() -> None:
     assert direct.plain(["a", "b"]) == "a\nb\n"
     assert direct.plain("text") == "text"
     assert direct.plain(value=True) == "true"
-    assert direct.plain(None) == ""
+    assert direct.plain(None) == "<nil>"
+
+
+def test_a_terminal_shows_verdicts_and_severities_in_colour() -> None:
+    said = "Error: PolicyError: POLICY FAILED: 1 finding of HIGH\n\n CRITICAL  CVE-1 [bold] :bug:\nPASSED: no finding\n"
+    out = io.StringIO()
+    rich.console.Console(file=out, force_terminal=True, color_system="standard", soft_wrap=True).print(
+        direct.coloured(said), end=""
+    )
+    lines = out.getvalue().splitlines()
+    assert lines[0].startswith("\x1b[1;31mError: PolicyError: POLICY FAILED:\x1b[0m 1 finding of \x1b[31mHIGH\x1b[0m")
+    assert lines[2] == " \x1b[31mCRITICAL\x1b[0m  CVE-1 [bold] :bug:"
+    assert lines[3] == "\x1b[1;32mPASSED:\x1b[0m no finding"
+    # What it says is the same.
+    assert direct.coloured(said).plain == said
+
+
+def test_what_is_no_terminal_gets_the_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    direct._show("POLICY FAILED: x\t\x1b[0m\n", sys.stdout)  # noqa: SLF001 # what is written
+    assert capsys.readouterr().out == "POLICY FAILED: x\t\x1b[0m\n"
 
 
 def test_help_names_functions_and_arguments_with_their_texts() -> None:
     text = render_help(parse(["published", "--help"]))
-    assert text.splitlines()[0] == "Look at a published image: chain digest, refs, sizes or verified on it."
+    assert text.splitlines()[0] == "Inspect a published image; chain digest, refs, sizes or verified on it."
     assert "\n  ci/run --direct published [arguments] <function>\n" in text
-    assert "\n  refs       Show every tag of the repository that names it.\n" in text
-    assert "\n      --reference string   The image, by tag or by digest. [required]\n" in text
+    assert "\n  refs       Show all tags of the repository that point to the image.\n" in text
+    assert "\n      --reference string   Image reference, by tag or by digest. [required]\n" in text
     assert max(map(len, text.splitlines())) < 80
-    assert '(default "prod")' in render_help(parse(["--help"]))
+    # A default of the signature; those of settings are in the texts, since erlmcp.toml may give another.
+    assert "(default true)" in render_help(parse(["assess", "publish", "--help"]))
+    assert "(default prod)" in " ".join(render_help(parse(["--help"])).split())
 
 
 class Process:
@@ -209,7 +238,7 @@ def test_what_ran_is_told_and_what_the_cache_answered_is_counted(told: tuple[Pro
             {"name": "filesync", "id": b"eeeeeeee"},
         )
     )
-    assert out.getvalue() == "    2.5 s  rebar3 prod apps/core compile\n"
+    assert out.getvalue() == "    2.5 s  rebar3 compile in apps/core\n"
     assert progress.summary() == "2 steps: 1 ran, 1 from the cache"
 
 
@@ -231,6 +260,29 @@ def test_what_runs_is_shown_until_it_ends(told: tuple[Progress, io.StringIO]) ->
     console = rich.console.Console(file=out, width=100)
     console.print(progress)
     assert out.getvalue().endswith(" s  sleep 9\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["sh", "/pipeline/application.sh", "prod", "apps/core", "core", "lib"], "compile core"),
+        (["sh", "/pipeline/fetch.sh", "get", "prod"], "fetch the dependencies"),
+        (["sh", "/pipeline/fetch.sh", "compile", "prod"], "compile the dependencies"),
+        (["sh", "/pipeline/tags.sh", "put", "host/app", "sha256:1", "1.2.0"], "move the tag 1.2.0 of host/app"),
+        (["sh", "/pipeline/tags.sh", "list", "host/app"], "ask for tags of host/app"),
+        (["escript", "/pipeline/elf.escript", "static", "amd64"], "check the init program"),
+        # What does not say it, and what is none of ours.
+        (["escript", "/pipeline/elf.escript", "check", "amd64"], "elf check amd64"),
+        (["sh", "/their/script.sh", "a"], "script a"),
+        (["sh", "-c", "true && false"], "sh -c true && false"),
+        (["sh", "-euc", "true && $1", "try it", "a"], "try it"),
+        (["sh", "-c", "echo $1", "sh", "a"], "sh -c echo $1 sh a"),
+        (["sh", "-e", "/their/script.sh", "a", "b"], "sh -e /their/script.sh a b"),
+        (["sh", "/"], "…"),
+    ],
+)
+def test_a_script_is_shown_as_what_it_does(words: list[str], shown: str) -> None:
+    assert short(words) == shown
 
 
 def test_a_long_command_is_shortened() -> None:

@@ -229,12 +229,12 @@ def test_another_package_of_the_same_name_is_another_one(purl: str) -> None:
 
 def test_an_sbom_without_erlang_is_a_scan_that_failed() -> None:
     run = look(RECORDS, json.dumps({"components": [{"name": "cowlib", "version": "1", "purl": "pkg:hex/cowlib@1"}]}))
-    assert run.failure == "it saw no application of Erlang/OTP in the SBOM"
+    assert run.failure == "the SBOM has no application of Erlang/OTP"
 
 
 def test_a_version_that_is_none_is_a_scan_that_failed() -> None:
     run = seen("27.3.4.1", ssl="latest")
-    assert run.failure == "latest is no version of Erlang/OTP: whether a record is about it is not known"
+    assert run.failure == "latest is not a version of Erlang/OTP: records cannot be matched to it"
     # Where no record is about the package, it does not matter.
     assert not seen("27.3.4.1", sasl="latest").failure
 
@@ -257,7 +257,7 @@ def test_a_revision_that_only_a_repository_could_order_is_told() -> None:
     assert run.sightings == ()
     assert run.remarks == (
         (
-            "whether ninenines/cowlib at a1b2c3d4e5f6 has these is not known here:\n"
+            "not known whether ninenines/cowlib a1b2c3d4e5f6 is affected by:\n"
             "  CVE-2026-0, CVE-2026-1, CVE-2026-2 and 2 more"
         ),
     )
@@ -269,7 +269,7 @@ def test_what_has_no_version_is_told_too() -> None:
     document["components"].append({"name": "cowlib", "purl": "pkg:hex/cowlib"})
     run = look(RECORDS, json.dumps(document))
     assert (run.failure, run.sightings) == ("", ())
-    assert "whether cowlib at an unknown version has these is not known here:" in run.remarks[-1]
+    assert "not known whether cowlib of an unknown version is affected by:" in run.remarks[-1]
 
 
 # What others see of Erlang/OTP as a whole -----------------------------------------------------------------------------
@@ -286,16 +286,16 @@ def test_what_is_seen_of_the_whole_is_folded_into_the_application() -> None:
 @pytest.mark.parametrize(
     ("flaw", "package", "version", "reason"),
     [
-        ("CVE-2026-48855", ERLANG, "27.3.4.1", "it is in ssh, which is not in the image, by the record of eef"),
-        ("GHSA-pvj7-9652-7h9r", ERLANG, "27.3.4.1", "it is in ssh, which is not in the image, by the record of eef"),
+        ("CVE-2026-48855", ERLANG, "27.3.4.1", "according to eef it is in ssh, which is not in the image"),
+        ("GHSA-pvj7-9652-7h9r", ERLANG, "27.3.4.1", "according to eef it is in ssh, which is not in the image"),
         (
             "CVE-2025-4748",
             ERLANG,
             "27.3.4.1",
-            "it is in stdlib, of which the version here is not affected, by the record of eef",
+            "according to eef it is in stdlib, whose version in the image is not affected",
         ),
         # 6.2.2.1 has the fix of its branch, and is less than 7.0.1.
-        ("CVE-2025-4748", "stdlib", "6.2.2.1", "stdlib 6.2.2.1 is not affected, by the record of eef"),
+        ("CVE-2025-4748", "stdlib", "6.2.2.1", "stdlib 6.2.2.1 is not affected according to eef"),
     ],
 )
 def test_what_is_not_in_the_image_is_dropped_with_the_reason(
@@ -343,7 +343,7 @@ def test_without_erlang_of_its_own_nothing_is_known_to_be_away() -> None:
         # Nothing was ever mended on that line.
         (
             "25.3.2.13",
-            ("Erlang/OTP 25.3.2.13 has 30 advisories (worst CRITICAL); no later one is without"),
+            ("Erlang/OTP 25.3.2.13 has 30 advisories (worst CRITICAL); every later version has some"),
         ),
         ("27.3.4.15", ""),
         ("29.0.4", ""),
@@ -501,7 +501,7 @@ def test_a_database_that_cannot_be_read_is_refused(text: str, message: str) -> N
     with pytest.raises(InputError) as caught:
         Records.parse(text, "db")
     assert str(caught.value).startswith(message)
-    assert str(caught.value).endswith("make it anew with the function advisories")
+    assert str(caught.value).endswith("write it again with the function advisories")
 
 
 def test_the_digest_is_that_of_the_records_whenever_they_were_fetched() -> None:

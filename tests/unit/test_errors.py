@@ -34,7 +34,7 @@ src/greeter.erl:7:3: syntax error before: 'end'
 
 
 def test_a_silent_failure_has_its_exit_code() -> None:
-    assert excerpt(failed_exec("", "\n", 137)) == "exit code 137, without a word"
+    assert excerpt(failed_exec("", "\n", 137)) == "exit code 137, no output"
 
 
 def test_a_command_that_only_warned_is_shown() -> None:
@@ -48,10 +48,16 @@ def test_the_users_message_has_no_path_of_ours() -> None:
 @pytest.mark.parametrize(
     ("said", "whose"),
     [
-        ("write /build/x: no space left on device", "the engine's disk is full"),
-        ("cc: fatal error: error writing to /tmp/x.s: No space left on device", "the engine's disk is full"),
-        ("Error: PUT https://h/v2/x: UNKNOWN: unknown error; map[Op:mkdir Err:28]", "the registry's disk is full"),
-        ("Error: PATCH https://h/v2/x: unexpected status code 500: no space left on device", "the registry's disk is"),
+        ("write /build/x: no space left on device", "the disk of the Dagger engine is full"),
+        (
+            "cc: fatal error: error writing to /tmp/x.s: No space left on device",
+            "the disk of the Dagger engine is full",
+        ),
+        ("Error: PUT https://h/v2/x: UNKNOWN: unknown error; map[Op:mkdir Err:28]", "the disk of the registry is full"),
+        (
+            "Error: PATCH https://h/v2/x: unexpected status code 500: no space left on device",
+            "the disk of the registry is",
+        ),
         ("Error: PUT https://h/v2/x: DENIED: quota exceeded", ""),
     ],
 )

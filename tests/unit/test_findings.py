@@ -279,7 +279,7 @@ def test_a_trivy_database_without_a_date_is_refused(text: str) -> None:
 
 def test_severities_are_read_in_any_case_and_others_are_refused() -> None:
     assert Severity.parse(" high ") is Severity.HIGH
-    with pytest.raises(InputError, match="severe: not a severity; expected one of CRITICAL, HIGH, MEDIUM, LOW, NEGL"):
+    with pytest.raises(InputError, match="severe: not a severity; use CRITICAL, HIGH, MEDIUM, LOW, NEGL"):
         Severity.parse("severe")
     with pytest.raises(InputError):
         Severity.parse("")

@@ -155,7 +155,7 @@ def test_a_file_that_is_named_stands_in_its_place(awk: list[str], tmp_path: Path
     lines, _ = finished(awk, tmp_path, f"+K true\n-args_file {tmp_path}/more.args\n+A 1\n")
     assert lines[:3] == ["+K true", "-sname b@host", "+A 1"]
     (tmp_path / "more.args").write_text(f"-args_file {tmp_path}/more.args\n")
-    assert "files that name each other" in refused(awk, tmp_path, f"-args_file {tmp_path}/more.args\n")
+    assert "these files include each other" in refused(awk, tmp_path, f"-args_file {tmp_path}/more.args\n")
 
 
 @ALL
@@ -164,17 +164,17 @@ def test_a_file_that_is_named_stands_in_its_place(awk: list[str], tmp_path: Path
     [
         ("\n-name ${NODE}\n-setcookie x\n", {}, "demo: vm.args:2: -name needs NODE, which is not set\n"),
         ("-name a@${IP}\n", {}, "vm.args:1: -name needs IP"),
-        ("-sname 'a b'\n", {}, "vm.args:1: -sname needs one value"),
-        ("-name a@b\n-sname c\n", {}, "vm.args:2: -sname: the node has a name already, in line 1"),
-        ("-name a@b\n%% Cookie\n", {}, "vm.args:1: -name takes one value, and %% is a second"),
+        ("-sname 'a b'\n", {}, "vm.args:1: -sname needs a node name"),
+        ("-name a@b\n-sname c\n", {}, "vm.args:2: -sname: the node already has a name, in line 1"),
+        ("-name a@b\n%% Cookie\n", {}, "vm.args:1: -name takes one value, but %% is a second"),
         ("-setcookie a\n-setcookie b\n", {}, "vm.args:2: a second -setcookie"),
         ("-setcookie\n", {}, "vm.args:1: -setcookie needs one value"),
-        ("-setcookie 'a b'\n", {}, "vm.args:1: a node cannot take this cookie"),
-        ("-setcookie ${C}\n", {"C": "a#b"}, "vm.args:1: a node cannot take the value of C as its cookie"),
+        ("-setcookie 'a b'\n", {}, "vm.args:1: this cookie is not valid"),
+        ("-setcookie ${C}\n", {"C": "a#b"}, "vm.args:1: the value of C is not a valid cookie"),
         ("-setcookie ${C}\n", {"C": "+a"}, "it begins with +"),
-        ("-setcookie ${C}\n", {"C": "é"}, "letters, digits and signs of ASCII"),
+        ("-setcookie ${C}\n", {"C": "é"}, "only printable ASCII characters"),
         ("-setcookie ${C}\n", {"C": "x" * 256}, "more than 255"),
-        ("-args_file none\n", {}, "vm.args:1: -args_file none: cannot be read"),
+        ("-args_file none\n", {}, "vm.args:1: -args_file none: this file does not exist or cannot be read"),
     ],
 )
 def test_what_no_node_starts_with_is_refused_in_one_line(

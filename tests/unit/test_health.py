@@ -77,8 +77,8 @@ def test_an_image_that_shows_each_level_has_no_faults() -> None:
         ("stopped\t1.0\t0", "stopped\t1.0\t137", "SIGTERM: clean stop: exit code 137"),
         (
             "stopped\t1.0\t0\tSIGTERM",
-            "stopped\t30.0\t137\tignores SIGTERM: killed after 30 s",
-            "SIGTERM: clean stop: exit code 137, ignores SIGTERM: killed after 30 s",
+            "stopped\t30.0\t137\tdid not end after SIGTERM: killed after 30 s",
+            "SIGTERM: clean stop: exit code 137, did not end after SIGTERM: killed after 30 s",
         ),
         ("none\t0.1\t1\thealth: Down", "none\t0.1\t0\thealth: Node OK", "no process: down: exit code 0"),
         ("process\t8.0\t1", "process\t8.0\t0", "node hangs: degraded: exit code 0"),
@@ -93,7 +93,7 @@ def test_a_level_that_does_not_show_is_a_fault(before: str, after: str, fault: s
 def test_a_writable_file_and_a_silent_endpoint_are_faults() -> None:
     steps = [*parse_observations(GOOD), Observation("writable", 0, 1, "/opt/erlmcp/bin/erlmcp")]
     assert faults(steps, endpoint=True) == [
-        "HEALTH_URL is set, but the answer was 'health: Node OK'",
+        "HEALTH_URL is set, but the health check answered 'health: Node OK'",
         "/opt/erlmcp/bin/erlmcp is writable by the user of the image",
     ]
 

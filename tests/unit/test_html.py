@@ -45,7 +45,7 @@ LAYERS = [
     Layer("sha256:f", 100, {f"{LIB}/erlmcp_core-2.1.0/ebin/erlmcp.beam": 70, "/opt/erlmcp/bin/erlmcp": 30}),
 ]
 CHECKS = [
-    Check("non-root", "runs as a user who is not root", passed=True, detail="uid 1000"),
+    Check("non-root", "runs as a non-root user", passed=True, detail="uid 1000"),
     Check("no-setuid", "no setuid or setgid file", passed=False, detail="/bin/su"),
     Check("no-secret", "no secret in the image", passed=None, detail="Trivy failed"),
 ]
@@ -230,19 +230,19 @@ def test_the_next_step_fits_what_became_of_a_finding() -> None:
         acceptances=[entry, unfixed],
     )
     assert found == {
-        "CVE-2026-1": "nothing until 2026-12-31; earlier: rebar.lock: cowlib 2.12.1 → 2.13.1",
-        "CVE-2026-2": "nothing until 2026-12-31",
-        "CVE-2026-3": "accept it in accept.toml, or say in a VEX document why it does not apply",
-        "CVE-2026-4": "nothing: the policy tolerates it",
+        "CVE-2026-1": "none until 2026-12-31; to fix it before: rebar.lock: cowlib 2.12.1 → 2.13.1",
+        "CVE-2026-2": "none until 2026-12-31",
+        "CVE-2026-3": "accept it in accept.toml, or state in a VEX document why it does not apply",
+        "CVE-2026-4": "none: the policy tolerates it",
         "CVE-2026-5": "rebar.lock: cowlib 2.12.1 → 2.13.1",
-        "retired": "take another package than cowlib, or accept it in accept.toml",
+        "retired": "replace the package cowlib, or accept the finding in accept.toml",
     }
 
 
 def test_a_base_image_is_the_next_step_for_a_package_of_the_system() -> None:
     urgency = dataclasses.replace(COWLIB.urgency, fixed_on=FIXED)
     found = steps(sight("CVE-2026-9", package="libc6", kind=Kind.OS, urgency=urgency))
-    assert found == {"CVE-2026-9": "image table: a base image of 2026-11-25 or later"}
+    assert found == {"CVE-2026-9": "image table: a base image built on 2026-11-25 or later"}
 
 
 # Size ----------------------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ def test_a_sites_table_has_its_own_pairs_and_its_own_choice() -> None:
 def test_what_is_in_use_for_any_erlang_wins_unless_one_is_chosen() -> None:
     site = f'[images]\nbuilder-debian = "m.example.org/erlang:x{PINNED}"\n'
     assert images_in_use(site, {})["builder-debian"] == f"m.example.org/erlang:x{PINNED}"
-    with pytest.raises(InputError, match='no image "builder-debian-full"; give one as'):
+    with pytest.raises(InputError, match='the image table has no "builder-debian-full"; add'):
         images_in_use(site, {})["builder-debian-full"]
     with pytest.raises(InputError, match=r"--images has builder-debian under \[images\]"):
         images_in_use(site, {}, "28")
@@ -122,9 +122,9 @@ def test_what_is_in_use_for_any_erlang_wins_unless_one_is_chosen() -> None:
 @pytest.mark.parametrize(
     ("otp", "given", "why"),
     [
-        ("28.5", {}, "--otp=28.5: expected the major version"),
-        ("26", {}, r"--otp=26: no such Erlang/OTP in the table, which has 29, 28, 27; .*\[otp.26\]"),
-        ("28", {"builder-debian": "erlang:27"}, "--otp=28 and --builder-image: .*give one"),
+        ("28.5", {}, "--otp=28.5: give a major version"),
+        ("26", {}, r"--otp=26: the image table does not have this version, but 29, 28, 27; .*\[otp.26\]"),
+        ("28", {"builder-debian": "erlang:27"}, "--otp=28 and --builder-image: .*give only one"),
     ],
 )
 def test_says_what_is_wrong_with_a_choice(otp: str, given: dict[str, str], why: str) -> None:
@@ -135,7 +135,7 @@ def test_says_what_is_wrong_with_a_choice(otp: str, given: dict[str, str], why: 
 def test_a_pair_that_is_not_there_is_refused_with_what_there_is() -> None:
     with pytest.raises(InputError) as refused:
         images_in_use("", {}, "28")["builder-alpine"]
-    alternatives = "choose --otp=29 or --otp=27 or --otp=28 --flavor=debian, or give"
+    alternatives = "give --otp=29 or --otp=27 or --otp=28 --flavor=debian, or add"
     for words in ('"builder-alpine" for Erlang/OTP 28', alternatives, "[otp.28]", "--images"):
         assert words in str(refused.value)
 
@@ -143,28 +143,28 @@ def test_a_pair_that_is_not_there_is_refused_with_what_there_is() -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("a = ", "not TOML"),
-        ("a = 1", "no table [images]"),
-        ("images = 1", "no table [images]"),
-        ("files = 1", "[files] is no table"),
-        ("images = 1\n[otp.28]", "no table [images]"),
-        ('[images]\ncrane = "not a reference"', "is no image reference"),
-        ("[images]\ncrane = 1", "is no image reference"),
-        ('[images]\ncrane = "a:1\\n"', "is no image reference"),
-        ('[images]\ncrane = "a@sha256:12"', "is no image reference"),
-        ("otp = 28", "otp is no table"),
+        ("a = ", "not valid TOML"),
+        ("a = 1", "add a table [images]"),
+        ("images = 1", "add a table [images]"),
+        ("files = 1", "[files] must be a table"),
+        ("images = 1\n[otp.28]", "add a table [images]"),
+        ('[images]\ncrane = "not a reference"', "is not an image reference"),
+        ("[images]\ncrane = 1", "is not an image reference"),
+        ('[images]\ncrane = "a:1\\n"', "is not an image reference"),
+        ('[images]\ncrane = "a@sha256:12"', "is not an image reference"),
+        ("otp = 28", "otp must be a table"),
         (
             '[images]\n[opt.28]\nbuilder-debian = "a:1"',
-            "opt: not known; expected the tables [images], [files]",
+            "opt: unknown table; use [images], [files]",
         ),
-        ('[images]\ncran = "a:1"', "cran: no such image; expected builder-…, runtime-…, trivy, "),
-        ('crane = "a:1"\n[images]', "crane: not known; expected the tables"),
-        ("[otp]\ndefault-debian = 28", 'default-debian under [otp] is 28; expected a text such as "28"'),
-        ("[otp]\ndefault = '28'", 'or under [otp] default-debian = "28"'),
-        ("[otp]\n28 = 1", "[otp.28]: expected a table"),
-        ("[otp.new]", "[otp.new]: expected a table named after a major version"),
+        ('[images]\ncran = "a:1"', "cran: unknown image; use builder-…, runtime-…, trivy, "),
+        ('crane = "a:1"\n[images]', "crane: unknown table; use"),
+        ("[otp]\ndefault-debian = 28", 'default-debian under [otp] is 28; write a string such as "28"'),
+        ("[otp]\ndefault = '28'", 'or write under [otp] default-debian = "28"'),
+        ("[otp]\n28 = 1", "[otp.28]: name the table"),
+        ("[otp.new]", "[otp.new]: name the table after a major version"),
         ('[otp.28]\ntrivy = "a:1"', "[otp.28]: trivy: only builder-"),
-        ("[otp.28]\nbuilder-debian = 1", "[otp.28]: builder-debian: 1 is no image reference"),
+        ("[otp.28]\nbuilder-debian = 1", "[otp.28]: builder-debian: 1 is not an image reference"),
     ],
 )
 def test_says_what_is_wrong_with_a_table(text: str, why: str) -> None:
@@ -175,7 +175,9 @@ def test_says_what_is_wrong_with_a_table(text: str, why: str) -> None:
 
 
 def test_a_default_that_is_not_there_is_named() -> None:
-    with pytest.raises(InputError, match=r"--images: default-debian under \[otp\]: no such Erlang/OTP in the table"):
+    with pytest.raises(
+        InputError, match=r"--images: default-debian under \[otp\]: the image table does not have this version"
+    ):
         images_in_use('[otp]\ndefault-debian = "26"\n', {})
 
 
@@ -208,10 +210,12 @@ def test_a_sites_own_files_replace_those_of_the_same_key() -> None:
     ['"https://example.org/tini"', f'"https://example.org/tini#sha256={SHA256[1:]}"', f'"tini#sha256={SHA256}"', "1"],
 )
 def test_a_file_without_its_checksum_is_named(value: str) -> None:
-    with pytest.raises(InputError, match=r"^--images: init-amd64: .* is no file; expected https://…#sha256= and 64"):
+    with pytest.raises(InputError, match=r"^--images: init-amd64: .* is not a file; write https://…#sha256= and 64"):
         parse_table(f"[files]\ninit-amd64 = {value}", "--images")
 
 
 def test_says_how_to_give_a_missing_file() -> None:
-    with pytest.raises(InputError, match=r'^no file "init-riscv64"; give it with --init, or as'):
+    with pytest.raises(
+        InputError, match=r'^the image table has no file "init-riscv64"; give the file with --init, or add'
+    ):
         default_images().file("init-riscv64")

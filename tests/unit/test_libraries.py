@@ -146,8 +146,8 @@ def test_what_neither_has_is_named_with_who_needs_it(roots: Roots) -> None:
     roots.library("builder", "libfirst.so.1", "libgone.so.1")
     roots.nif("libfirst.so.1", "libnever.so")
     said = {line.split(";")[0].rpartition("/")[2] for line in roots.refused()}
-    where = "is not there: neither in BUILDER nor in RUNTIME"
-    assert said == {f"x.so: libnever.so {where}", f"libfirst.so.1: libgone.so.1 {where}"}
+    where = "is neither in BUILDER nor in RUNTIME"
+    assert said == {f"x.so: its library libnever.so {where}", f"libfirst.so.1: its library libgone.so.1 {where}"}
 
 
 def test_a_library_of_the_base_that_is_too_old_is_named(roots: Roots) -> None:
@@ -157,7 +157,7 @@ def test_a_library_of_the_base_that_is_too_old_is_named(roots: Roots) -> None:
     roots.nif("libold.so.1", wants={"libold.so.1": "V_3"}, name="y")
     assert roots.refused() == [
         (
-            "/opt/demo/lib/x-1/priv/x.so: libold.so.1 of RUNTIME has no V_2, that of BUILDER has it: choose a "
+            "/opt/demo/lib/x-1/priv/x.so: libold.so.1 of RUNTIME has no V_2, but that of BUILDER has it: give a "
             "--runtime-image as new as the builder"
         ),
         "/opt/demo/lib/y-1/priv/y.so: libold.so.1 of RUNTIME has no V_3",
@@ -190,8 +190,8 @@ def test_the_loader_of_musl_serves_its_libc_under_all_its_names(tmp_path: Path, 
     # What it does not serve: its own list has no crypt and no resolv.
     roots.nif("libcrypt.so.1", "libcx.so", name="y")
     assert [line.split(";")[0] for line in roots.refused()] == [
-        "/opt/demo/lib/y-1/priv/y.so: libcrypt.so.1 is not there: neither in BUILDER nor in RUNTIME",
-        "/opt/demo/lib/y-1/priv/y.so: libcx.so is not there: neither in BUILDER nor in RUNTIME",
+        "/opt/demo/lib/y-1/priv/y.so: its library libcrypt.so.1 is neither in BUILDER nor in RUNTIME",
+        "/opt/demo/lib/y-1/priv/y.so: its library libcx.so is neither in BUILDER nor in RUNTIME",
     ]
 
 
@@ -200,8 +200,8 @@ def test_what_is_compiled_for_glibc_is_refused_on_musl(tmp_path: Path) -> None:
     roots.nif("libc.so.6", wants={"libc.so.6": "GLIBC_2.3.4"})
     assert roots.refused() == [
         (
-            "/opt/demo/lib/x-1/priv/x.so: is compiled for glibc (GLIBC_2.3.4), and RUNTIME has musl: compile it in a "
-            "builder of Alpine, or choose --flavor=debian"
+            "/opt/demo/lib/x-1/priv/x.so: is compiled for glibc (GLIBC_2.3.4), but RUNTIME has musl: compile it in an "
+            "Alpine builder, or give --flavor=debian"
         )
     ]
 
@@ -209,7 +209,7 @@ def test_what_is_compiled_for_glibc_is_refused_on_musl(tmp_path: Path) -> None:
 def test_glibc_has_a_file_for_each_name(tmp_path: Path) -> None:
     roots = Roots(tmp_path)
     roots.nif("libpthread.so")
-    assert "libpthread.so is not there" in roots.refused()[0]
+    assert "its library libpthread.so is neither in BUILDER" in roots.refused()[0]
 
 
 def test_a_library_goes_where_the_loader_of_the_image_looks(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_file_of_the_base_is_not_replaced(roots: Roots) -> None:
     roots.library("builder", "libfoo.so.1")
     roots.nif("libfoo.so.1")
     [said] = roots.refused()
-    assert said.startswith(f"/{roots.system}/libfoo.so.1.0: is in RUNTIME too")
+    assert said.startswith(f"/{roots.system}/libfoo.so.1.0: RUNTIME has another version of this file than BUILDER")
 
 
 # Stripping
@@ -270,7 +270,9 @@ def stripped(tmp_path: Path, *files: bytes) -> list[bytes]:
     for index, data in enumerate(files):
         (folder / str(index)).write_bytes(data)
         (folder / str(index)).chmod(0o755)
-    subprocess.run(["escript", "elf.escript", "strip", "files"], cwd=tmp_path, check=True)
+    subprocess.run(["escript", "elf.escript", "strip", "files", "list"], cwd=tmp_path, check=True)
+    listed = set((tmp_path / "list").read_text().split())
+    assert listed == {str(index) for index, data in enumerate(files) if data.startswith(b"\x7fELF")}
     assert {path.stat().st_mode & 0o7777 for path in folder.iterdir()} == {0o755}
     return [(folder / str(index)).read_bytes() for index in range(len(files))]
 
@@ -332,9 +334,9 @@ def test_an_init_is_a_static_program_of_its_platform(tmp_path: Path) -> None:
     roots = Roots(tmp_path)
     for name, data, said in (
         ("static", elf(), ""),
-        ("dynamic", elf(["libc.so.6"], interpreter=GLIBC["amd64"]), "it needs libraries; a static program is wanted\n"),
+        ("dynamic", elf(["libc.so.6"], interpreter=GLIBC["amd64"]), "it is dynamically linked and needs libraries\n"),
         ("arm", elf(machine="arm64"), "it is not for amd64\n"),
-        ("text", b"#!/bin/sh\n", "it is no ELF program\n"),
+        ("text", b"#!/bin/sh\n", "it is not an ELF program\n"),
     ):
         (tmp_path / name).write_bytes(data)
         command = ["escript", "elf.escript", "static", "amd64", name]
@@ -421,7 +423,7 @@ def test_a_file_of_no_package_is_named(tmp_path: Path) -> None:
     assert packages(tmp_path, ["/usr/lib/plain.so", "/usr/lib/plain.so.1"]).returncode == 0
     done = packages(tmp_path, ["/usr/lib/plain.so", "/usr/lib/plain.so.1", "/usr/local/lib/libown.so"])
     assert done.returncode == 1
-    assert done.stdout.startswith("/usr/local/lib/libown.so: BUILDER has it, but as part of no package")
+    assert done.stdout.startswith("/usr/local/lib/libown.so: this library of BUILDER belongs to no package")
     assert done.stdout.count("\n") == 1
 
 
@@ -484,7 +486,7 @@ def test_a_base_without_a_database_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "builder/usr/lib/libbar.so.2", "bar")
     done = packages(tmp_path, ["/usr/lib/libbar.so.2"])
     assert done.returncode == 1
-    assert done.stdout.startswith("the runtime image has no database of apk (/lib/apk/db/installed)")
+    assert done.stdout.startswith("the runtime image has no apk database (/lib/apk/db/installed)")
 
 
 @pytest.mark.parametrize("database", ["lib/apk/db", "usr/lib/apk/db"])

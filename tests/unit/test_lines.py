@@ -139,5 +139,5 @@ def test_what_is_said_of_a_digest_goes_with_it_and_the_rest_stays() -> None:
     ],
 )
 def test_a_table_that_is_not_written_line_by_line_is_refused(table: str) -> None:
-    with pytest.raises(InputError, match="t: it cannot be rewritten: give each image a line of its own"):
+    with pytest.raises(InputError, match="t: this table cannot be updated: write each image on a line of its own"):
         rewritten(table, "t", {("images", "syft"): Reference("h.example.org", "x", "2", OTHER)}, TODAY)

@@ -23,7 +23,7 @@ def test_of_many_errors_the_first_are_shown_and_the_others_counted() -> None:
         f"apps/demo/src/demo_broken.erl:{number + 3}:{9 + (number > 9)}: variable 'Unbound{number}' is unbound"
         for number in range(23)
     ]
-    assert left == "… and 37 more such lines"
+    assert left == "… and 37 more errors"
     assert len(said("many-errors", 100)) == 61
 
 
@@ -113,7 +113,7 @@ def test_no_output_has_our_paths_or_pictures(name: str) -> None:
 
 def test_of_a_talkative_tool_the_end_is_shown_and_the_beginning_counted() -> None:
     first, *rest = said("talkative-hook")
-    assert first == "(17 lines before these are left out)"
+    assert first == "(17 lines before these are omitted)"
     assert (rest[0], rest[-2:]) == ("step 18", ["it does not work", "===> Hook for compile failed!"])
     assert len(rest) == 25
 
@@ -124,7 +124,7 @@ def test_errors_come_first_and_what_was_said_of_it_all_last() -> None:
     assert shortened(text, "", 6).splitlines() == [
         "===> Compiling a.erl failed",
         *errors[:3],
-        "… and 6 more such lines",
+        "… and 6 more errors",
         "===> Hook for compile failed!",
     ]
 
@@ -139,7 +139,7 @@ def test_a_warning_with_its_picture_is_no_error() -> None:
 def test_what_the_engine_did_not_keep_is_said() -> None:
     text = shortened("[omitting 986495 bytes]... 90694\na.erl:1:2: bad\n", "")
     assert text.splitlines() == [
-        "(the engine kept the end alone: 986495 bytes before it are gone)",
+        "(the engine kept only the end of the output: 986495 bytes before it are missing)",
         " 90694",
         "a.erl:1:2: bad",
     ]

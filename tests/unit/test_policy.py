@@ -109,7 +109,7 @@ def test_a_scanner_that_failed_never_counts_as_clean() -> None:
     assert not result.passed
     assert result.failures == (failed,)
     (line,) = result.lines
-    assert line.startswith("SCANNER FAILED: trivy (image): exit code 1: no such image; what it would have found")
+    assert line.startswith("SCANNER FAILED: trivy (image): exit code 1: no such image; there is no verdict")
 
 
 def test_what_the_other_scanners_found_is_told_besides() -> None:
@@ -131,7 +131,7 @@ def test_an_old_database_is_not_passed_over() -> None:
     assert line.startswith(
         "DATABASE TOO OLD: trivy's database (ghcr.io/aquasecurity/trivy-db:2) was built on 2026-11-18,"
     )
-    assert "6 days ago; at most 5 days are allowed" in line
+    assert "6 days ago, but at most 5 days are allowed" in line
     assert judge(scans, Policy(), now=NOW, max_age=None).passed
 
 
@@ -142,8 +142,8 @@ def test_a_database_of_a_day_to_come_decides_nothing_whatever_is_accepted() -> N
         assert not result.decided
         [line] = result.lines
         assert line == (
-            "DATABASE NOT OF THIS TIME: trivy's database (--trivy-db) was built on 2027-12-29, 400 days ahead of this "
-            "engine's clock: mend the clock, or take another database"
+            "DATABASE FROM THE FUTURE: trivy's database (--trivy-db) was built on 2027-12-29, 400 days ahead of this "
+            "engine's clock: correct the clock, or use another database"
         )
     # A clock that is a little behind is none.
     assert not wrong_age(Database("grype", NOW + dt.timedelta(hours=23)), NOW)
@@ -208,13 +208,13 @@ CRYPTO = Sighting(
     Kind.OS,
     Severity.HIGH,
 )
-HINT = " (the finding is of libssl3t64, built from openssl: name libssl3t64)"
+HINT = " (the finding is of libssl3t64, built from openssl: write libssl3t64)"
 OWN = "pkg:deb/debian/libssl3t64@3.5.9?arch=amd64&distro=debian-13.8&upstream=openssl%403.5.9"
 DIGEST = f"pkg:oci/demo@sha256:{'5e' * 32}"
-NO_PACKAGE = f" (the finding is of {OWN}: leave out what differs)"
+NO_PACKAGE = f" (the finding is of {OWN}: remove the parts that differ)"
 NO_IMAGE = (
     " (the image is pkg:oci/demo?repository_url=ghcr.io/banyan-platform/demo&tag=0.1.0, or "
-    f"{DIGEST}?arch=amd64&repository_url=ghcr.io/banyan-platform/demo: leave out what differs)"
+    f"{DIGEST}?arch=amd64&repository_url=ghcr.io/banyan-platform/demo: remove the parts that differ)"
 )
 DEMO = image_names("ghcr.io/banyan-platform/demo", "0.1.0", "sha256:" + "5e" * 32, "amd64")
 
@@ -334,10 +334,10 @@ def test_erlangs_own_documents_speak_of_otp_and_of_applications() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "a.json: not an OpenVEX document"),
-        ("[]", "a.json: not an OpenVEX document"),
-        ("{}", r"a.json: not an OpenVEX document \(no '@context'\)"),
-        ('{"@context": "https://schema.org"}', "a.json: its @context is https://schema.org; expected an OpenVEX"),
+        ("", "a.json: this file is not an OpenVEX document"),
+        ("[]", "a.json: this file is not an OpenVEX document"),
+        ("{}", r"a.json: this file is not an OpenVEX document \(no '@context'\)"),
+        ('{"@context": "https://schema.org"}', "a.json: its @context is https://schema.org; give an OpenVEX"),
         ('{"@context": "https://openvex.dev/ns/v0.2.0"}', "no 'statements'"),
         ('{"@context": "https://openvex.dev/ns/v0.2.0", "statements": [{}]}', "no 'vulnerability'"),
     ],
@@ -348,12 +348,12 @@ def test_what_is_no_vex_document_is_refused(text: str, message: str) -> None:
 
 
 def test_a_status_that_openvex_does_not_have_is_refused() -> None:
-    with pytest.raises(InputError, match="CVE-2025-32433 has the status ignored; expected one of not_affected"):
+    with pytest.raises(InputError, match="CVE-2025-32433 has the status ignored; use not_affected"):
         vex(says("ignored", "pkg:otp/ssh"))
 
 
 def test_a_justification_that_openvex_does_not_have_is_refused() -> None:
-    message = r"a\.openvex\.json: CVE-2025-32433 has the justification not_reachable; expected one of component_not_pre"
+    message = r"a\.openvex\.json: CVE-2025-32433 has the justification not_reachable; use one of component_not_pre"
     with pytest.raises(InputError, match=message):
         vex(says("not_affected", "pkg:otp/ssh", justification="not_reachable"))
 
@@ -361,7 +361,7 @@ def test_a_justification_that_openvex_does_not_have_is_refused() -> None:
 def test_not_affected_without_a_reason_is_refused() -> None:
     statement = says("not_affected", "pkg:otp/ssh")
     del statement["justification"]
-    with pytest.raises(InputError, match="is not_affected without a reason"):
+    with pytest.raises(InputError, match="is not_affected without a justification"):
         vex(statement)
     assert vex(statement | {"impact_statement": "never called"})[0].reason == "never called"
 
@@ -418,17 +418,17 @@ ENTRY = '[[accept]]\nid = "CVE-1"\npackage = "ssh"\nreason = "x"\nuntil = 2026-1
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[[accept", "accept.toml: not TOML: "),
-        ("[accept]\n", "accept.toml: accept is not known here"),
-        ('accept = ["CVE-1"]', "accept.toml: accept is not known here"),
-        ('[[ignore]]\nid = "CVE-1"\n', "accept.toml: ignore is not known here"),
-        ("[[accept]]\n", r"entry 1 \(without an id\): needs a text for id"),
-        (ENTRY.replace('"x"', '" "'), r"entry 1 \(CVE-1\): needs a text for reason"),
-        (ENTRY.replace('"ssh"', "5"), "needs a text for package"),
-        (ENTRY.replace("2026-12-31", '"2026-12-31"'), "needs a date for until, without quotes"),
-        (ENTRY.replace("2026-12-31", "2026-12-31T00:00:00Z"), "needs a date for until"),
-        (ENTRY.replace("until", "expires"), "expires is not known; expected id, package, reason and until"),
-        (ENTRY + ENTRY, "accept.toml: CVE-1 of ssh is there 2 times"),
+        ("[[accept", "accept.toml: this file is not valid TOML: "),
+        ("[accept]\n", "accept.toml: unknown key accept"),
+        ('accept = ["CVE-1"]', "accept.toml: unknown key accept"),
+        ('[[ignore]]\nid = "CVE-1"\n', "accept.toml: unknown key ignore"),
+        ("[[accept]]\n", r"entry 1 \(without an id\): id must be a non-empty string"),
+        (ENTRY.replace('"x"', '" "'), r"entry 1 \(CVE-1\): reason must be a non-empty string"),
+        (ENTRY.replace('"ssh"', "5"), "package must be a non-empty string"),
+        (ENTRY.replace("2026-12-31", '"2026-12-31"'), "until must be a date without quotes"),
+        (ENTRY.replace("2026-12-31", "2026-12-31T00:00:00Z"), "until must be a date"),
+        (ENTRY.replace("until", "expires"), "unknown key expires; an entry has id, package, reason and until"),
+        (ENTRY + ENTRY, "accept.toml: CVE-1 of ssh has 2 entries"),
     ],
 )
 def test_an_acceptance_file_that_is_not_complete_is_refused(text: str, message: str) -> None:
@@ -490,10 +490,10 @@ def test_an_entry_for_a_secret_is_read() -> None:
     for wrong, message in (
         (
             text.replace("path", "package"),
-            r"entry 1 \(private-key\): package is not known; expected rule, path, reason",
+            r"entry 1 \(private-key\): unknown key package; an entry has rule, path, reason",
         ),
-        (text.replace('rule = "private-key"\n', ""), r"entry 1 \(without an id\): needs a text for rule"),
-        (text + text, "private-key of /opt/a.pem is there 2 times"),
+        (text.replace('rule = "private-key"\n', ""), r"entry 1 \(without an id\): rule must be a non-empty string"),
+        (text + text, "private-key of /opt/a.pem has 2 entries"),
     ):
         with pytest.raises(InputError, match=message):
             read_acceptances(wrong, "accept.toml")
@@ -516,7 +516,7 @@ def test_a_finding_without_a_severity_counts_as_the_threshold() -> None:
     nobody = dataclasses.replace(LIBC, severity=Severity.UNKNOWN)
     for threshold in (Severity.CRITICAL, Severity.HIGH, Severity.LOW):
         [item] = verdict(nobody, policy=Policy(threshold)).breaking
-        assert item.reason == f"nobody gives it a severity, so it counts as {threshold.name} (--unknown-as)"
+        assert item.reason == f"no source rates its severity, so it counts as {threshold.name} (--unknown-as)"
     assert verdict(nobody, policy=Policy(Severity.HIGH, unknown_as=Severity.MEDIUM)).passed
     assert not verdict(nobody, policy=Policy(Severity.HIGH, unknown_as=Severity.CRITICAL)).passed
     # One scanner's word is enough.

@@ -162,7 +162,7 @@ def test_what_is_known_to_be_exploited_breaks_whatever_its_severity_with_a_fix_o
     verdict = judged(seen, threats=THREATS, policy=Policy(Severity.CRITICAL, only_fixed=True, grace_days=999))
     status, reason = outcome(verdict)["ssh"]
     assert status == "breaking"
-    assert reason.startswith("known to be exploited since 2025-06-09 (CISA KEV), which breaks the policy whatever")
+    assert reason.startswith("known to be exploited since 2025-06-09 (CISA KEV), which breaks the policy at any")
     assert verdict.lines == ("POLICY FAILED: 1 finding known to be exploited",)
     both = judged(COWLIB, SSH, threats=THREATS)
     assert both.lines == ("POLICY FAILED: 1 finding known to be exploited, 1 finding of HIGH or worse",)
@@ -194,7 +194,7 @@ def test_settings_and_what_was_attested_say_it() -> None:
     [
         (0, "breaking", ""),
         (5, "breaking", ""),
-        (6, "warning", "its fix is of 2026-11-25: it breaks the policy from 2026-12-01 on (--grace-days)"),
+        (6, "warning", "fixed since 2026-11-25, so it will break the policy from 2026-12-01 (--grace-days)"),
     ],
 )
 def test_a_fix_that_is_young_gives_days_of_grace(days: int, status: str, reason: str) -> None:
@@ -209,10 +209,10 @@ def test_without_a_day_of_the_fix_there_is_no_grace() -> None:
 def test_warnings_pass_and_are_told() -> None:
     report = made(dataclasses.replace(COWLIB, urgency=Urgency(fixed_on=FIXED)), policy=Policy(grace_days=6))
     assert report.verdict.lines == ("PASSED: no finding of HIGH or worse, but 1 warning",)
-    assert "what only warns\n" in terminal(report)
-    assert "its fix is of 2026-11-25" in terminal(report)
-    assert "<summary>What only warns: 1</summary>" in markdown(report)
-    assert "warning: its fix is of" in junit(report)
+    assert "findings that only warn\n" in terminal(report)
+    assert "fixed since 2026-11-25" in terminal(report)
+    assert "<summary>Only warns: 1</summary>" in markdown(report)
+    assert "warning: fixed since" in junit(report)
     assert "<failure" not in junit(report)
     [result] = json.loads(sarif(report))["runs"][0]["results"]
     assert result["properties"]["status"] == "warning"
@@ -230,7 +230,7 @@ def earlier(*sightings: Sighting, packages: tuple[str, ...] = (), **rest: Any) -
 def test_what_was_there_before_only_warns_and_what_is_new_breaks() -> None:
     verdict = judged(COWLIB, dataclasses.replace(SSH, severity=Severity.HIGH), baseline=earlier(COWLIB))
     assert outcome(verdict) == {
-        "cowlib": ("warning", f"in example/erlmcp:1@sha256:{'5e' * 32} too"),
+        "cowlib": ("warning", f"also in example/erlmcp:1@sha256:{'5e' * 32}"),
         "ssh": ("breaking", ""),
     }
     assert verdict.lines == ("POLICY FAILED: 1 new finding of HIGH or worse",)
@@ -272,7 +272,7 @@ def test_an_answer_that_is_taken_back_is_new_but_one_whose_time_has_come_is_not(
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"packages": [], "image": {}}'])
 def test_a_baseline_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match=r"--baseline old\.json: not a verdict to compare with"):
+    with pytest.raises(InputError, match=r"--baseline old\.json: this file is not a verdict to compare with"):
         Baseline.parse(text, "--baseline old.json")
 
 
@@ -300,14 +300,14 @@ def test_one_change_is_one_line_and_what_mends_most_is_first() -> None:
     ]
     report = made(*seen, places=places, erlang="27.3.4.1")
     assert list(map(str, remedies(report))) == [
-        "rebar.lock: cowlib 2.12.1 → 2.16.0 mends 3",
-        "ci/images.toml: Erlang/OTP 27.3.4.1 → 27.3.4.13 mends 2",
+        "rebar.lock: cowlib 2.12.1 → 2.16.0 (fixes 3 findings)",
+        "ci/images.toml: Erlang/OTP 27.3.4.1 → 27.3.4.13 (fixes 2 findings)",
     ]
-    assert lines(report)[-1] == "no fixed version is known of 1 finding: see docs/policy.md on accept.toml"
+    assert lines(report)[-1] == "1 finding without a known fix: see docs/policy.md on accept.toml"
     text = terminal(report)
     assert text.index("what to change\n") < text.index(" severity ")
-    assert "  rebar.lock: cowlib 2.12.1 → 2.16.0 mends 3\n" in text
-    assert "### What to change\n\n- rebar.lock: cowlib 2.12.1 → 2.16.0 mends 3\n" in markdown(report)
+    assert "  rebar.lock: cowlib 2.12.1 → 2.16.0 (fixes 3 findings)\n" in text
+    assert "### What to change\n\n- rebar.lock: cowlib 2.12.1 → 2.16.0 (fixes 3 findings)\n" in markdown(report)
     document = json.loads(findings_json(report))
     assert document["remedies"][0] == {"change": "rebar.lock: cowlib 2.12.1 → 2.16.0", "mends": 3}
 
@@ -315,18 +315,18 @@ def test_one_change_is_one_line_and_what_mends_most_is_first() -> None:
 def test_a_version_of_another_line_is_not_said_to_have_a_fix() -> None:
     # 28.0.1 is later than 27.3.4.9, and was published before it.
     seen = [otp("CVE-2026-5", "OTP 27.3.4.9", "OTP 28.3"), otp("CVE-2026-6", "OTP 28.0.1")]
-    assert changes(*seen, erlang="27.3.4.1") == ["image table: Erlang/OTP 27.3.4.1 → 28.3 mends 2"]
+    assert changes(*seen, erlang="27.3.4.1") == ["image table: Erlang/OTP 27.3.4.1 → 28.3 (fixes 2 findings)"]
     seen = [otp("CVE-2026-5", "OTP 27.3.4.9"), otp("CVE-2026-6", "OTP 28.0.1")]
     assert changes(*seen, erlang="27.3.4.1") == [
-        "image table: Erlang/OTP 27.3.4.1 → 27.3.4.9 mends 1",
-        "image table: Erlang/OTP 27.3.4.1 → 28.0.1 mends 1",
+        "image table: Erlang/OTP 27.3.4.1 → 27.3.4.9 (fixes 1 finding)",
+        "image table: Erlang/OTP 27.3.4.1 → 28.0.1 (fixes 1 finding)",
     ]
     # 2.13.0 is later than 2.12.5, and of a line that was mended later.
     seen = [sight("CVE-2026-1", fixed=("2.12.5", "2.14.0")), sight("CVE-2026-2", fixed=("2.13.0",))]
-    assert changes(*seen) == ["rebar.lock: cowlib 2.12.1 → 2.14.0 mends 2"]
+    assert changes(*seen) == ["rebar.lock: cowlib 2.12.1 → 2.14.0 (fixes 2 findings)"]
     # 3.0.0 is later than 2.12.5, and has not what 3.0.1 mends.
     seen = [sight("CVE-2026-1", fixed=("2.12.5", "3.0.1")), sight("CVE-2026-2", fixed=("3.0.0",))]
-    assert changes(*seen) == ["rebar.lock: cowlib 2.12.1 → 3.0.1 mends 2"]
+    assert changes(*seen) == ["rebar.lock: cowlib 2.12.1 → 3.0.1 (fixes 2 findings)"]
 
 
 def test_a_base_is_named_by_the_day_of_the_last_fix_or_by_what_it_must_have() -> None:
@@ -335,9 +335,9 @@ def test_a_base_is_named_by_the_day_of_the_last_fix_or_by_what_it_must_have() ->
         sight("CVE-2026-1", fixed=("2.41-13",), urgency=Urgency(fixed_on=FIXED), **libc),
         sight("CVE-2026-2", fixed=("2.41-14",), urgency=Urgency(fixed_on=dt.date(2026, 11, 28)), **libc),
     ]
-    assert changes(*dated) == ["image table: a base image of 2026-11-28 or later mends 2"]
+    assert changes(*dated) == ["image table: a base image built on 2026-11-28 or later (fixes 2 findings)"]
     assert changes(sight("CVE-2026-3", fixed=("2.41-15",), **libc)) == [
-        "image table: a base image with libc6 2.41-15 mends 1"
+        "image table: a base image with libc6 2.41-15 (fixes 1 finding)"
     ]
 
 
@@ -355,7 +355,7 @@ def test_what_has_come_to_be_exploited_alarms_though_it_was_accepted_before_and_
     now = verdict_of(SSH, acceptances=[entry], threats=THREATS, rules=rules)
     text, alarming = compare(before, now)
     assert alarming
-    assert text.startswith("CVE-2025-32433 of ssh is known to be exploited since 2025-06-09\n")
+    assert text.startswith("CVE-2025-32433 of ssh: known to be exploited since 2025-06-09\n")
     assert "within 24 hours" in text
     assert "Cyber Resilience Act of the EU (article 14)" in text
     # It is told once: the next one that is published knows it.
@@ -385,4 +385,4 @@ def now_lines(now: dict[str, Any]) -> str:
 def test_the_nightly_scan_says_what_to_change() -> None:
     text, alarming = compare(verdict_of(), verdict_of(COWLIB))
     assert alarming
-    assert text.startswith("what to change\n  rebar.lock: cowlib 2.12.1 → 2.13.1 mends 1\n")
+    assert text.startswith("what to change\n  rebar.lock: cowlib 2.12.1 → 2.13.1 (fixes 1 finding)\n")

@@ -88,9 +88,9 @@ def test_what_nobody_said_is_not_made_up() -> None:
     predicate = json.loads(BARE.predicate())
     assert predicate["runDetails"]["builder"]["id"] == UNNAMED_BUILDER
     assert "digest" not in predicate["buildDefinition"]["resolvedDependencies"][0]
-    assert source_of(predicate) == "a source without name"
+    assert source_of(predicate) == "not stated"
     assert builder_of(predicate) == ""
-    assert source_of({}) == "no source named"
+    assert source_of({}) == "not stated"
 
 
 def test_one_build_has_one_text() -> None:
@@ -98,7 +98,7 @@ def test_one_build_has_one_text() -> None:
 
 
 def test_a_builder_is_a_uri() -> None:
-    with pytest.raises(InputError, match="--builder-id jenkins: expected a URI"):
+    with pytest.raises(InputError, match="--builder-id jenkins: give a URI"):
         Origin("jenkins")
 
 

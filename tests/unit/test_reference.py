@@ -33,22 +33,22 @@ def test_a_reference_is_its_parts(text: str, parts: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "does not start with a registry's host"),
-        ("erlmcp", "does not start with a registry's host"),
-        ("library/erlmcp", "does not start with a registry's host"),
-        ("https://ghcr.io/a/b", "does not start with a registry's host"),
-        ("ghcr.io/A/b", "'A/b' is no name of a repository"),
-        ("ghcr.io/a//b", "is no name of a repository"),
-        ("ghcr.io/a/../b", "is no name of a repository"),
-        ("ghcr.io/" + "a" * 260, "is no name of a repository"),
-        ("ghcr.io/a b", "is no name of a repository"),
-        ("ghcr.io/a:", "'' is no tag"),
-        ("ghcr.io/a:-x", "'-x' is no tag"),
-        ("ghcr.io/a:b:c", "'b:c' is no tag"),
-        ("ghcr.io/a\n", "is no name of a repository"),
-        ("ghcr.io/a@sha256:abc", "is no digest"),
-        ("ghcr.io/a@", "is no digest"),
-        (f"ghcr.io/a@{DIGEST.upper()}", "is no digest"),
+        ("", "does not start with the host of a registry"),
+        ("erlmcp", "does not start with the host of a registry"),
+        ("library/erlmcp", "does not start with the host of a registry"),
+        ("https://ghcr.io/a/b", "does not start with the host of a registry"),
+        ("ghcr.io/A/b", "'A/b' is not a repository name"),
+        ("ghcr.io/a//b", "is not a repository name"),
+        ("ghcr.io/a/../b", "is not a repository name"),
+        ("ghcr.io/" + "a" * 260, "is not a repository name"),
+        ("ghcr.io/a b", "is not a repository name"),
+        ("ghcr.io/a:", "'' is not a tag"),
+        ("ghcr.io/a:-x", "'-x' is not a tag"),
+        ("ghcr.io/a:b:c", "'b:c' is not a tag"),
+        ("ghcr.io/a\n", "is not a repository name"),
+        ("ghcr.io/a@sha256:abc", "is not a digest"),
+        ("ghcr.io/a@", "is not a digest"),
+        (f"ghcr.io/a@{DIGEST.upper()}", "is not a digest"),
     ],
 )
 def test_what_is_no_reference_says_why(text: str, problem: str) -> None:
@@ -59,7 +59,7 @@ def test_what_is_no_reference_says_why(text: str, problem: str) -> None:
 
 @pytest.mark.parametrize("text", ["ghcr.io/a:1", f"ghcr.io/a@{DIGEST}"])
 def test_a_repository_has_no_tag(text: str) -> None:
-    with pytest.raises(InputError, match="only the repository belongs here"):
+    with pytest.raises(InputError, match="give only the repository"):
         parse_repository(text, "--repository")
 
 
@@ -138,15 +138,15 @@ def test_branches_of_like_names_stay_apart() -> None:
 @pytest.mark.parametrize(
     ("what", "message"),
     [
-        ({}, "no tag: give --tags"),
-        ({"version": "3.0"}, "--version 3.0: expected MAJOR.MINOR.PATCH"),
-        ({"version": "3.0.0+build"}, "--version 3.0.0+build: expected"),
-        ({"version": "latest"}, "--version latest: expected"),
-        ({"branch": "///"}, "--branch '///': nothing in it"),
-        ({"pull_request": "7; rm"}, "--pull-request 7; rm: not a number"),
-        ({"revision": "HEAD"}, "--revision HEAD: no git commit"),
-        ({"revision": "abc"}, "--revision abc: no git commit"),
-        ({"given": ["ok", "not ok"]}, "--tags 'not ok': no tag"),
+        ({}, "no tag is given: give --tags"),
+        ({"version": "3.0"}, "--version 3.0: write MAJOR.MINOR.PATCH"),
+        ({"version": "3.0.0+build"}, "--version 3.0.0+build: write"),
+        ({"version": "latest"}, "--version latest: write"),
+        ({"branch": "///"}, "--branch '///': no character of it"),
+        ({"pull_request": "7; rm"}, "--pull-request 7; rm: give the number"),
+        ({"revision": "HEAD"}, "--revision HEAD: not a git commit"),
+        ({"revision": "abc"}, "--revision abc: not a git commit"),
+        ({"given": ["ok", "not ok"]}, "--tags 'not ok': not a tag"),
     ],
 )
 def test_what_makes_no_tag_is_named(what: dict, message: str) -> None:
@@ -177,8 +177,10 @@ def test_the_tag_of_a_branch_goes_forward_only(there: str, created: str, goes_ba
     with pytest.raises(PolicyError) as raised:
         check_forward("main", DIGEST, labels, created)
     said = str(raised.value)
-    assert said.startswith(f"nothing was pushed: main is {DIGEST}, of the commit {REVISION} of {there}, and this image")
-    assert said.endswith("If the branch was really moved back, say --move")
+    assert said.startswith(
+        f"nothing was pushed: tag main points to {DIGEST}, built from commit {REVISION} of {there}, and this image"
+    )
+    assert said.endswith("If the branch was moved back on purpose, give --move")
 
 
 def test_branches_and_pull_requests_have_tags_that_follow_them() -> None:

@@ -115,7 +115,7 @@ def test_the_terminal_says_what_breaks_and_ends_with_the_verdict() -> None:
     assert text.endswith("POLICY FAILED: 1 finding known to be exploited, 4 findings of HIGH or worse\n")
     assert " CRITICAL  CVE-2025-32433  ssh 5.2.6 " in text
     assert "CVE-2019-1010022" not in text  # tolerated: counted, not listed
-    assert "dropped as false: 1 (an OTP application matched by the CPE of another vendor's program)" in text
+    assert "dropped as false positives: 1 (an OTP application matched by the CPE of another vendor's program)" in text
     assert "scout: not asked" in text
 
 
@@ -151,9 +151,9 @@ def test_a_scanner_that_failed_has_no_counts_and_is_unmistakable() -> None:
 def test_acceptances_are_accounted_for() -> None:
     text = terminal(full())
     assert "accepted: 1\n" in text
-    assert "not affected or fixed by VEX: 1\n" in text
+    assert "not affected or fixed, by VEX: 1\n" in text
     assert "acceptance expired on 2026-11-01: CVE-2026-23941 of inets\n" in text
-    assert "acceptance matches no finding: CVE-2020-1 of cowboy; remove it\n" in text
+    assert "acceptance matches no finding: CVE-2020-1 of cowboy; remove it, or correct it\n" in text
     assert "CVE-2026-23941: its acceptance expired on 2026-11-01\n" in text
 
 
@@ -165,8 +165,8 @@ def test_nothing_found_is_said_plainly() -> None:
 def test_a_comment_shows_every_finding_and_what_became_of_it() -> None:
     text = markdown(full())
     assert text.startswith("## Not passed: ")
-    assert "<summary>What breaks the policy: 3</summary>" in text
-    assert "<summary>Accepted, and said not to apply: 2</summary>" in text
+    assert "<summary>Breaks the policy: 3</summary>" in text
+    assert "<summary>Accepted, or not applicable by VEX: 2</summary>" in text
     assert "no untrusted text \\| gets there (until 2026-12-31)" in text
     for line in text.splitlines():
         if line.startswith("| HIGH | ["):
@@ -336,7 +336,7 @@ def test_code_scanning_gets_as_many_as_it_keeps_and_the_worst() -> None:
     assert run["results"][0]["ruleId"] == worst.id
     assert run["results"][0]["properties"]["severity"] == "CRITICAL"
     (note,) = run["invocations"][0]["toolExecutionNotifications"]
-    assert note["message"]["text"] == "the 2 least severe findings are in findings.sarif alone"
+    assert note["message"]["text"] == "the 2 least severe findings are only in findings.sarif"
     assert len(json.loads(sarif(made))["runs"][0]["results"]) == KEPT + 2
 
 

@@ -22,6 +22,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from ntia_conformance_checker import SbomChecker
 from packageurl import PackageURL
+from packaging.licenses import canonicalize_license_expression
 from spdx_tools.spdx.parser.jsonlikedict.json_like_dict_parser import JsonLikeDictParser
 from spdx_tools.spdx.validation.document_validator import validate_full_spdx_document
 
@@ -31,14 +32,17 @@ from pipeline.image.files import CERTIFICATES, INIT
 from pipeline.project.images import default_images
 from pipeline.report.completeness import completeness, fields
 from pipeline.sbom.beam import Source
-from pipeline.sbom.component import Component, Content, Kind
+from pipeline.sbom.component import Component, Content, Kind, System
+from pipeline.sbom.copyrights import READ
 from pipeline.sbom.cyclonedx import _LISTED, cyclonedx
 from pipeline.sbom.files import SCRIPTS
 from pipeline.sbom.licence import License, expression, license_of
 from pipeline.sbom.purl import of_git, of_hex, of_image, plain_url
+from pipeline.sbom.review import of_package
 from pipeline.sbom.sbom import Image, Sbom
 from pipeline.sbom.spdx import spdx
 from pipeline.sbom.spdx3 import spdx3
+from pipeline.sbom.syft import reviewed as looked_into
 from pipeline.sbom.texts import KNOWN, concluded, copyrights, digest
 from pipeline.scan.backports import tracked
 
@@ -339,7 +343,7 @@ def test_what_a_component_lacks_is_told_with_its_name_and_through_whom() -> None
     nameless = with_app("cowlib", licenses=[], links=[], texts=[])
     found = {field.name: field for field in fields(nameless)}
     [reason] = [why for why, names in found["declared licence"].missing.items() if "cowlib" in names]
-    assert "those who wrote it name no licence" in reason
+    assert "its authors name no licence" in reason
     theirs, ours = found["supplier"].missing.values()
     assert "cowlib" in theirs
     assert ours == ("erlmcp_observability",)
@@ -351,8 +355,8 @@ def test_what_a_component_lacks_is_told_with_its_name_and_through_whom() -> None
     assert dataclasses.replace(supplier, have=999, total=1000).score == 9.9
     assert (found["package URL"].score, found["package URL"].missing) == (10.0, {})
     text = "\n".join(completeness(dataclasses.replace(parse(), image=dataclasses.replace(IMAGE, created=""))))
-    assert "It has no author: give --labels" in text
-    assert "It has no time: give --created." in text
+    assert "The SBOM has no author: give --labels" in text
+    assert "The SBOM has no creation time: give --created." in text
     assert re.search(r"\| declared licence \| CISA 2026, BSI TR-03183-2 \| \d\.\d \(\d+ of \d+\) \| .*cowboy", text)
     assert "It has no" not in "\n".join(completeness(whole()))
 
@@ -388,14 +392,14 @@ def test_spdx_3_is_valid_and_has_what_bsi_asks_of_a_document(tmp_path: Path) -> 
     assert spdx3(whole()) == text
 
 
-#: The operating system itself, and what has a choice in it: CycloneDX 1.6 has such an expression alone, and then it is
-#: the concluded one.
+#: The operating system itself, of which nobody declares a licence, and what has a choice in it: CycloneDX 1.6 has such
+#: an expression alone, and then it is the concluded one.
 EXPRESSED = {"debian", "ryu", "STL", "erts", "erlang"}
 #: What sbomqs asks of each component of CycloneDX (github.com/interlynk-io/sbomqs at e9deb52, pkg/scorer/v2): where it
 #: does so, and who cannot have it.
 RULES: dict[str, tuple[str, Callable[[dict[str, Any]], object], set[str]]] = {
     "comp_with_strong_checksums": ("extractors/integrity.go", lambda part: part.get("hashes"), set()),
-    "comp_with_licenses": ("extractors/licensing.go", lambda part: acknowledged(part, "concluded"), {"debian", "relx"}),
+    "comp_with_licenses": ("extractors/licensing.go", lambda part: acknowledged(part, "concluded"), set()),
     "comp_with_declared_licenses": ("extractors/licensing.go", lambda part: acknowledged(part, "declared"), EXPRESSED),
     "comp_with_supplier": ("extractors/completeness.go", lambda part: part.get("supplier", {}).get("name"), set()),
     "comp_with_source_code": (
@@ -537,8 +541,11 @@ def test_the_hash_of_a_folder_is_what_everybody_can_compute(tmp_path: Path) -> N
     twice = tmp_path / "twice"
     shutil.copytree(image, twice / str(image).lstrip("/"), symlinks=True)
     (twice / "init").write_bytes((image / "init").read_bytes())
-    read = inventory_of(release, "--image", str(twice), "--files", "/init")
-    assert read["files"][0]["tini"] == "0.19.0"
+    (twice / "linked").write_bytes(b"x\0tini version 0.19.0\0Fatal glibc error\0GLIBC_2.34")
+    (twice / "loading").write_bytes(b"x\0tini version 0.19.0\0GLIBC_2.34")
+    read = inventory_of(release, "--image", str(twice), "--files", "/init,/linked,/loading")
+    assert [file["tini"] for file in read["files"]] == ["0.19.0"] * 3
+    assert [file["glibc"] for file in read["files"]] == [False, True, False]
     command = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha512sum"
     folder = release / "lib/own-1.0"
     said = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=True)
@@ -616,7 +623,7 @@ def test_a_checkout_is_not_what_the_lock_says() -> None:
 
 def test_what_was_not_fetched_has_nothing_of_what_the_registry_serves() -> None:
     lock = ACME | {"repository": "hexpm", "repository_url": "", "fetched": False}
-    with pytest.raises(InputError, match=r"rebar\.lock: it locks acme_lib 1\.0\.0, which was not fetched, but the"):
+    with pytest.raises(InputError, match=r"rebar\.lock: it has acme_lib 1\.0\.0, which was not fetched, but the"):
         with_app("acme_lib", [lock], vsn="9.9.9")
 
 
@@ -695,7 +702,7 @@ def test_a_package_is_of_its_repository(
 
 def test_a_release_of_another_version_than_locked_is_refused_whatever_the_repository() -> None:
     lock = ACME | {"repository": "own", "repository_url": ""}
-    with pytest.raises(InputError, match=r"rebar\.lock: it locks acme_lib 1\.0\.0"):
+    with pytest.raises(InputError, match=r"rebar\.lock: it has acme_lib 1\.0\.0"):
         with_app("acme_lib", [lock], hex={"name": "acme_lib", "version": "1.1.0"})
 
 
@@ -720,7 +727,7 @@ def test_a_package_of_hex_that_no_lock_names_is_what_its_metadata_say() -> None:
 
 
 def test_a_release_built_from_another_version_than_locked_is_refused() -> None:
-    with pytest.raises(InputError, match=r"rebar\.lock: it locks cowboy 2\.10\.0, but .* with 2\.9\.0"):
+    with pytest.raises(InputError, match=r"rebar\.lock: it has cowboy 2\.10\.0, but .* with 2\.9\.0"):
         with_app("cowboy", hex={"name": "cowboy", "version": "2.9.0"})
 
 
@@ -804,12 +811,12 @@ def test_licenses_as_hex_spells_them(text: str, expected: str | None) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s, _: s.update(artifacts=[]), "it would be empty: the JSON of Syft has no artifacts"),
+        (lambda s, _: s.update(artifacts=[]), "the SBOM would be empty: the JSON of Syft has no artifacts"),
         (lambda s, _: s.update(artifacts=s["artifacts"][2:3]), "Syft found no package of an operating system"),
         (lambda s, _: s.update(distro={}), "does not know the image's distribution"),
-        (lambda _, i: i.update(applications=[]), "it would be empty: the inventory of the release has no applications"),
+        (lambda _, i: i.update(applications=[]), "would be empty: the inventory of the release has no applications"),
         (lambda _, i: i.update(error="rebar.lock: not a lock file"), "^rebar.lock: not a lock file$"),
-        (lambda _, i: i.pop("applications"), "the inventory of the release is not readable"),
+        (lambda _, i: i.pop("applications"), "the inventory of the release cannot be read"),
     ],
 )
 def test_an_empty_or_broken_input_is_refused(change: Callable[..., object], message: str) -> None:
@@ -820,7 +827,7 @@ def test_an_empty_or_broken_input_is_refused(change: Callable[..., object], mess
 
 
 def test_text_that_is_not_json_is_refused() -> None:
-    with pytest.raises(InputError, match="the JSON of Syft is not readable"):
+    with pytest.raises(InputError, match="the JSON of Syft cannot be read"):
         Sbom.parse(IMAGE, "[0000] ERROR no such image", json.dumps(INVENTORY), default_images())
 
 
@@ -860,6 +867,9 @@ def test_the_init_and_fetched_certificates_are_parts_with_their_source() -> None
     tini, certificates = parts["tini"], parts["ca-certificates"]
     assert (tini.version, tini.purl, tini.download) == ("0.19.0", "pkg:github/krallin/tini@v0.19.0", init.url)
     assert tini.sha256 == init.sha256
+    # Its makers link the GNU C library into it.
+    assert (expression(tini.licenses), expression(tini.concluded)) == ("MIT", "MIT AND LGPL-2.1-or-later")
+    assert expression(certificates.concluded) == "MPL-2.0"
     assert certificates.version == bundle.url[-14:-4]
     assert certificates.purl.startswith("pkg:generic/ca-certificates?checksum=sha256:")
     assert certificates.download == bundle.url
@@ -886,6 +896,7 @@ def test_files_of_the_user_have_a_hash_and_the_project_as_their_source() -> None
         f"sha256:{'1' * 64}",
         "",
     )
+    assert {part.concluded for part in (parts["tini"], parts["ca-certificates"])} == {()}
     # Who hands it over stands for it.
     image = dataclasses.replace(IMAGE, source=Source(supplier="Acme"))
     inventory = json.dumps({**INVENTORY, "files": found})
@@ -984,7 +995,22 @@ def test_a_time_that_was_not_given_is_not_made_up() -> None:
 def test_the_scripts_of_the_image_are_of_relx_and_of_this_program() -> None:
     sbom = parse(inventory={**INVENTORY, "relx": "4.9.0"})
     assert component(sbom, "relx").purl == "pkg:generic/relx@4.9.0?vcs_url=git%2Bhttps://github.com/erlware/relx.git"
+    assert expression(component(sbom, "relx").concluded) == "Apache-2.0"
     assert component(sbom, "erlmcp-pipeline").has_origin
+    # Of a later one nobody read the licence file.
+    later = component(parse(inventory={**INVENTORY, "relx": "4.11.0"}), "relx")
+    assert (expression(later.licenses), later.concluded, later.concluded_by) == ("Apache-2.0", (), "")
+
+
+def test_of_a_tini_that_was_given_a_licence_is_concluded_where_its_c_library_is_seen() -> None:
+    def given(*, glibc: bool) -> Component:
+        file = {"path": INIT, "sha256": "1" * 64, "tini": "0.19.0", "glibc": glibc}
+        parts = parse(inventory={**INVENTORY, "files": [file]}).components
+        return next(part for part in parts if part.sha256 == file["sha256"])
+
+    seen, other = given(glibc=True), given(glibc=False)
+    assert expression(seen.concluded) == "MIT AND LGPL-2.1-or-later"
+    assert (other.version, other.concluded) == ("0.19.0", ())
 
 
 @pytest.mark.parametrize(
@@ -1107,11 +1133,20 @@ def reviewed(*licenses: str) -> Any:  # noqa: ANN401 # a short way to its fields
             ["BSD-3-clause or GPL-2+", "GPL-2+ and curl"],
             "(BSD-3-Clause OR GPL-2.0-or-later) AND GPL-2.0-or-later AND curl",
         ),
+        (["BSD-3-clause and/or GPL-3+"], "BSD-3-Clause AND GPL-3.0-or-later"),
+        (
+            ["Apache-2", "GPL-3.0-or-later WITH GCC-exception-3.1"],
+            "Apache-2.0 AND (GPL-3.0-or-later WITH GCC-exception-3.1)",
+        ),
+        (["GPL-3+ WITH Foo-exception"], "LicenseRef-Debian-zlib-GPL-3-or-later-WITH-Foo-exception"),
         (["GPL-3+ or Expat, and ISC"], "(GPL-3.0-or-later OR MIT) AND ISC"),
         (["GPL-3+ or Expat and ISC"], "GPL-3.0-or-later OR (MIT AND ISC)"),
         # A name that SPDX has not is the distribution's, of this package.
         (["Zlib", "public-domain"], "Zlib AND LicenseRef-Debian-zlib-public-domain"),
-        (["GPL-3+ with Bison exception"], "LicenseRef-Debian-zlib-GPL-3-or-later-with-Bison-exception"),
+        (["GPL-2+ with Bison exception"], "LicenseRef-Debian-zlib-GPL-2-or-later-with-Bison-exception"),
+        (["GPL-3+ with Bison exception"], "GPL-3.0-or-later WITH Bison-exception-2.2"),
+        (["GPL-2 with Linux-syscall-note exception"], "GPL-2.0-only WITH Linux-syscall-note"),
+        (["BSD-2-Clause-NetBSD"], "BSD-2-Clause"),
         # It cannot be read, or says nothing of some files.
         (["Zlib", "GPL-2+ with distribution exception, Expat and GPL-2+"], "NOASSERTION"),
         (["Zlib", ""], "NOASSERTION"),
@@ -1132,6 +1167,60 @@ def test_what_the_distribution_found_in_every_file_is_concluded(licenses: list[s
         assert packages["zlib1g"]["licenseComments"].startswith(f"concluded from {source}, in which the distribution")
         graph = json.loads(spdx3(sbom))["@graph"]
         assert [each for each in graph if each.get("comment") == packages["zlib1g"]["licenseComments"]]
+
+
+def test_what_people_read_in_a_copyright_file_is_concluded_of_that_text_alone() -> None:
+    libcrypt = "5a5e7ca0e9f3f9679977e3a3e9ede45ad92885a3297ea78e766979f9866c5a16"
+    gcc = "20390f8a6f3b1e4d7cb45dd8652dabb259bbef688cbad839bcdb0b9ba7252f79"
+    found = {name: f"pkg:deb/debian/{name}@1" for name in ("libcrypt1", "libgcc-s1", "libstdc++6", "zlib1g")}
+    parts = [Component(Kind.OS, name, "1", purl, source=("libxcrypt", "1")) for name, purl in found.items()]
+
+    def of(name: str, sha256: str) -> Component:
+        reviews = [{"package": name, "licenses": [], "sha256": sha256}]
+        return next(part for part in looked_into(parts, reviews, System("debian", "13", "Debian")) if part.name == name)
+
+    crypt = of("libcrypt1", libcrypt)
+    assert {entry.text for entry in crypt.concluded} == {
+        *("0BSD", "BSD-2-Clause", "BSD-3-Clause", "LGPL-2.1-or-later", "LicenseRef-Debian-libxcrypt-public-domain")
+    }
+    assert crypt.concluded_by.startswith("/usr/share/doc/libcrypt1/copyright, in which people read: its list of files")
+    assert expression(of("libgcc-s1", gcc).concluded) == "GPL-3.0-or-later WITH GCC-exception-3.1"
+    both = "GPL-3.0-or-later AND (GPL-3.0-or-later WITH GCC-exception-3.1)"
+    assert expression(of("libstdc++6", gcc).concluded) == both
+    # Another text, and a package that the reading is not of.
+    assert of("libcrypt1", gcc[::-1]).concluded == of("zlib1g", gcc).concluded == ()
+
+
+def test_every_reading_can_be_written() -> None:
+    for readings in READ.values():
+        for reading in readings:
+            licenses = of_package(reading.licenses, "Debian x")
+            assert len(licenses) == len(reading.licenses), reading
+            assert reading.why
+            assert len(reading.seen) >= 1
+            given = [entry.text for entry in licenses if not entry.refs]
+            assert all(canonicalize_license_expression(text) == text for text in given)
+    for sha256 in READ:
+        assert re.fullmatch("[0-9a-f]{64}", sha256)
+
+
+def test_of_the_system_is_concluded_what_is_of_each_of_its_packages() -> None:
+    def system(sbom: Sbom) -> dict[str, Any]:
+        [part] = [each for each in json.loads(cyclonedx(sbom))["components"] if each["type"] == "operating-system"]
+        return part
+
+    assert "licenses" not in system(reviewed("Zlib"))
+    known = whole()
+    assert system(known)["licenses"] == [{"license": {"acknowledgement": "concluded", "id": "MIT"}}]
+    packages = {package["name"]: package for package in json.loads(spdx(known))["packages"]}
+    assert packages["debian"]["licenseConcluded"] == "MIT"
+    assert packages["debian"]["licenseComments"] == "concluded from what is concluded of each of its packages"
+    parts = [replaced(part, "zlib1g") for part in known.components]
+    assert "licenses" not in system(dataclasses.replace(known, components=tuple(parts)))
+
+
+def replaced(part: Component, name: str) -> Component:
+    return dataclasses.replace(part, concluded=()) if part.name == name else part
 
 
 def test_several_licences_of_a_package_are_told_apart_where_the_format_can() -> None:
@@ -1330,6 +1419,7 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
     assert (own["kind"], own["description"]) == ("own", 'é "quoted" \\ \n line')
     assert own["optional_applications"] == ["gone"]
     assert own["links"] == [{"name": "GitHub", "url": "https://github.com/o/own"}]
+    git = {"kind": "git", "direct": False}
     assert read["locks"] == [
         {
             "name": "hpack",
@@ -1342,9 +1432,10 @@ def test_the_script_reads_a_release(tmp_path: Path) -> None:
             "repository_url": "",
             "sha512": "",
             "fetched": True,
+            "direct": True,
         },
-        {"name": "pnet", "kind": "git", "url": "https://github.com/o/pnet.git", "ref": "f7f9", "subdir": ""},
-        {"name": "part", "kind": "git", "url": "https://github.com/o/many.git", "ref": "aa", "subdir": "apps/part"},
+        git | {"name": "pnet", "url": "https://github.com/o/pnet.git", "ref": "f7f9", "subdir": "", "direct": True},
+        git | {"name": "part", "url": "https://github.com/o/many.git", "ref": "aa", "subdir": "apps/part"},
     ]
     assert parse(inventory={**read, "embedded": None, "relx": None}).counts_by_kind() | {"os": 0} == {
         "os": 0,
@@ -1384,10 +1475,16 @@ def test_the_script_reads_copyright_files_and_what_else_lies_in_the_image(tmp_pa
     Path(f"{image}{tmp_path}").mkdir(parents=True)
     shutil.copytree(release, f"{image}{place}")
     read = inventory_of(place, "--image", str(image))
-    assert read["reviews"] == [
-        {"package": "good", "licenses": ["Expat", "GPL-2+"]},
-        {"package": "lacking", "licenses": [""]},
-    ]
+    assert {review["package"]: review["licenses"] for review in read["reviews"]} == {
+        "good": ["Expat", "GPL-2+"],
+        "lacking": [""],
+        "old": [],
+        "other": [],
+    }
+    assert {review["package"]: review["sha256"] for review in read["reviews"]} == {
+        path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (image / "usr/share/doc").glob("*/copyright")
+    }
     sums = {"sha256": hashlib.sha256(elf).hexdigest(), "sha512": hashlib.sha512(elf).hexdigest()}
     assert read["natives"] == [{"path": f"{place}/tools/probe", **sums}]
     assert read["system"] == {"path": "/usr/lib/os-release", "sha512": hashlib.sha512(b"ID=debian\n").hexdigest()}
@@ -1499,7 +1596,7 @@ def test_the_script_reads_licences_repositories_and_checkouts(tmp_path: Path) ->
     # As the archive of Hex had it, before somebody changed the checkout.
     (libs / "hpack").mkdir(parents=True)
     (libs / "hpack" / "hex_metadata.config").write_text('{<<"name">>,<<"hpack_erl">>}.\n{<<"version">>,<<"0.3.0">>}.\n')
-    for name in ("LICENSE.md", "UNLICENSE", "README.md", "licenses.txt"):
+    for name in ("LICENSE.md", "NOTICE", "UNLICENSE", "README.md", "licenses.txt"):
         (libs / "hpack" / name).write_text(name)
     (release / "lib" / "none-0.4.0" / "COPYING").write_text("é")
     lock, repositories = tmp_path / "rebar.lock", tmp_path / "repositories"
@@ -1515,6 +1612,9 @@ def test_the_script_reads_licences_repositories_and_checkouts(tmp_path: Path) ->
         "none": [],
         "blank": [],
     }
+    built = inventory_of(release, "--libs", str(libs))["applications"]
+    texts = {app["name"]: app["texts"] for app in built if app["texts"]}
+    assert texts == {"hpack": ["LICENSE.md", "NOTICE", "UNLICENSE", "licenses.txt"], "none": ["é"]}
     assert {lock.get("package"): lock.get("repository") for lock in read["locks"]} == {
         "hpack_erl": "hexpm:acme",
         None: None,

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.project.source import ignored_patterns, parse_dockerignore, tracked_paths
+from pipeline.project.source import parse_dockerignore, patterns_of, tracked_paths, untracked
 
 
 def test_reads_lines_as_docker_does() -> None:
@@ -15,9 +15,9 @@ def test_reads_lines_as_docker_does() -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        ("[a", "a [ without its ]"),
-        ("x/[]", "a [ without its ]"),
-        ("a\\", "it ends in a backslash"),
+        ("[a", "a [ has no closing ]"),
+        ("x/[]", "a [ has no closing ]"),
+        ("a\\", "it ends with a backslash"),
         ("!", "nothing after the exclamation mark"),
     ],
 )
@@ -66,13 +66,14 @@ def test_an_index_that_does_not_say_it_all_says_nothing(repository: Path) -> Non
     assert tracked_paths(b"else" + bytes(20)) is None
 
 
-def test_what_is_ignored_stays_out_unless_it_is_tracked() -> None:
-    gone = ["log/", "log/a", "log/b/", "log/b/c", "priv/", "priv/x.log", "priv/kept.log", "rebar.lock", "w[eird]*"]
-    assert ignored_patterns(gone, {"rebar.lock", "priv/kept.log", "src/a.erl"}) == [
-        "log",
-        "priv/x.log",
-        "w\\[eird\\]\\*",
-    ]
+def test_what_is_tracked_and_the_folders_above_it_are_not_untracked() -> None:
+    names = ["log/", "log/a", "priv/", "priv/x.log", "priv/kept.log", "rebar.lock", ".git/", ".git/index"]
+    assert untracked(names, {"rebar.lock", "priv/kept.log", "src/a.erl"}) == {"log/", "log/a", "priv/x.log"}
+
+
+def test_what_lies_in_a_folder_that_goes_as_a_whole_needs_no_pattern() -> None:
+    gone = ["log/", "log/a", "log/b/", "log/b/c", "priv/x.log", "w[eird]*"]
+    assert patterns_of(gone) == ["log", "log/**", "priv/x.log", "w\\[eird\\]\\*"]
 
 
 def test_a_repository_within_has_rules_of_its_own(repository: Path) -> None:
@@ -83,4 +84,4 @@ def test_a_repository_within_has_rules_of_its_own(repository: Path) -> None:
     tracked = tracked_paths((repository / ".git" / "index").read_bytes())
     assert tracked is not None
     assert "within/" in tracked
-    assert ignored_patterns(["within/ebin/", "within/ebin/x.app", "ebin/"], tracked) == ["ebin"]
+    assert untracked(["within/", "within/ebin/", "within/ebin/x.app", "ebin/"], tracked) == {"ebin/"}

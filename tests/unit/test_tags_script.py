@@ -73,7 +73,7 @@ class Registry:
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
     if not shutil.which("timeout"):
-        pytest.skip("no timeout")
+        pytest.skip("needs the program timeout on the PATH (Debian: coreutils, or busybox)")
     for name in ("bin", "tags", "words"):
         (tmp_path / name).mkdir()
     (tmp_path / "bin" / "crane").write_text(CRANE)
@@ -128,9 +128,9 @@ def test_a_tag_moves_from_what_it_was(registry: Registry, stands: str, old: str)
 @pytest.mark.parametrize(
     ("stands", "old", "said"),
     [
-        (TWO, "", f"latest is {TWO} meanwhile, and was not there: somebody else moves it now"),
-        (TWO, THREE, f"latest is {TWO} meanwhile, and was {THREE}: somebody else moves it now"),
-        ("", THREE, f"latest is gone meanwhile, and was {THREE}: somebody else moves it now"),
+        (TWO, "", f"latest now points to {TWO}, and before to nothing: another run is moving it"),
+        (TWO, THREE, f"latest now points to {TWO}, and before to {THREE}: another run is moving it"),
+        ("", THREE, f"latest now points to nothing, and before to {THREE}: another run is moving it"),
     ],
 )
 def test_a_tag_that_moved_meanwhile_stays(registry: Registry, stands: str, old: str, said: str) -> None:
@@ -156,7 +156,7 @@ def test_of_two_that_put_one_version_at_once_one_wins_and_the_other_one_says_so(
     assert registry.tag("1.2.0") == winner
     assert ended[winner] == ("", 0)
     assert ended[loser][1] == 1
-    assert f"1.2.0 is {winner} after it was moved to {loser}: somebody else" in ended[loser][0]
+    assert f"1.2.0 points to {winner} after it was moved to {loser}: another run" in ended[loser][0]
 
 
 def test_a_registry_that_is_too_slow_for_that_is_told(registry: Registry) -> None:

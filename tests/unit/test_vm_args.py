@@ -54,11 +54,11 @@ def test_a_cookie_that_is_written_down_is_found_and_replaced(text: str, lines: l
     ("text", "line", "said"),
     [
         ("-name a@b\n-setcookie\n", 2, "-setcookie has no value"),
-        ("-setcookie a\n\n-setcookie b", 3, "line 1 has a cookie already"),
+        ("-setcookie a\n\n-setcookie b", 3, "line 1 already has a cookie"),
         ("-name -setcookie x", 1, "-name has no value"),
-        ("-name a@b\n-sname c", 2, "line 1 has a name already"),
-        ("-detached", 1, "ends the container"),
-        ("-name a@b\n%% Cookie\n-setcookie x", 1, "%% is a second; a comment begins with #"),
+        ("-name a@b\n-sname c", 2, "line 1 already has a name"),
+        ("-detached", 1, "would end the container"),
+        ("-name a@b\n%% Cookie\n-setcookie x", 1, "%% is a second one; a comment begins with #"),
         ("-setcookie a b\n", 1, "b is a second"),
     ],
 )

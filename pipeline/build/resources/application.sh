@@ -1,5 +1,6 @@
 #!/bin/sh
-# Compiles one application in the working folder, which has of the others what /pipeline/seen holds: their interfaces.
+# Shown as: compile $3
+# Compiles one application in the working folder; of the other applications it sees the interfaces in /pipeline/seen.
 # Usage: application.sh PROFILE FOLDER NAME LIBRARIES OTHER_FOLDER...
 #   LIBRARIES   the folder of rebar3 with every application that was built, as _build/prod/lib
 # It leaves
@@ -25,13 +26,13 @@ done
         \( -path "./$folder/*" -o -name '*.hrl' -o -name '*.inc' \) \
         -exec grep -ohE "(parse|core)_transform[^}]{0,80}" {} + || true
 } | tr -d " \t\r'" | { grep -vxE 'parse_transform,(eunit_autoexport|merl_transform|ms_transform|qlc)' || true; } |
-    head -n 1 | sed "s|.*|$folder or a header names a transform of the compiler: &|" >/pipeline/why
+    head -n 1 | sed "s|.*|$folder or a header names a parse transform: &|" >/pipeline/why
 # A link whose target belongs to another application leads nowhere here.
 find . \( -path ./_build -o -path ./.git \) -prune -o -type l ! -exec test -e {} \; -print | while read -r link; do
     target=$(readlink "$link")
     for other do
         case "/$target/" in
-            */"${other##*/}"/*) echo "$link leads to $target, which another application has" >>/pipeline/why ;;
+            */"${other##*/}"/*) echo "$link links to $target, which is in another application" >>/pipeline/why ;;
         esac
     done
 done
@@ -40,7 +41,7 @@ done
 # Two modules of one name are compiled into one file; rebar3 does that at the same time, and the last one stays. The
 # compiler of ours lets it stay that is the last one in rebar3's own order.
 flags=
-if [ -n "$(find "$folder" -name '*.erl' -exec basename {} \; | sort | uniq -d)" ]; then
+if [ -n "${PIPELINE_MODULES:-}" ] || [ -n "$(find "$folder" -name '*.erl' -exec basename {} \; | sort | uniq -d)" ]; then
     erlc -o /pipeline /pipeline/pipeline_compiler.erl
     flags="-pa /pipeline -rebar compilers [rebar_compiler_xrl,rebar_compiler_yrl,rebar_compiler_mib,pipeline_compiler]"
 fi
@@ -59,5 +60,4 @@ if find "$ebin" -name '*.beam' -exec grep -l behaviour_info {} + | grep -q . ||
 fi
 cd "$shown"
 find . -exec touch -h -d @0 {} +
-find . \( -type f -o -type l \) | LC_ALL=C sort >"$shown.files"
-[ ! -s "$shown.files" ] || tar -cf "$shown.tar" --owner=0 --group=0 -T "$shown.files"
+find . \( -type f -o -type l \) | sh /pipeline/pack.sh "$shown.tar"

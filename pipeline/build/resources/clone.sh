@@ -1,4 +1,5 @@
 #!/bin/sh
+# Shown as: clone $1
 # Fetches a git dependency into /fetched as rebar3 does: with all of its history, from which its version may come, and
 # without submodules.
 # Usage: clone.sh URL COMMIT FOLDER
@@ -14,6 +15,6 @@ if [ -n "$3" ]; then
 fi
 git checkout -q "$2"
 if [ -n "$3" ] && [ ! -d "$3" ]; then
-    echo "===> no folder $3 in it" >&2
+    echo "===> the repository has no folder $3 at this commit" >&2
     exit 1
 fi

@@ -1,4 +1,8 @@
 #!/bin/sh
+# Shown as (packages): fetch the packages of Hex
+# Shown as (get): fetch the dependencies
+# Shown as (compile): compile the dependencies
+# Shown as (registry): ask the registries of Hex
 # Gets what the project is built from, in three steps, and asks the registries of Hex:
 #   fetch.sh packages          the packages of Hex that the lock has: /fetched/packages.etf, /fetched/packages
 #   fetch.sh get PROFILE       the rest, and what of it takes a compiler: /fetched/native.json
@@ -11,25 +15,27 @@ set -eu
 what=$1
 config=/root/.config/rebar3 cache=/root/.cache/rebar3/hex
 mkdir -p "$config" /fetched/hex
-if [ -f /run/hex-mirror.pem ]; then
-    # rebar3 takes the key of a repository that signs with its own from its global configuration only.
-    printf '{hex, [{repos, [#{name => <<"hexpm">>, repo_public_key => <<"\n%s\n">>}]}]}.\n' \
-        "$(cat /run/hex-mirror.pem)" >"$config/rebar.config"
-fi
-if [ -f /run/hex.key ]; then
-    # Of each private repository that rebar.config names; the folder is a tmpfs.
-    key=$(cat /run/hex.key)
-    case $key in
-        *[!A-Za-z0-9_.-]* | '') echo "===> --hex-key: not the key of a Hex user or organisation" >&2; exit 1 ;;
-    esac
+if [ -f /run/hex-mirror.pem ] || [ -f /run/hex.key ]; then
+    # Not in the global rebar.config: what a project's own says of `hex` replaces what that one says.
     {
         echo '%% coding: utf-8'
         echo '#{'
         separator=''
-        while read -r name; do
-            printf '%s<<"%s">> => #{repo_key => <<"%s">>}' "$separator" "$name" "$key"
+        if [ -f /run/hex-mirror.pem ]; then
+            printf '<<"hexpm">> => #{repo_public_key => <<"\n%s\n">>}' "$(cat /run/hex-mirror.pem)"
             separator=,
-        done </pipeline/repositories
+        fi
+        if [ -f /run/hex.key ]; then
+            # Of each private repository that rebar.config names; the folder is a tmpfs.
+            key=$(cat /run/hex.key)
+            case $key in
+                *[!A-Za-z0-9_.-]* | '') echo "===> --hex-key: this is not an API key of Hex, which has only letters, digits, '.', '_' and '-'" >&2; exit 1 ;;
+            esac
+            while read -r name; do
+                printf '%s<<"%s">> => #{repo_key => <<"%s">>}' "$separator" "$name" "$key"
+                separator=,
+            done </pipeline/repositories
+        fi
         echo '}.'
     } >"$config/hex.config"
 fi
@@ -53,10 +59,10 @@ else
     cat /pipeline/log
 fi
 [ "$status" = 0 ] || exit "$status"
-# rebar3 goes on without a plugin that it cannot load, and what the plugin does is not done.
+# rebar3 continues without a plugin that it cannot load, so the work of the plugin would silently be missing.
 if grep -q 'Errors loading plugin' /pipeline/log; then
-    echo "===> rebar3 would go on without what could not be loaded, and what it does would not be done; if nothing needs" \
-        "it, leave it out of rebar.config, or of a dependency: {overrides, [{override, NAME, [{plugins, []}]}]}" >&2
+    echo "===> rebar3 cannot load a plugin and would build without it; if nothing needs the plugin, remove it from" \
+        "rebar.config, or from a dependency with {overrides, [{override, NAME, [{plugins, []}]}]}" >&2
     exit 1
 fi
 [ "$what" = compile ] || exit 0

@@ -1,7 +1,15 @@
 %% -*- erlang -*-
-%% rebar3's own compiler of modules, but that of two modules of one name, which rebar3 compiles into one file at the same
-%% time, the one is compiled first that comes first in rebar3's order. So the other one stays, as it does where there is
-%% one scheduler. It compiles the application in PIPELINE_FOLDER alone: the others are compiled.
+%% rebar3's own compiler of modules, but for two things. It compiles the application in PIPELINE_FOLDER alone: the others
+%% are compiled.
+%%
+%% Of two modules of one name, which rebar3 compiles into one file at the same time, the one is compiled first that comes
+%% first in rebar3's order. So the other one stays, as it does where there is one scheduler.
+%%
+%% With PIPELINE_MODULES, a folder that outlasts this container, a module is not compiled whose beam is there. A beam is
+%% known by all that the compiler is given: the preprocessed forms, in which is what each header, macro and -file says, the
+%% options, those of the environment, the versions of the compiler and of Erlang, and what each of the module's behaviours
+%% says of its callbacks, of which the compiler warns. A transform may ask for anything: a module with one is compiled each
+%% time. What the compiler warned of is kept with the beam, and shown again.
 -module(pipeline_compiler).
 -export([context/1, needed_files/4, dependencies/3, dependencies/4, compile/4, compile_and_track/4, clean/2]).
 
@@ -15,7 +23,7 @@ context(App) ->
 needed_files(Graph, Found, Mappings, App) ->
     {{First, FirstOpts}, {{Sequential, Parallel}, Opts}} = rebar_compiler_erl:needed_files(Graph, Found, Mappings, App),
     Replaced = replaced(First ++ Sequential ++ Parallel),
-    [rebar_api:warn("~ts and ~ts are one module: the second one is in the release, which rebar3 compiles last",
+    [rebar_api:warn("~ts and ~ts have the same module name; the release has the second one, which rebar3 compiles last",
                     [relative(File), relative(Last)]) || {File, Last} <- Replaced],
     Early = [File || File <- Parallel, lists:keymember(File, 1, Replaced)],
     {{First, FirstOpts}, {{Sequential ++ Early, Parallel -- Early}, Opts}}.
@@ -38,6 +46,84 @@ relative(File) ->
 dependencies(Source, SourceDir, Dirs) -> rebar_compiler_erl:dependencies(Source, SourceDir, Dirs).
 dependencies(Source, SourceDir, Dirs, Opts) -> rebar_compiler_erl:dependencies(Source, SourceDir, Dirs, Opts).
 compile(Source, Mappings, Config, Opts) -> rebar_compiler_erl:compile(Source, Mappings, Config, Opts).
-compile_and_track(Source, Mappings, Config, Opts) ->
-    rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts).
+compile_and_track(Source, [{Extension, Folder}] = Mappings, Config, Opts) ->
+    Target = filename:join(Folder, filename:basename(Source, ".erl") ++ Extension),
+    case kept(Source, Opts) of
+        none ->
+            rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts);
+        Kept ->
+            case file:read_file(Kept) of
+                {ok, Bytes} ->
+                    {Beam, Warnings} = binary_to_term(Bytes),
+                    ok = file:write_file(Target, Beam),
+                    made([{Source, Target, Opts}], Warnings);
+                {error, enoent} ->
+                    Made = rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts),
+                    keep(Made, Target, Kept),
+                    Made
+            end
+    end.
 clean(Files, App) -> rebar_compiler_erl:clean(Files, App).
+
+%% As rebar3's own compiler says it.
+made(Tracked, []) -> {ok, Tracked};
+made(Tracked, Warnings) -> {ok, Tracked, Warnings}.
+
+keep({ok, [_]}, Target, Kept) -> keep([], Target, Kept);
+keep({ok, [_], Warnings}, Target, Kept) -> keep(Warnings, Target, Kept);
+keep(Warnings, Target, Kept) when is_list(Warnings) ->
+    %% Whole or not at all: another container may do the same.
+    New = lists:concat([Kept, ".", os:getpid(), ".", erlang:unique_integer([positive])]),
+    {ok, Beam} = file:read_file(Target),
+    case file:write_file(New, term_to_binary({Beam, Warnings})) of
+        ok -> ok = file:rename(New, Kept);
+        {error, _} -> ok
+    end;
+keep(_, _, _) ->
+    ok.
+
+%% Where the beam of a module is kept; none if it is not known what it is made of.
+kept(Source, Opts) ->
+    case os:getenv("PIPELINE_MODULES") of
+        false -> none;
+        Folder -> kept(Folder, Source, Opts)
+    end.
+
+kept(Folder, Source, Given) ->
+    Opts = Given ++ compile:env_compiler_options(),
+    Includes = [".", filename:dirname(Source) | [Path || {i, Path} <- Opts]],
+    Macros = [Macro || Opt <- Opts, Macro <- macro(Opt)],
+    case epp:parse_file(Source, [{includes, Includes}, {macros, Macros}, {location, {1, 1}}]) of
+        {ok, Forms} ->
+            case lists:any(fun is_unclear/1, Forms ++ Opts) of
+                false ->
+                    {ok, Compiler} = application:get_key(compiler, vsn),
+                    %% What a file holds is part of it: since the second form, the warnings too.
+                    Known = {2, Source, Forms, Opts, Compiler, erlang:system_info(otp_release),
+                             erlang:system_info(version),
+                             [callbacks(Name) || {attribute, _, Kind, Name} <- Forms,
+                                                 Kind =:= behaviour orelse Kind =:= behavior]},
+                    filename:join(Folder, binary_to_list(binary:encode_hex(crypto:hash(sha256, term_to_binary(Known)))));
+                true ->
+                    none
+            end;
+        {error, _} ->
+            none
+    end.
+
+%% Whether what the compiler makes depends on more than is known here: a form that is an error, a transform, a feature of
+%% the language that is switched by an option.
+is_unclear({error, _}) -> true;
+is_unclear({warning, _}) -> true;
+is_unclear({attribute, _, compile, Options}) -> lists:any(fun is_unclear/1, lists:flatten([Options]));
+is_unclear({parse_transform, _}) -> true;
+is_unclear({core_transform, _}) -> true;
+is_unclear(Option) when element(1, Option) =:= feature; element(1, Option) =:= enable_feature -> true;
+is_unclear(_) -> false.
+
+macro({d, Name}) -> [Name];
+macro({d, Name, Value}) -> [{Name, Value}];
+macro(_) -> [].
+
+callbacks(Name) ->
+    [Name | [try Name:behaviour_info(Kind) catch _:_ -> none end || Kind <- [callbacks, optional_callbacks]]].

@@ -37,7 +37,7 @@ do(State) ->
         Unknown -> {error, {?MODULE, lists:usort(Unknown)}}
     end.
 
-format_error(Unknown) -> ["some packages are not known of: ", lists:join("; ", Unknown)].
+format_error(Unknown) -> ["nothing is known about some packages: ", lists:join("; ", Unknown)].
 
 asking(Wanted, Repos) ->
     Self = self(),
@@ -51,7 +51,7 @@ answers([Process | Rest]) ->
             self() ! late,
             receive
                 {Process, Answer} -> [Answer | answers(Rest)]
-            after 0 -> [unknown("its repository gives no answer") | answers(Rest)]
+            after 0 -> [unknown("its repository does not answer") | answers(Rest)]
             end
     end.
 
@@ -59,13 +59,13 @@ unknown(Why) -> #{unknown => text(Why)}.
 
 answer([Name, Version, Repository], Repos) ->
     case [R || #{name := N} = R <- Repos, N =:= Repository] of
-        [] -> unknown(["no configuration names the repository ", Repository]);
+        [] -> unknown(["rebar.config does not name the repository ", Repository]);
         [Repo | _] ->
             try said(asked(Repo, Name), Version)
             catch
                 throw:{input, Why} -> unknown([address(Repo), $\s, Why]);
                 %% Of what is no answer of a registry, this or that part is not what it should be.
-                _:_ -> unknown([address(Repo), " answers with what is no package of a registry"])
+                _:_ -> unknown([address(Repo), " gives an answer that is not a package of a Hex registry"])
             end
     end.
 
@@ -87,8 +87,8 @@ asked(#{name := Repository} = Repo, Name) ->
         {ok, {Code, _, _}} -> bad("answers ~b", [Code]);
         %% The first is that of a rebar3 which tells the other two not apart.
         {error, Reason} when Reason =:= unverified; Reason =:= bad_signature; Reason =:= bad_repo_name ->
-            bad("gives an answer that is not signed with its key (--hex-mirror-key is that of a mirror), or is about "
-                "another package or repository", []);
+            bad("gives an answer that is not signed with its key (give the key of a mirror with --hex-mirror-key), or "
+                "that is about another package or repository", []);
         {error, {failed_connect, Tried}} ->
             bad("cannot be reached (~0tp)", [hd([Reason || {_, _, Reason} <- Tried] ++ [Tried])]);
         {error, Reason} -> bad("gives no answer (~0tp)", [Reason])

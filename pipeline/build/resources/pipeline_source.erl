@@ -66,26 +66,26 @@ tarball({Name, Version, _, _} = Package, Repo) ->
 
 %% The checksum of the file counts, then that of its contents; a lock that has neither leaves it to the registry.
 checked({_, _, _, Outer}, _, Tarball) when is_binary(Outer) ->
-    same("SHA-256", crypto:hash(sha256, Tarball), "rebar.lock", Outer);
+    same("the SHA-256", crypto:hash(sha256, Tarball), "rebar.lock", Outer);
 checked({_, _, Inner, _}, _, Tarball) when is_binary(Inner) ->
     case r3_hex_tarball:unpack(Tarball, memory) of
-        {ok, #{inner_checksum := Found}} -> same("contents of SHA-256", Found, "rebar.lock", Inner);
-        {error, Reason} -> {error, io_lib:format("is no package: ~0tp", [Reason])}
+        {ok, #{inner_checksum := Found}} -> same("the contents' SHA-256", Found, "rebar.lock", Inner);
+        {error, Reason} -> {error, io_lib:format("is not a Hex package: ~0tp", [Reason])}
     end;
 checked({Name, Version, _, _}, Repo, Tarball) ->
     case answer(fun() -> r3_hex_repo:get_package(maps:without([name, mirror_of], Repo), Name) end) of
         {ok, #{releases := Releases}} ->
             case [C || #{version := V, outer_checksum := C} <- Releases, V =:= Version] of
-                [Checksum] -> same("SHA-256", crypto:hash(sha256, Tarball), "its registry", hex(Checksum));
-                _ -> {error, "is not in the registry"}
+                [Checksum] -> same("the SHA-256", crypto:hash(sha256, Tarball), "its registry", hex(Checksum));
+                _ -> {error, "is not in its registry"}
             end;
-        {error, Why} -> {error, ["has a registry that ", Why]}
+        {error, Why} -> {error, ["cannot be checked: its registry ", Why]}
     end.
 
 same(What, Found, Who, Expected) ->
     case {lists:flatten(hex(Found)), string:lowercase(unicode:characters_to_list(Expected))} of
         {Same, Same} -> ok;
-        {F, E} -> {error, io_lib:format("has ~ts ~ts, and ~ts says ~ts", [What, F, Who, E])}
+        {F, E} -> {error, io_lib:format("has ~ts ~ts, but ~ts says ~ts", [What, F, Who, E])}
     end.
 
 answer(Fun) ->

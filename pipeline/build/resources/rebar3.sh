@@ -1,4 +1,5 @@
 #!/bin/sh
+# Shown as: rebar3 $3 in $2
 # Runs a command of rebar3 in the working folder, which has the project as far as this stage needs it.
 # Usage: rebar3.sh PROFILE FOLDERS COMMAND...
 #   FOLDERS   those of the applications that are compiled here, parted by colons
@@ -10,8 +11,8 @@ find . \( -path ./_build -o -path ./.git \) -prune -o -type l -exec test -e {} \
     case $(readlink -f "$link") in
         "$PWD" | "$PWD"/*) ;;
         *)
-            echo "===> ${link#./}: a link that leads out of the project, to $(readlink "$link");" \
-                "take what it names into the project, or exclude the link in .dockerignore" >&2
+            echo "===> ${link#./}: a symbolic link to $(readlink "$link"), which is outside of the project;" \
+                "copy the target into the project, or exclude the link in .dockerignore" >&2
             exit 1
             ;;
     esac
@@ -21,7 +22,7 @@ IFS=:
 for folder in $folders; do
     twice=$(find "$folder/src" -name '*.erl' -exec basename {} \; 2>/dev/null | sort | uniq -d | tr '\n' ' ')
     if [ -n "$twice" ]; then
-        echo "===> Warning: $folder/src has more than one of: $twice(compiled one by one, the last wins)" >&2
+        echo "===> Warning: $folder/src has several files named $twice(compiled one by one; the release has the last)" >&2
         export ERL_FLAGS="+S 1:1"
     fi
 done
@@ -31,6 +32,6 @@ unset IFS
 : >/pipeline/asked
 rebar3 as "$profile" "$@"
 if [ -s /pipeline/asked ] && [ ! -e .git ]; then
-    echo "===> git was asked, and its folder is not there: $(head -n 1 /pipeline/asked)" >&2
+    echo "===> git was asked, but there is no .git directory: $(head -n 1 /pipeline/asked)" >&2
     exit 1
 fi

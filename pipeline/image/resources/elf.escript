@@ -1,10 +1,12 @@
 #!/usr/bin/env escript
 %% -*- erlang -*-
+%% Shown as (static): check the init program
 %% Reads and writes ELF files, so that no file of another platform has to run. Used in a builder of the engine's own
 %% platform.
 %%
-%% elf.escript strip FOLDER
-%%     Cuts out of each ELF file below FOLDER what nothing loads: symbols and debugging information.
+%% elf.escript strip FOLDER LIST
+%%     Cuts out of each ELF file below FOLDER what nothing loads: symbols and debugging information. Writes to LIST which
+%%     ELF files there are, each path below FOLDER in a line.
 %% elf.escript swap ARCHITECTURE LAYERS FOREIGN
 %%     Puts, in place of each ELF file of LAYERS/erts, the one of the same path below the Erlang of FOREIGN (the root
 %%     filesystem of the other platform's builder), stripped. Writes what stands against it to LAYERS/problems, a line
@@ -45,8 +47,10 @@
 
 -include("root.hrl").
 
-main(["strip", Folder]) ->
-    lists:foreach(fun strip_file/1, elf_files(Folder));
+main(["strip", Folder, List]) ->
+    Files = elf_files(Folder),
+    lists:foreach(fun strip_file/1, Files),
+    ok = file:write_file(List, unicode:characters_to_binary([[lists:nthtail(length(Folder) + 1, File), $\n] || File <- Files]));
 main(["swap", Architecture, Layers, Foreign]) ->
     Problems = native(Layers) ++ swap(machine(Architecture), filename:join(Layers, "erts"), Foreign),
     ok = file:write_file(filename:join(Layers, "problems"), [[Problem, $\n] || Problem <- Problems]);
@@ -64,8 +68,8 @@ main(["libraries", Architecture, Base, Builder, Layers, Added, Taken, BaseImage,
     {Needs, Problems} = walk([below(File, Opt, "/opt") || Opt <- Releases, File <- elf_files(Opt)], Where),
     done(Problems),
     Pairs = lists:usort(lists:append([place(Need, Where) || Need <- Needs] ++ [beside(Need, Where) || Need <- Needs])),
-    done([[Path, ": is in ", BaseImage, " too, but is not what ", From, " of ", BuilderImage, " is: choose a "
-           "--runtime-image and a --builder-image that agree"]
+    done([[Path, ": ", BaseImage, " has another version of this file than ", BuilderImage, " (", From, "): give images "
+           "of the same distribution release with --runtime-image and --builder-image"]
           || {From, Path} <- Pairs, exists(Base, Path)]),
     lists:foreach(fun(Pair) -> take(Pair, Builder, Added) end, Pairs),
     ok = file:write_file(Taken, [io_lib:format("~tp.~n", [Pair]) || Pair <- Pairs]);
@@ -80,8 +84,8 @@ main(["static", Architecture, File]) ->
     Machine = machine(Architecture),
     case read(File) of
         #{machine := Machine, interpreter := [], needed := []} -> ok;
-        #{machine := other} -> done(["it is no ELF program"]);
-        #{machine := Machine} -> done(["it needs libraries; a static program is wanted"]);
+        #{machine := other} -> done(["it is not an ELF program"]);
+        #{machine := Machine} -> done(["it is dynamically linked and needs libraries"]);
         _ -> done([["it is not for ", Architecture]])
     end.
 
@@ -215,8 +219,8 @@ need(Name, Path, #{runpath := Runpath, wanted := Wanted}, #{roots := Roots, fold
     case is_musl_itself(Name, Base) orelse search(Name, Own ++ Folders, Roots, Where) of
         %% It has no versions and serves any name; what glibc alone has would be missing while the node runs.
         true when Glibc =/= [] ->
-            {problem, [Path, ": is compiled for glibc (", hd(Glibc), "), and ", Image, " has musl: compile it in a builder "
-                       "of Alpine, or choose --flavor=debian"]};
+            {problem, [Path, ": is compiled for glibc (", hd(Glibc), "), but ", Image, " has musl: compile it in an Alpine "
+                       "builder, or give --flavor=debian"]};
         true ->
             loader;
         {At, File, #{defined := Defined}, _} ->
@@ -226,7 +230,7 @@ need(Name, Path, #{runpath := Runpath, wanted := Wanted}, #{roots := Roots, fold
                                             newer(Name, Versions, Own, Where)]}
             end;
         none when Builder =:= none ->
-            {problem, [Path, ": ", Name, " is not there"]};
+            {problem, [Path, ": the image lacks its library ", Name]};
         none ->
             #{builder_folders := BuilderFolders} = Where,
             case search(Name, Own ++ BuilderFolders, [Builder], Where) of
@@ -236,8 +240,8 @@ need(Name, Path, #{runpath := Runpath, wanted := Wanted}, #{roots := Roots, fold
                         [Version | _] -> {problem, [Path, ": ", Name, " of ", BuilderImage, " has no ", Version]}
                     end;
                 none ->
-                    {problem, [Path, ": ", Name, " is not there: neither in ", BuilderImage, " nor in ", Image,
-                               "; install its package in an image of yours and give that one with --builder-image"]}
+                    {problem, [Path, ": its library ", Name, " is neither in ", BuilderImage, " nor in ", Image,
+                               "; install the library's package in an image of your own, and give it with --builder-image"]}
             end
     end.
 
@@ -249,7 +253,7 @@ newer(Name, Versions, Own, #{builder := Builder, builder_folders := Folders, nam
     case search(Name, Own ++ Folders, [Builder], Where) of
         {_, _, #{defined := Defined}, _} ->
             case lacking(Versions, Defined) of
-                [] -> [", that of ", BuilderImage, " has it: choose a --runtime-image as new as the builder"];
+                [] -> [", but that of ", BuilderImage, " has it: give a --runtime-image as new as the builder"];
                 _ -> ""
             end;
         none ->

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Starts the release in the foreground, or attaches to the node that runs: a container's entrypoint, and the command
-# NAME of `docker exec`. Set by the image: RELEASE_NAME.
-# What a node is started with lies in one private folder. A start alone writes there; all others read.
+# Starts the release in the foreground, or attaches to the running node: the container's entrypoint, and the command
+# NAME for `docker exec`. The image sets RELEASE_NAME.
+# The files that a node is started with are in one private folder. Only a start writes there; all other commands read.
 set -eu
 umask 077
 name=$RELEASE_NAME
@@ -56,18 +56,18 @@ check_folders() {
     # The mode of a tmpfs is that of the folder below it, its owner root.
     if ! mkdir -p "$node" 2>/dev/null || ! [ -w "$node" ]; then
         [ -e "$node" ] || node=$run
-        refuse "$node cannot be written by this user ($whose; it is $(stat -c '%u:%g, mode %a' "$node" 2>/dev/null));" \
-            "under a read-only root mount it, such as --tmpfs $run:mode=1777, or as a volume of that user"
+        refuse "this user ($whose) cannot write to $node ($(stat -c '%u:%g, mode %a' "$node" 2>/dev/null));" \
+            "with a read-only root filesystem mount it, such as --tmpfs $run:mode=1777, or as a volume of that user"
     fi
-    chmod 0700 "$node" 2>/dev/null || refuse "$node belongs to another user than this one ($whose): remove that folder"
+    chmod 0700 "$node" 2>/dev/null || refuse "$node belongs to another user than this one ($whose): remove that directory"
     for folder in "/var/log/$name" "/var/lib/$name"; do
-        [ -w "$folder" ] || echo "$name: $folder cannot be written by this user ($whose);" \
-            "under a read-only root mount it, such as --tmpfs $folder:mode=1777" >&2
+        [ -w "$folder" ] || echo "$name: this user ($whose) cannot write to $folder;" \
+            "with a read-only root filesystem mount it, such as --tmpfs $folder:mode=1777" >&2
     done
 }
 
-# The cookie: given, or from a mounted secret, or as Erlang itself finds it, or made for this one start. Never in the
-# image. It is text: no shell reads it as anything else.
+# The cookie: from the environment, from a mounted secret, from where Erlang itself looks, or made for this start. It is
+# never in the image, and no shell evaluates it.
 choose_cookie() {
     source=RELX_COOKIE
     if [ -z "${RELX_COOKIE:-}" ]; then
@@ -82,7 +82,7 @@ choose_cookie() {
             # What stands after it in the file is nothing to Erlang either.
             RELX_COOKIE=$(sed 's/[[:space:]]*$//' "$file")
         elif [ -n "${RELX_COOKIE_FILE:-}" ]; then
-            refuse "$source: not there, or cannot be read by this user ($(id -u):$(id -g))"
+            refuse "$source: this file does not exist, or this user ($(id -u):$(id -g)) cannot read it"
         else
             RELX_COOKIE=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
         fi
@@ -92,11 +92,11 @@ choose_cookie() {
         '') why='it is empty' ;;
         [+-]*) why='it begins with + or -' ;;
         *[!!-~]* | *[\'\"\\#]*)
-            why='it may hold letters, digits and signs of ASCII, but no space, no #, no quote and no backslash'
+            why='only printable ASCII characters are allowed, without space, #, quotes and backslash'
             ;;
     esac
     [ "${#RELX_COOKIE}" -le 255 ] || why='it has more than 255 characters'
-    [ -z "$why" ] || refuse "$source: a node cannot take this cookie: $why"
+    [ -z "$why" ] || refuse "$source: this cookie is not valid: $why"
     export RELX_COOKIE
 }
 
@@ -112,7 +112,7 @@ find_source() { # file, path given
     elif [ -f "$found.orig" ]; then
         found=$found.orig
     fi
-    [ -r "$found" ] || refuse "$found: not there, or cannot be read; the release needs its $1"
+    [ -r "$found" ] || refuse "$found: the release needs this $1, but it does not exist or cannot be read"
 }
 
 # A sys.config may name others, relative to its own folder or to the working folder: what lies beside it, and above it in
@@ -143,22 +143,22 @@ choose_distribution() {
             ;;
         cluster)
             eval "optfile=\${${upper}_DIST_OPTFILE:-/etc/$name/ssl_dist.conf}"
-            [ -r "$optfile" ] || refuse "${upper}_DISTRIBUTION_MODE=cluster needs TLS options in $optfile"
+            [ -r "$optfile" ] || refuse "${upper}_DISTRIBUTION_MODE=cluster needs TLS options: mount $optfile"
             # Not in vm.args: the start script takes it from here, to speak TLS itself when it asks the node.
             # shellcheck disable=SC2089,SC2090 # the emulator reads the quotes
             export ERL_FLAGS="${ERL_FLAGS:-} -ssl_dist_optfile \"$optfile\"" ERL_DIST_PORT="${ERL_DIST_PORT:-9100}"
             ;;
-        *) refuse "${upper}_DISTRIBUTION_MODE=$distribution: expected local or cluster" ;;
+        *) refuse "${upper}_DISTRIBUTION_MODE=$distribution: set it to local or cluster" ;;
     esac
     case " ${ERL_AFLAGS:-} ${ERL_FLAGS:-} ${ERL_ZFLAGS:-} " in
         *" -setcookie "* | *" -name "* | *" -sname "*)
-            refuse "ERL_FLAGS, ERL_AFLAGS, ERL_ZFLAGS: -name, -sname and -setcookie belong into vm.args" \
-                "(the cookie into RELX_COOKIE): a node takes neither of two"
+            refuse "ERL_FLAGS, ERL_AFLAGS, ERL_ZFLAGS: remove -name, -sname and -setcookie, since a node that gets two" \
+                "of them has none; write the name in vm.args, and set the cookie with RELX_COOKIE"
             ;;
     esac
 }
 
-# A zone that libc does not find is UTC to it, without a word.
+# libc silently uses UTC for a time zone that it does not find.
 check_zone() {
     [ -n "${TZ:-}" ] || return 0
     zone=${TZ#:}
@@ -177,8 +177,8 @@ check_zone() {
             *) [ ! -f "$folder/$zone" ] || return 0 ;;
         esac
     done
-    refuse "TZ=$TZ: ${folders%% *} has no such zone: give a form such as CET-1CEST,M3.5.0,M10.5.0/3, or build with a" \
-        "--runtime-image that has the package tzdata"
+    refuse "TZ=$TZ: ${folders%% *} does not have this time zone: write it as in CET-1CEST,M3.5.0,M10.5.0/3, or build" \
+        "with a --runtime-image that has the package tzdata"
 }
 
 # What the health check can ask.
@@ -186,10 +186,10 @@ check_health_url() {
     case ${HEALTH_URL:-} in
         '' | http://?*) ;;
         https://?*)
-            command -v busybox >/dev/null || refuse "HEALTH_URL=$HEALTH_URL: the health check of this image speaks no" \
-                "TLS: give a URL that begins with http://"
+            command -v busybox >/dev/null || refuse "HEALTH_URL=$HEALTH_URL: the health check of this image cannot use" \
+                "https: give a URL that begins with http://"
             ;;
-        *) refuse "HEALTH_URL=$HEALTH_URL: expected a URL that begins with http://" ;;
+        *) refuse "HEALTH_URL=$HEALTH_URL: give a URL that begins with http://" ;;
     esac
 }
 
@@ -246,7 +246,8 @@ start() { # command, arguments...
     check_zone
     check_health_url
     if is_running; then
-        echo "$name: a node runs in this container already (process $pid); $name remote_console attaches to it" >&2
+        echo "$name: a node is already running in this container (process $pid); attach to it with" \
+            "$name remote_console" >&2
         exit 1
     fi
     rm -f "$node/pid" "$node/inetrc"
@@ -263,21 +264,21 @@ start() { # command, arguments...
         case $host in
             127.* | localhost) ;;
             *)
-                echo "$name: $node_name listens on 127.0.0.1 alone; for nodes on other machines set" \
+                echo "$name: $node_name listens on 127.0.0.1 only; to connect nodes on other machines set" \
                     "${upper}_DISTRIBUTION_MODE=cluster, or inet_dist_use_interface in vm.args" >&2
-                # For who attaches: this host is here.
+                # For attaching: the node's host name leads to this container.
                 printf '{host, {127,0,0,1}, ["%s"]}.\n{lookup, [file, native]}.\n' "$host" >"$node/inetrc"
                 ;;
         esac
     fi
-    grep -q VMARGS_PATH "$script" || echo "$name: $script is not relx's extended start script" \
-        "({extended_start_script, true}): it reads vm.args and sys.config by itself" >&2
+    grep -q VMARGS_PATH "$script" || echo "$name: $script is not relx's extended start script, so variables in vm.args" \
+        "and sys.config are not replaced; set {extended_start_script, true} in relx" >&2
     exec "$script" "$@"
 }
 
 attach() { # command, arguments...
     if [ -d "$node" ] && ! [ -x "$node" ]; then
-        refuse "$node cannot be read by this user ($(id -u):$(id -g)): use the node's, $(stat -c %u "$node")"
+        refuse "this user ($(id -u):$(id -g)) cannot read $node: use the node's user, $(stat -c %u "$node")"
     fi
     if is_running; then
         load_settings
@@ -294,7 +295,7 @@ attach() { # command, arguments...
         case $1 in
             ping | pid | stop | restart | reboot | rpc | eval | remote_console | remote | remsh | attach | \
                 daemon_attach | status | versions | upgrade | downgrade | install | uninstall | unpack)
-                echo "$name: no node runs in this container" >&2
+                echo "$name: no node is running in this container" >&2
                 exit 1
                 ;;
         esac
@@ -329,7 +330,7 @@ reach() { # command
         remote*:1:127.* | remsh:1:127.*) ;;
         remote*:1:*[!0-9.]* | remsh:1:*[!0-9.]*) ;;
         remote*:1:* | remsh:1:*)
-            refuse "$1 cannot reach $node_name, which listens on 127.0.0.1 alone: name the node by a host's name" \
+            refuse "$1 cannot reach $node_name, which listens on 127.0.0.1 only: give the node a name with a host name" \
                 "or 127.0.0.1, or use $name eval"
             ;;
     esac

@@ -1,5 +1,6 @@
 #!/usr/bin/env escript
 %% -*- erlang -*-
+%% Shown as: download $1
 %% Fetches a file and checks it.
 %% Usage: fetch.escript URL SHA256 FILE
 %% HTTPS_PROXY, HTTP_PROXY and NO_PROXY are honoured.
@@ -18,7 +19,7 @@ main([Url, Sha256, File]) ->
                 Other -> failed("its SHA-256 is ~s, not ~s", [Other, Sha256])
             end;
         {ok, {{_, Status, Phrase}, _, _}} ->
-            failed("the server says ~b ~ts", [Status, Phrase]);
+            failed("the server answers ~b ~ts", [Status, Phrase]);
         {error, {failed_connect, [{to_address, {Host, Port}} | Why]}} ->
             failed("no connection to ~ts:~b (~ts)", [Host, Port, reason(Why)]);
         {error, Reason} ->

@@ -144,7 +144,7 @@ function put_variable(file, line, text, name, at, option) {
         if (text == "" && !has_default)
             text = ENVIRON["RELX_COOKIE"] ""
         if (bad_cookie(text))
-            fail(file ":" line ": a node cannot take the value of " name " as its cookie: " bad_cookie(text))
+            fail(file ":" line ": the value of " name " is not a valid cookie: " bad_cookie(text))
     }
     if (text == "" && !has_default) {
         unset_in_word = unset_in_word (unset_in_word == "" ? "" : ", ") name
@@ -211,16 +211,16 @@ function add_word(file, line, name) {
 # erlexec puts the words of a file that is named in another in its place; so do we, and one file is left.
 function include(name, file, line, text, one, got) {
     if (++depth > 20)
-        fail(file ":" line ": -args_file " name ": files that name each other")
+        fail(file ":" line ": -args_file " name ": these files include each other; remove one of the -args_file lines")
     text = ""
     while ((got = (getline one < name)) > 0)
         text = text one "\n"
     if (got < 0)
-        fail(file ":" line ": -args_file " name ": cannot be read")
+        fail(file ":" line ": -args_file " name ": this file does not exist or cannot be read")
     close(name)
     read_arguments(text, name, 1)
     if (extra)
-        fail(name ": -extra in a file that another names; write it at the end of " ENVIRON["FINISH_FILE"])
+        fail(name ": -extra is in an included file; move it to the end of " ENVIRON["FINISH_FILE"])
     depth--
 }
 
@@ -234,7 +234,7 @@ function bad_cookie(text, found) {
         return "it begins with " substr(text, 1, 1)
     if (text ~ /^[!-~]*$/ && !match(text, /["#\\]/) && !index(text, SINGLE))
         return ""
-    return "it may hold letters, digits and signs of ASCII, but no space, no #, no quote and no backslash"
+    return "only printable ASCII characters are allowed, without space, #, quotes and backslash"
 }
 
 # The number of words that follow an option, up to the next.
@@ -252,22 +252,22 @@ function check_words(at, option, where, n, value) {
         value = n ? text_of[at + 1] : ""
         if (option == "-setcookie") {
             if (cookie_at)
-                fail(where "a second -setcookie (the first is in line " line_of[cookie_at] "): a node takes neither; leave one")
+                fail(where "a second -setcookie (the first is in line " line_of[cookie_at] "); remove one of them")
             if (n != 1)
-                fail(where "-setcookie needs one value, such as -setcookie ${RELX_COOKIE}; it has " n "; a comment begins with #")
+                fail(where "-setcookie needs one value, such as -setcookie ${RELX_COOKIE}, but has " n "; a comment begins with #")
             if (bad_cookie(value))
-                fail(where "a node cannot take this cookie: " bad_cookie(value))
+                fail(where "this cookie is not valid: " bad_cookie(value))
             cookie_at = at
             cookie = value
         } else if (option == "-name" || option == "-sname") {
             if (name_at)
-                fail(where option ": the node has a name already, in line " line_of[name_at] "; leave one")
+                fail(where option ": the node already has a name, in line " line_of[name_at] "; remove one of them")
             if (n > 1 || value !~ /^[0-9A-Za-z_-]+(@[0-9A-Za-z_.:%-]+)?$/) {
                 if (at in unset_names)
                     fail(where option " needs " unset_names[at] ", which is not set")
                 if (n > 1)
-                    fail(where option " takes one value, and " text_of[at + 2] " is a second; a comment begins with #")
-                fail(where option " needs one value, such as demo@127.0.0.1; it is \"" value "\"")
+                    fail(where option " takes one value, but " text_of[at + 2] " is a second one; a comment begins with #")
+                fail(where option " needs a node name, such as demo@127.0.0.1, but has \"" value "\"")
             }
             name_at = at
             kind = option

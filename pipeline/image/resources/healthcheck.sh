@@ -1,5 +1,5 @@
 #!/bin/sh
-# Three levels: HTTP (where HEALTH_URL is set), the node's answer, the process. Exit code 0: healthy.
+# Checks three levels: HTTP (if HEALTH_URL is set), the node's answer, the process. Exit code 0: healthy.
 set -u
 # Asks over HTTP, for 5 seconds at most: with busybox (Alpine's), or else with bash (Debian's), which speaks no TLS.
 asked() { # url
@@ -40,7 +40,7 @@ fi
 if status=$(timeout 8 /usr/local/bin/entrypoint eval 'element(1, init:get_status()).' 2>/dev/null) &&
     [ "$status" = started ]; then
     if [ -n "${HEALTH_URL:-}" ]; then
-        echo "health: Degraded (the node answers, $HEALTH_URL does not)"
+        echo "health: Degraded (the node answers, but $HEALTH_URL does not)"
         exit 1
     fi
     echo "health: Node OK"

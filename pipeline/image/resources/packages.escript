@@ -37,8 +37,9 @@ owned(Files, Builder, Image) ->
         [] ->
             ok;
         Unowned ->
-            [io:format("~ts: ~ts has it, but as part of no package, so that no scanner would know it: put it into a "
-                       "package, or into a base image of yours (--runtime-image)~n", [File, Image]) || File <- Unowned],
+            [io:format("~ts: this library of ~ts belongs to no package, so scanners would not see it: install it from a "
+                       "package, or put it into a base image of your own (--runtime-image)~n", [File, Image])
+             || File <- Unowned],
             halt(1)
     end.
 
@@ -131,8 +132,8 @@ apk(Entries, Base, Added) ->
     File = case databases(Base) of
                {apk, Found} -> Found;
                _ ->
-                   io:format("the runtime image has no database of apk (/lib/apk/db/installed), so that no scanner would "
-                             "know what is added: choose one that has it with --runtime-image~n"),
+                   io:format("the runtime image has no apk database (/lib/apk/db/installed), so scanners would not see "
+                             "the added packages: give an image that has one with --runtime-image~n"),
                    halt(1)
            end,
     {ok, Binary} = file:read_file(Base ++ File),

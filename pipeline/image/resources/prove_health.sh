@@ -1,4 +1,5 @@
 #!/bin/sh
+# Shown as: start the image and test its health check
 # Starts the release as the image does, and proves each level of the health check.
 # Prints lines "step<TAB>seconds<TAB>exit code<TAB>message"; the node's own output goes to /tmp/node.log.
 # Usage: prove_health.sh SECONDS SECONDS (how long a start may take, and a stop)
@@ -53,7 +54,7 @@ how=SIGTERM
 # A process that ended stays as a zombie until it is waited for.
 while [ "$(sed 's/^.*) //' "/proc/$main/stat" 2>/dev/null | cut -c1)" != Z ] && kill -0 "$main" 2>/dev/null; do
     if awk "BEGIN { exit !($(since "$begin") > $stop_limit) }"; then
-        how="ignores SIGTERM: killed after $stop_limit s"
+        how="did not end after SIGTERM: killed after $stop_limit s"
         kill -KILL "$main"
         break
     fi

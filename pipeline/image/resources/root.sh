@@ -1,11 +1,18 @@
 #!/bin/sh
-# Adds what is no library to what lies over a base image: the user, and the folders that it may write to. Of the base
-# image nothing runs, so that it is the same for every platform.
-# Usage: root.sh NAME UID BASE ADDED TIME
-#   BASE   root filesystem of the base image
-#   ADDED  what lies over it: some of it is there already
+# Shown as: collect the libraries of the image
+# Makes what lies over a base image besides the release, in /added, where our own files are already: the libraries that
+# the release's native code needs, the entries of their packages, the user, and the folders that it may write to. Of
+# the base image nothing runs, so that it is the same for every platform.
+# Usage: root.sh NAME UID TIME ARCHITECTURE RUNTIME BUILDER
+#   RUNTIME, BUILDER   the images whose root filesystems are /base and /builder, for messages
+# The native code is in /layers/erts, and packed in /native.tar.
 set -eu
-name=$1 uid=$2 base=$3 added=$4 time=$5
+name=$1 uid=$2 time=$3 architecture=$4 runtime=$5 builder=$6
+base=/base added=/added taken=/pipeline/taken
+
+[ ! -s /native.tar ] || tar -xf /native.tar -C /layers
+escript /pipeline/elf.escript libraries "$architecture" "$base" /builder /layers "$added" "$taken" "$runtime" "$builder"
+escript /pipeline/packages.escript "$base" /builder "$added" "$taken" "$builder"
 
 refuse() {
     echo "===> $*" >&2
@@ -13,7 +20,7 @@ refuse() {
 }
 
 if grep -q "^[^:]*:[^:]*:$uid:" "$base/etc/passwd" "$base/etc/group"; then
-    refuse "the runtime image has a user or group $uid already: choose one without it with --runtime-image"
+    refuse "the runtime image already has a user or group $uid: give an image without it with --runtime-image"
 fi
 mkdir -p "$added/etc/$name" "$added/opt/$name" "$added/usr/local/bin"
 for file in passwd group; do
@@ -35,7 +42,7 @@ done
 
 # The command of `docker exec`: with the settings of the node that runs, which the release's own script does not know.
 for path in "$base/usr/local/bin/$name" "$added/usr/local/bin/$name"; do
-    [ ! -e "$path" ] || refuse "the image has /usr/local/bin/$name already: choose another name for the release"
+    [ ! -e "$path" ] || refuse "the image already has a file /usr/local/bin/$name: give the release another name"
 done
 ln -s entrypoint "$added/usr/local/bin/$name"
 # Applications write below log/ and data/ of their working folder, which is the release and not theirs to write.

@@ -19,12 +19,12 @@ if git=$(PATH=$path command -v git); then
 fi
 root=/pipeline/git-root
 if [ ! -d "$root" ]; then
-    echo "===> git $*: the build image has no git" >&2
+    echo "===> git $*: the builder image has no git; give one that has git with --builder-image" >&2
     exit 127
 fi
 case " $* " in
     *' clone '* | *' fetch '* | *' ls-remote '* | *' pull '* | *' push '* | *' submodule '*)
-        echo "===> git $*: the build image has no git to fetch with; lock what is fetched in rebar.lock, or give an" \
+        echo "===> git $*: the builder image has no git to fetch with; lock the dependency in rebar.lock, or give an" \
             "image that has git with --builder-image" >&2
         exit 1
         ;;
@@ -41,5 +41,5 @@ for loader in "$root"/lib/ld-musl-*.so.1 "$root"/lib64/ld-linux-*.so.? "$root"/l
         exec "$loader" --library-path "$libraries" "$root/usr/bin/git" "$@"
     fi
 done
-echo "===> the image git (see the function images) has no loader that this script knows" >&2
+echo "===> the image git of the image table is neither Alpine nor Debian; give another one with --images" >&2
 exit 127

@@ -141,8 +141,8 @@ release(Relx, Root) ->
     Releases = [T || T <- Relx, is_release(T)],
     [case is_tuple(element(2, T)) andalso is_atom(element(1, element(2, T))) of
          true -> ok;
-         false -> bad("rebar.config: the name of a release is an atom, as in {release, {my_app, \"1.0.0\"}, ...}, "
-                      "and not ~0tp", [element(2, T)])
+         false -> bad("rebar.config: the name of a release must be an atom, as in {release, {my_app, \"1.0.0\"}, ...}, "
+                      "not ~0tp", [element(2, T)])
      end || T <- Releases],
     Names = lists:usort([release_name(T) || T <- Releases]),
     Wanted = option("RELEASE"),
@@ -155,29 +155,29 @@ release(Relx, Root) ->
                {_, [_ | _]} ->
                    case [N || N <- Names, atom_to_list(N) =:= Wanted] of
                        [N] -> N;
-                       [] -> bad("--release ~ts: rebar.config has only ~ts", [Wanted, names(Names)])
+                       [] -> bad("--release ~ts: rebar.config has no such release, but ~ts", [Wanted, names(Names)])
                    end;
                {[Single], ""} -> Single;
                {_, ""} ->
                    case lists:member(Default, Names) of
                        true -> Default;
-                       false -> bad("rebar.config: several releases (~ts); choose one with --release", [names(Names)])
+                       false -> bad("rebar.config: there are several releases (~ts); choose one with --release", [names(Names)])
                    end
            end,
     Terms = [resolved(T, Name) || T <- closure([Name], Releases, [])],
     Versions = lists:usort([element(2, element(2, T)) || T <- Terms, release_name(T) =:= Name]),
     case Versions of
         [Version] -> {Name, Version, Terms};
-        _ -> bad("rebar.config: release ~ts is there in several versions (~ts); leave one",
+        _ -> bad("rebar.config: release ~ts has several versions (~ts); remove all but one",
                  [Name, lists:join(", ", Versions)])
     end.
 
 no_release(Root) ->
     Profiles = list(proplists:get_value(profiles, config(Root), [])),
     case [P || {P, Section} <- Profiles, lists:any(fun is_release/1, list(proplists:get_value(relx, list(Section), [])))] of
-        [] -> bad("rebar.config: no {release, {Name, Version}, Applications} in its relx, nor in a relx.config; add "
-                  "one, or give another configuration with --rebar-config", []);
-        Found -> bad("rebar.config: the profile has no release; ~ts: choose with --profile",
+        [] -> bad("rebar.config: relx has no {release, {Name, Version}, Applications}, and there is no relx.config; "
+                  "add a release, or give another configuration with --rebar-config", []);
+        Found -> bad("rebar.config: this profile has no release, but ~ts: choose it with --profile",
                      [lists:join(", ", [io_lib:format("~ts has one", [P]) || P <- Found])])
     end.
 
@@ -240,21 +240,21 @@ version(Given, Name) ->
 
 %% What relx and rebar3 say when a command or git did not answer.
 not_found(What, Given, File) ->
-    bad("~ts: the version of ~ts is ~0tp, and nothing answered; ~ts", [File, What, Given, way_out(Given)]).
+    bad("~ts: the version of ~ts is ~0tp, which gave no version; ~ts", [File, What, Given, way_out(Given)]).
 
 way_out({cmd, _}) ->
-    "what the command reads must be in the source, and if it asks git, --git=.git gives that";
+    "add the files that the command reads to the source, and if it runs git, give --git=.git";
 way_out({file, _}) ->
-    "the file must be in the source";
+    "add the file to the source";
 way_out(_) ->
-    "give the checkout's git folder with --git=.git, or the release's version with --release-version".
+    "give the .git directory of the checkout with --git=.git, or the release's version with --release-version".
 
 check_version(Version, Where, Given) ->
     case re:run(Version, "^[0-9A-Za-z][0-9A-Za-z.+_~-]*$", [unicode]) of
         {match, _} -> Version;
         nomatch when Given =:= Version ->
-            bad("~ts: ~0tp is no version; letters, digits and . + _ ~~ - are", [Where, Version]);
-        nomatch -> bad("~ts: its version (~0tp) came out as ~0tp, which is none; letters, digits and . + _ ~~ - are",
+            bad("~ts: ~0tp is not a version; use letters, digits and . + _ ~~ -", [Where, Version]);
+        nomatch -> bad("~ts: its version (~0tp) gives ~0tp, which is not a version; use letters, digits and . + _ ~~ -",
                        [Where, Given, Version])
     end.
 
@@ -272,7 +272,7 @@ relx_state(Relx, Name, Version) ->
         Release = maps:get({Name, Version}, rlx_state:configured_releases(State)),
         {ok, State1} = lists:foldl(fun rlx_config:load/2, {ok, State}, rlx_release:config(Release)),
         State1
-    catch error:Reason -> bad("rebar.config: relx refuses it: ~ts", [relx_error(Reason)])
+    catch error:Reason -> bad("rebar.config: relx reports an error: ~ts", [relx_error(Reason)])
     end.
 
 relx_error({error, Reason}) -> relx_error(Reason);
@@ -328,7 +328,7 @@ project_apps(State, Root) ->
     case rebar_digraph:compile_order(rebar_state:project_apps(State)) of
         {ok, Apps} -> [project_app(A, Root) || A <- Apps];
         {error, {cycles, Cycles}} ->
-            bad("applications that need each other in a circle: ~ts",
+            bad("rebar.config: these applications depend on each other in a circle; remove one dependency: ~ts",
                 [lists:join("; ", [lists:join(" -> ", [to_list(N) || N <- C ++ [hd(C)]]) || C <- Cycles])])
     end.
 
@@ -398,15 +398,15 @@ executed(State, Root, Own, Kept) ->
             || #{dir := Dir} = A <- Own, File <- [filename:join(Dir, "rebar.config")]],
     Every = [{"rebar.config", rebar_state:opts(State)} | [{F, O} || {F, O, _} <- Apps]],
     {ok, OfRebar} = application:get_key(rebar, applications),
-    [io_lib:format("the plugin ~ts may run code of theirs", [plugin_name(P)]) || P <- Kept]
-    ++ [io_lib:format("~ts has hooks for compiling", [F]) || {F, O} <- Every, is_hooked(O)]
-    ++ [io_lib:format("~ts names artifacts of compiling", [F]) || {F, O} <- Every, rebar_opts:get(O, artifacts, []) =/= []]
-    ++ [io_lib:format("~ts names the transform ~ts", [F, T]) || {F, O} <- Every, T <- transforms(O)]
+    [io_lib:format("the plugin ~ts may run their code", [plugin_name(P)]) || P <- Kept]
+    ++ [io_lib:format("~ts has hooks that run when compiling", [F]) || {F, O} <- Every, is_hooked(O)]
+    ++ [io_lib:format("~ts names artifacts", [F]) || {F, O} <- Every, rebar_opts:get(O, artifacts, []) =/= []]
+    ++ [io_lib:format("~ts names the parse transform ~ts", [F, T]) || {F, O} <- Every, T <- transforms(O)]
     ++ ["rebar.config has extra_src_dirs" || rebar_dir:extra_src_dirs(rebar_state:opts(State)) =/= []]
-    ++ [io_lib:format("~ts: the folder ~ts is another one's", [F, D]) || {F, O, A} <- Apps, D <- foreign(O, A, Own, Root)]
-    ++ [io_lib:format("~ts: its version is computed", [File]) || #{computed := true, app_file := File} <- Own]
-    ++ [io_lib:format("~ts is an application of rebar3 too", [N]) || #{name := N} <- Own, lists:member(N, OfRebar)]
-    ++ [io_lib:format("~ts is not compiled by rebar3 itself", [N])
+    ++ [io_lib:format("~ts uses the folder ~ts of another application", [F, D]) || {F, O, A} <- Apps, D <- foreign(O, A, Own, Root)]
+    ++ [io_lib:format("~ts computes its version", [File]) || #{computed := true, app_file := File} <- Own]
+    ++ [io_lib:format("~ts is also an application of rebar3 itself", [N]) || #{name := N} <- Own, lists:member(N, OfRebar)]
+    ++ [io_lib:format("rebar3 does not compile ~ts itself", [N])
         || #{name := N, info := I} <- Own, not lists:member(rebar_app_info:project_type(I), [rebar3, undefined])].
 
 %% Commands of rebar3 that run when all is compiled, or never for a release; any other one may be part of compiling.
@@ -458,7 +458,7 @@ check_lock(Root, Asked, Locked, Known) ->
             bad("rebar.lock: not found, but rebar.config asks for ~ts; run `rebar3 lock` and commit the file",
                 [lists:join(", ", Names)]);
         {Names, true} ->
-            bad("rebar.lock: it does not lock ~ts, which rebar.config asks for; run `rebar3 lock` and commit the file",
+            bad("rebar.lock: it does not have ~ts, which rebar.config asks for; run `rebar3 lock` and commit the file",
                 [lists:join(", ", Names)])
     end.
 
@@ -471,7 +471,7 @@ check_versions(Configs, Locked, Known) ->
 
 stale(_, Asked, Locked) when Asked =:= none; Locked =:= none; Asked =:= Locked -> ok;
 stale(Name, Asked, Locked) ->
-    bad("rebar.lock: it locks ~ts at ~ts, but rebar.config asks for ~ts; run `rebar3 upgrade ~ts` and commit the file",
+    bad("rebar.lock: it has ~ts ~ts, but rebar.config asks for ~ts; run `rebar3 upgrade ~ts` and commit the file",
         [Name, Locked, Asked, Name]).
 
 %% Only a plain version or a commit can be compared; a requirement (~> 1.0), a tag or a branch is rebar3's business.
@@ -566,7 +566,7 @@ terms(File, Terms) ->
     Text = bin([io_lib:format("~tp.~n", [T]) || T <- Terms]),
     case parsed(Text) =:= Terms of
         true -> Text;
-        false -> bad("~ts.script: what it returns cannot be written down; it must be terms", [File])
+        false -> bad("~ts.script: it must return plain terms, without functions, processes or references", [File])
     end.
 
 parsed(Text) ->

@@ -1,4 +1,6 @@
 #!/bin/sh
+# Shown as (put): move the tag $4 of $2
+# Shown as: ask for tags of $2
 # Asks a registry what tags name, and moves them; with crane on PATH. Each line of what it prints is parted by tabs:
 #   listed TAG          the list of tags has it
 #   there TAG DIGEST    it names this
@@ -49,7 +51,7 @@ put() { # digest, tag, what it named before, seconds
     for try in 1 2 3; do
         names "$2"
         [ "$now" != "$1" ] || break
-        [ "$now" = "$3" ] || fail "$2 is ${now:-gone} meanwhile, and was ${3:-not there}: somebody else moves it now"
+        [ "$now" = "$3" ] || fail "$2 now points to ${now:-nothing}, and before to ${3:-nothing}: another run is moving it"
         code=0
         timeout "${4:-60}" crane tag "$repository@$1" "$2" >/dev/null 2>"$work/error" || code=$?
         [ "$code" != 0 ] || break
@@ -65,7 +67,7 @@ put() { # digest, tag, what it named before, seconds
         [ "$now" = "$3" ] || break
         sleep 2
     done
-    fail "$2 is ${now:-not there} after it was moved to $1: somebody else moved it at the same time"
+    fail "$2 points to ${now:-nothing} after it was moved to $1: another run moved it at the same time"
 }
 
 command=$1

@@ -1,4 +1,5 @@
 #!/bin/sh
+# Shown as: search the image for files that give privileges
 # Looks through the whole root filesystem, as root, for what a compliance report asks.
 # Prints lines "what<TAB>value": privileged (a setuid or setgid file), packages (how many its databases know).
 set -eu

@@ -77,7 +77,7 @@ const STATUS = {
   accepted: "Accepted",
   not_affected: "Does not apply (VEX)",
   fixed: "Fixed (VEX)",
-  tolerated: "Tolerated",
+  tolerated: "Tolerated by the policy",
 };
 const SEVERITIES = ["CRITICAL", "HIGH", "MEDIUM", "LOW", "NEGLIGIBLE", "UNKNOWN"];
 const KINDS = { os: "system", otp: "Erlang/OTP", hex: "Hex", git: "git", own: "own", secret: "file" };
@@ -87,7 +87,7 @@ const pulled = data.size.layers.reduce((sum, [, compressed]) => sum + compressed
 function drawVerdict() {
   const { passed, decided, lines } = data.verdict;
   const broken = having("breaking").length > 0;
-  const word = passed ? "Passed" : broken || decided ? "Not passed" : "Nothing decided";
+  const word = passed ? "Passed" : broken || decided ? "Not passed" : "No verdict";
   const band = document.getElementById("verdict");
   band.classList.add(passed ? "pass" : broken || decided ? "fail" : "open");
   document.title = `${word}: ${data.image}`;
@@ -97,7 +97,7 @@ function drawVerdict() {
     ["only warn", having("warning").length],
     ["accepted", having("accepted").length],
     ["do not apply", having("not_affected", "fixed").length],
-    [`to pull, of ${data.size.limit} MB`, bytes(pulled)],
+    [`compressed, limit ${data.size.limit} MB`, bytes(pulled)],
     ["components", data.sbom ? data.sbom.components.length : NONE],
   ];
   into("verdict",
@@ -113,10 +113,10 @@ function drawChanges() {
   const items = data.changes.map(([change, mends]) => {
     const [file, ...rest] = change.split(": ");
     return el("li", {}, el("span", {}, el("b", {}, `${file}: `), rest.join(": ")),
-      el("span", { class: "muted nowrap" }, `mends ${mends}`), bar(mends / most));
+      el("span", { class: "muted nowrap" }, `fixes ${many(mends, "finding")}`), bar(mends / most));
   });
   const rest = data.unmended.map((line) => el("li", {}, el("span", { class: "muted" }, line)));
-  const empty = el("p", { class: "panel pad" }, "Nothing: no finding breaks the policy, and none warns.");
+  const empty = el("p", { class: "panel pad" }, "Nothing to change: no finding breaks the policy or warns.");
   into("changes", items.length + rest.length ? el("ol", { class: "panel changes" }, items, rest) : empty);
 }
 
@@ -148,7 +148,7 @@ const FINDINGS = [
 ];
 
 function drawFindings() {
-  if (!data.findings.length) return into("findings", el("p", { class: "panel pad" }, "No scanner found anything."));
+  if (!data.findings.length) return into("findings", el("p", { class: "panel pad" }, "The scanners found nothing."));
   const { node, lines } = table("Findings", FINDINGS, data.findings, 6);
   const tally = el("span", { role: "status" });
   const tests = [];
@@ -174,7 +174,7 @@ function drawFindings() {
   const within = (days) => (row) => row.until !== null && (Date.parse(row.until) - Date.parse(data.time)) / 864e5 <= days;
   const fields = el("div", { class: "fields" },
     el("label", {}, "Search", search),
-    choose("Fix", [["there is one", (row) => row.fixed.length > 0], ["none is known", (row) => !row.fixed.length]]),
+    choose("Fix", [["available", (row) => row.fixed.length > 0], ["none known", (row) => !row.fixed.length]]),
     choose("Seen by", scanners.map((name) => [name, (row) => name in row.severities])),
     choose("Known to be exploited", [["in KEV", (row) => row.exploited !== null], ["not in KEV", (row) => row.exploited === null]]),
     choose("Accepted", [["yes", (row) => row.until !== null], ["ends within 30 days", within(30)], ["no", (row) => row.until === null]]));
@@ -208,11 +208,11 @@ function drawAccepted() {
   ];
   into("accepted", data.acceptances.length
     ? el("div", { class: "panel" }, table("Acceptances", columns, data.acceptances, 0).node)
-    : el("p", { class: "panel pad" }, "Nothing is accepted: accept.toml has no entry, or is not there."));
+    : el("p", { class: "panel pad" }, "No finding is accepted: accept.toml has no entries or does not exist."));
   const applied = having("not_affected", "fixed");
   if (!applied.length) return;
   const vex = FINDINGS.filter(({ name }) => ["Advisory", "Package", "Status"].includes(name));
-  into("accepted", el("details", {}, el("summary", {}, `${applied.length} more by VEX documents`),
+  into("accepted", el("details", {}, el("summary", {}, `${many(applied.length, "more finding")} not applicable or fixed according to VEX documents`),
     el("div", { class: "panel" }, table("By VEX documents", vex, applied).node)));
 }
 
@@ -266,7 +266,7 @@ function drawSize() {
     crumbs.replaceChildren(...trail.map(([name], depth) => el("li", {}, depth === path.length
       ? el("b", { "aria-current": "true" }, name)
       : el("button", { type: "button", class: "link", click: () => draw(path.slice(0, depth)) }, name))));
-    map.replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Treemap of what the table lists" },
+    map.replaceChildren(svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Treemap of the parts in the table" },
       squarify(parts, [0, 0, width, height]).map((box, at) => part(parts[at], box, colour(at), () => draw([...path, at]), true))));
     const rows = parts.slice(0, SHOWN).map((row, at) => [...row.slice(0, 2), [
       path.length ? null : el("span", { class: `swatch ${colour(at)}` }),
@@ -274,7 +274,7 @@ function drawSize() {
     ]]);
     const rest = parts.slice(SHOWN).reduce((sum, [, size]) => sum + size, 0);
     if (rest) rows.push(["", rest, `${parts.length - SHOWN} more`]);
-    const { node } = table("What takes the room", [
+    const { node } = table("Largest parts", [
       { name: "Part", text: true, cell: ([, , shown]) => shown },
       { name: "Unpacked", number: true, cell: ([, size]) => bytes(size) },
       { name: "Share", number: true, cell: ([, size]) => `${((size / total) * 100).toFixed(1)}%` },
@@ -362,7 +362,7 @@ function drawDependencies() {
     chosen = part === chosen ? null : part;
     drawing.classList.toggle("chosen", chosen !== null);
     for (const [other, node] of nodes) node.setAttribute("aria-pressed", `${other === chosen}`);
-    if (chosen === null) return told.replaceChildren(el("p", { class: "muted" }, "Choose a component to see what brings it in and what it needs. A dot marks one with findings that break the policy or warn."));
+    if (chosen === null) return told.replaceChildren(el("p", { class: "muted" }, "Select a component to see why it is in the image and what it needs. A dot marks components with findings that break the policy or warn."));
     const up = reach(part, (other) => needed.get(other)), down = reach(part, (other) => components[other].needs);
     for (const [other, node] of nodes) node.classList.toggle("lit", up.has(other) || down.has(other));
     for (const { part: one, need, path } of edges) path.classList.toggle("lit", (up.has(one) && up.has(need)) || (down.has(one) && down.has(need)));
@@ -377,7 +377,7 @@ function drawDependencies() {
       row("Licence", licence || "not known"), row("Kind", kind), row("Package URL", el("code", {}, purl)),
       found.map((finding) => row(finding.id, mark(finding.severity), ` ${finding.next}`))));
   }
-  into("dependencies", el("p", { class: "lead" }, "From the project’s own applications over its packages to Erlang/OTP. What is needed only through another component has no line of its own."),
+  into("dependencies", el("p", { class: "lead" }, "From the project’s own applications through its packages to Erlang/OTP. A dependency that is needed only through another component has no line of its own."),
     el("div", { class: "panel" }, el("div", { class: "scroll pad", tabindex: 0, role: "region", "aria-label": "Dependency graph" }, drawing), told));
   choose(null);
 }
@@ -386,9 +386,9 @@ const short = (version) => (/^[0-9a-f]{40}$/.test(version) ? version.slice(0, 7)
 // The rest ------------------------------------------------------------------------------------------------------------
 
 function drawSbom() {
-  if (!data.sbom) return into("sbom", el("p", { class: "panel pad" }, "There is none: see what failed under Scanners."));
+  if (!data.sbom) return into("sbom", el("p", { class: "panel pad" }, "There is no SBOM: the section Scanners shows what failed."));
   const { components, counts, licences, system } = data.sbom;
-  const WORDS = { os: `packages of ${system}`, otp: "of Erlang/OTP", hex: "Hex packages", git: "git dependencies", own: "own applications", other: "others", "not shipped": "locked, not in the image" };
+  const WORDS = { os: `packages of ${system}`, otp: "applications of Erlang/OTP", hex: "Hex packages", git: "git dependencies", own: "own applications", other: "others", "not shipped": "locked, but not in the image" };
   const rows = (pairs) => {
     const most = Math.max(1, ...pairs.map(([, number]) => Number(number)));
     return el("ul", { class: "panel changes" }, pairs.map(([name, number]) =>
@@ -415,7 +415,7 @@ function drawChecks() {
   const columns = [
     { name: "Check", cell: ([name]) => name },
     { name: "Result", key: ([, passed]) => [false, null, true].indexOf(passed), cell: ([, passed]) => word(passed) },
-    { name: "What was seen", text: true, cell: ([, , detail]) => detail || NONE },
+    { name: "Details", text: true, cell: ([, , detail]) => detail || NONE },
   ];
   into("compliance", el("div", { class: "panel" }, table("Checks of the image", columns, data.checks).node));
 }

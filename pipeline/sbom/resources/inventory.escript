@@ -1,6 +1,7 @@
 #!/usr/bin/env escript
 %% -*- erlang -*-
 %%! +fnu
+%% Shown as: read what the release is made of
 %% Reads what a release is made of, lets Erlang parse Erlang, and writes it to OUT as JSON, or {"error": "..."}:
 %%   root                              RELEASE
 %%   contents, content                 SHA-512 of parts of the release as they are in the image: of a file, or of what
@@ -8,15 +9,16 @@
 %%   erts, otp_release, otp_version    of the release and of the Erlang/OTP that runs this
 %%   otp_package                       the distribution's package that this Erlang/OTP came from: its format, and name and
 %%                                     version of its source; null if it belongs to none
-%%   reviews                           the licences of the files of each package of the image, by the distribution's
-%%                                     copyright file, if that is of the form that machines read (DEP-5)
+%%   reviews                           of each package of the image, the SHA-256 of the distribution's copyright file, and
+%%                                     the licences of its files, if that is of the form that machines read (DEP-5)
 %%   relx                              version of relx in rebar3, which writes the start scripts; null if it is not found
 %%   embedded                          what this emulator has in it of others: versions of PCRE and Unicode, whether it
 %%                                     compiles to machine code, and, if it knows that, names of what else was compiled in
 %%   applications                      one entry for each lib/*/ebin/*.app of the release
-%%   locks                             one entry for each dependency of rebar.lock, shipped or not
-%%   files                             path, SHA-256 and SHA-512 of each file of --files, and the version of tini, if it is
-%%                                     one
+%%   locks                             one entry for each dependency of rebar.lock, shipped or not; what is direct is what
+%%                                     the project itself asks for
+%%   files                             path, SHA-256 and SHA-512 of each file of --files, the version of tini, if it is
+%%                                     one, and whether the GNU C library is in it
 %%   natives                           path, SHA-256 and SHA-512 of each ELF file of the release that is neither of an
 %%                                     application nor of ERTS
 %%   system                            path and SHA-512 of the file that says which distribution the image is
@@ -69,7 +71,8 @@ inventory(Release, Options) ->
       locks => Locks,
       files => [#{path => bin(File), sha256 => sha256(maps:get("image", Options) ++ File),
                   sha512 => sha512(maps:get("image", Options) ++ File),
-                  tini => tini(maps:get("image", Options) ++ File)} || File <- names("files", Options)],
+                  tini => tini(maps:get("image", Options) ++ File),
+                  glibc => glibc(maps:get("image", Options) ++ File)} || File <- names("files", Options)],
       natives => natives(Release, Options),
       system => system(Options)}.
 
@@ -80,6 +83,11 @@ tini(File) ->
         {match, [Version]} -> Version;
         nomatch -> <<>>
     end.
+
+%% Whether the GNU C library is linked into a file: its messages speak of it. One that loads it names GLIBC_2.34 and the like.
+glibc(File) ->
+    {ok, Data} = file:read_file(File),
+    binary:match(Data, <<"glibc">>) =/= nomatch.
 
 sha256(File) ->
     {ok, Data} = file:read_file(File),
@@ -229,27 +237,23 @@ owns([], _, _) -> false.
 
 %% Copyright files -----------------------------------------------------------------------------------
 
-%% Of each package of the image, which licences its files have; each once.
+%% Of each package of the image, its copyright file, and which licences its files have; each once.
 reviews(none) -> [];
 reviews(Image) ->
     [#{package => bin(filename:basename(filename:dirname(File))),
-       licenses => lists:usort(Licenses)}
-     || File <- lists:sort(filelib:wildcard(Image ++ "/usr/share/doc/*/copyright")), Licenses <- [review(File)],
-        Licenses =/= []].
+       sha256 => hex(crypto:hash(sha256, Data)),
+       licenses => lists:usort(review(Data))}
+     || File <- lists:sort(filelib:wildcard(Image ++ "/usr/share/doc/*/copyright")), {ok, Data} <- [file:read_file(File)]].
 
 %% What each paragraph of a copyright file about files (www.debian.org/doc/packaging-manuals/copyright-format/1.0) names
 %% as their licence; nothing if the file is of another form.
-review(File) ->
-    case file:read_file(File) of
-        {ok, Data} ->
-            case [fields(Paragraph) || Paragraph <- re:split(Data, "\n(?:[ \t]*\n)+", [{return, binary}])] of
-                [#{<<"format">> := Format} | Paragraphs] ->
-                    Known = re:run(Format, "copyright-format/1\\.0|/dep5", [caseless, {capture, none}]) =:= match,
-                    [string:trim(hd(binary:split(maps:get(<<"license">>, Paragraph, <<>>), <<"\n">>)))
-                     || Known, #{<<"files">> := _} = Paragraph <- Paragraphs];
-                _ -> []
-            end;
-        {error, _} -> []
+review(Data) ->
+    case [fields(Paragraph) || Paragraph <- re:split(Data, "\n(?:[ \t]*\n)+", [{return, binary}])] of
+        [#{<<"format">> := Format} | Paragraphs] ->
+            Known = re:run(Format, "copyright-format/1\\.0|/dep5", [caseless, {capture, none}]) =:= match,
+            [string:trim(hd(binary:split(maps:get(<<"license">>, Paragraph, <<>>), <<"\n">>)))
+             || Known, #{<<"files">> := _} = Paragraph <- Paragraphs];
+        _ -> []
     end.
 
 %% A field begins a line; what follows of it has white space in front.
@@ -330,7 +334,7 @@ hex_metadata(Name, Options) ->
     end.
 
 %% Licence files at the top of what an application was compiled from, beside it in the release, and, if it is of the
-%% project itself, at the project's root.
+%% project itself, at the project's root; and the NOTICE, which whoever uses the Apache License puts the copyright into.
 license_texts(Name, File, Options) ->
     Root = case {lists:member(atom_to_list(Name), names("own", Options)), Options} of
                {true, #{"project" := Project}} -> [Project];
@@ -338,7 +342,7 @@ license_texts(Name, File, Options) ->
            end,
     Folders = sources(atom_to_list(Name), Options) ++ [filename:dirname(filename:dirname(File))] ++ Root,
     Files = [F || Folder <- Folders, F <- lists:sort(filelib:wildcard(filename:join(Folder, "*"))),
-                  re:run(filename:basename(F), "^(un)?licen[cs]e|^copying", [caseless, {capture, none}]) =:= match,
+                  re:run(filename:basename(F), "^(un)?licen[cs]e|^copying|^notice", [caseless, {capture, none}]) =:= match,
                   filelib:is_regular(F), filelib:file_size(F) < 100000],
     lists:uniq([text(Data) || F <- Files, {ok, Data} <- [file:read_file(F)]]).
 
@@ -370,7 +374,7 @@ locks(File) ->
 locks(Entries, Rest) ->
     Hashes = lists:append([H || H <- Rest, is_list(H)]),
     [case Entry of
-         {Name, Source, Level} when is_integer(Level) -> lock(Name, Source, Hashes);
+         {Name, Source, Level} when is_integer(Level) -> (lock(Name, Source, Hashes))#{direct => Level =:= 0};
          _ -> bad("rebar.lock: ~tp is no entry ({Name, Source, Level})", [Entry])
      end || Entry <- Entries].
 

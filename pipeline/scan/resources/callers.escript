@@ -1,5 +1,6 @@
 #!/usr/bin/env escript
 %% -*- erlang -*-
+%% Shown as: look for calls of vulnerable functions
 %% Writes, as JSON, who in a release calls functions that advisories name:
 %%   {"stdlib zip:unzip/1": {"missing": false, "callers": [{"application": "my_app", "function": "my_mod:f/2"}],
 %%                           "of_module": [...], "of_application": [...]}}

@@ -1,18 +1,23 @@
 #!/bin/sh
-# Takes the release of rebar3, removes what never runs, and sorts the rest by how often it changes:
+# Shown as: assemble the release $2
+# Assembles the release with rebar3, removes what never runs, and sorts the rest by how often it changes:
 # /layers/erts (ERTS and OTP), /layers/dependencies, /layers/applications. The whole stays at /opt/NAME.
-# Usage: layers.sh TIME NAME LIBRARIES [OWN_APPLICATION...]
+# Usage: release.sh PROFILE NAME LIBRARIES TIME [OWN_APPLICATION...]
 #   LIBRARIES   the folder of rebar3 with every application that was built, as _build/prod/lib
+#   TIME        of every file, in seconds since the epoch
+# It leaves in /packed the layers that seldom change, and the native code of the other two: erts.tar, dependencies.tar,
+# native.tar.
 set -eu
-time=$1 name=$2 libraries=$3
-shift 3
+profile=$1 name=$2 libraries=$3 time=$4
+shift 4
+sh /pipeline/rebar3.sh "$profile" "" release --relname "$name"
 own=" $* "
 root=/opt/$name
 rm -rf "$root" /layers
 mkdir -p /opt
 mv "${libraries%/lib}/rel/$name" "$root"
 
-find "$root" -type l ! -exec test -e {} \; -print | sed 's/^/===> dangling link: /' | grep . && exit 1
+find "$root" -type l ! -exec test -e {} \; -print | sed 's/^/===> symbolic link without a target: /' | grep . && exit 1
 # Build tools, sources and manuals: nothing of it runs. escript stays, the start script's nodetool needs it.
 for tool in ct_run dialyzer erlc erl_call.exe typer start start_erl start.src start_erl.src erl.src; do
     rm -f "$root"/erts-*/bin/$tool "$root/bin/$tool"
@@ -32,8 +37,6 @@ done
 find "$root" -type d -exec chmod 0755 {} +
 find "$root" -type f -perm /111 -exec chmod 0755 {} +
 find "$root" -type f ! -perm /111 -exec chmod 0644 {} +
-# The engine sets the times of files, not those of links.
-find "$root" -type l -exec touch -h -d "@$time" {} +
 
 for layer in erts dependencies applications; do
     mkdir -p "/layers/$layer$root/lib"
@@ -60,3 +63,19 @@ for part in "$root"/*; do
         *) cp -RPl "$part" "/layers/applications$root/" ;;
     esac
 done
+
+# The libraries of the image depend on the ELF files alone: which there are is noted.
+escript /pipeline/elf.escript strip /layers /pipeline/native
+find /layers -exec touch -h -d "@$time" {} +
+rm -rf /packed
+mkdir /packed
+for layer in erts dependencies; do
+    cd "/layers/$layer"
+    find . | sh /pipeline/pack.sh "/packed/$layer.tar"
+done
+cd /layers
+# A library is found by a link's name, too.
+{
+    grep -v ^erts/ /pipeline/native || true
+    find dependencies applications -type l
+} | sh /pipeline/pack.sh /packed/native.tar

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Shown as: copy ERTS for $1
+# Makes the layer of ERTS and OTP of a release, in /layers/erts, for another platform, and packs it as release.sh does.
+# Usage: swap.sh ARCHITECTURE TIME
+# What stands against it is in /layers/problems; see elf.escript.
+set -eu
+escript /pipeline/elf.escript swap "$1" /layers /foreign
+cd /layers/erts
+find . -exec touch -h -d "@$2" {} +
+find . | sh /pipeline/pack.sh /packed/erts.tar
