@@ -81,7 +81,10 @@ def engine() -> dict[str, str]:
     if "_EXPERIMENTAL_DAGGER_RUNNER_HOST" not in env:
         # A machine may have a command that starts its engine, and does nothing where one runs.
         if shutil.which("dagger-engine-up"):
-            subprocess.run(["dagger-engine-up"], check=False, timeout=120)
+            try:
+                subprocess.run(["dagger-engine-up"], check=True, timeout=120, stdin=subprocess.DEVNULL)
+            except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+                pytest.skip(f"{NO_ENGINE}: {error}")
         if SOCKET.exists():
             env["_EXPERIMENTAL_DAGGER_RUNNER_HOST"] = f"unix://{SOCKET}"
     try:
