@@ -4,7 +4,7 @@
 
 A scene is an edit of the tree and what is waited for after it. Each contender has built the unedited tree before the
 clock starts; each round makes an edit that nobody has seen. The times are of whole commands, as a shell sees them, and
-each ends with the image in the registry (bare rebar3's with the release on the disk).
+each ends with the image in the registry or what the scene names (bare rebar3's with the release on the disk).
 
 Needs an engine and `dagger` on PATH (see README), `buildkitd` and `buildctl` (in benchmarks/buildkit:
 `GOBIN=DIR go install tool`), runc, skopeo, root, and a registry that is served over plain HTTP on 127.0.0.1. What is
@@ -76,8 +76,9 @@ class Scene:
     title: str
     edit: Callable[[Project, Path, int], None]
     labels: bool = False
-    #: Scanned by all scanners, with every report; what nobody else here does.
-    scan: bool = False
+    #: What is waited for: the image in the registry, or one of `_MADE`, which nobody else here makes.
+    makes: str = "image"
+    platforms: str = ""
 
 
 def _function(module: str) -> Callable[[Project, Path, int], None]:
@@ -123,8 +124,17 @@ SCENES = (
         "everything must be compiled (packages are there)",
         _options("{{overrides, [{{add, [{{erl_opts, [{{d, benchmark, {number}}}]}}]}}]}}."),
     ),
-    Scene("scan-again", "every report of an image that was scanned before", _nothing, scan=True),
-    Scene("scan", "every report after a function of a leaf application changed", _function("leaf"), scan=True),
+    Scene("scan-again", "every report of an image that was scanned before", _nothing, makes="reports"),
+    Scene("scan", "every report after a function of a leaf application changed", _function("leaf"), makes="reports"),
+    Scene("publish", "published after a function of a leaf application changed", _function("leaf"), makes="published"),
+    Scene("tar", "a tar file after a function of the base application changed", _function("base"), makes="tar"),
+    Scene(
+        "platforms",
+        "the same, for two platforms",
+        _function("base"),
+        makes="tar",
+        platforms="linux/amd64,linux/arm64",
+    ),
 )
 
 
@@ -138,6 +148,7 @@ class Site:
     runtime: str
     hex_mirror: str
     module_arguments: tuple[str, ...]
+    publish_arguments: tuple[str, ...]
     hex_key: str
     work: Path
 
@@ -152,8 +163,8 @@ class Contender:
     name = ""
     #: Its image is in the registry afterwards.
     pushes = True
-    #: It can scan and report.
-    scans = False
+    #: What it can make; see `Scene.makes`.
+    makes = frozenset({"image"})
 
     def __init__(self, site: Site) -> None:
         self.site = site
@@ -170,7 +181,7 @@ class Module(Contender):
     """`dagger call`, the module as people use it."""
 
     name = "module"
-    scans = True
+    makes = frozenset({"image", "reports", "published", "tar"})
 
     def command(self) -> list[str]:
         """Return what is called."""
@@ -178,13 +189,23 @@ class Module(Contender):
 
     def build(self, tree: Path, scene: Scene, number: int) -> None:
         """Build and push the image."""
-        labels = [f"--labels=benchmark={number}"] if scene.labels else []
-        address = self.site.reference(self.name, scene.name)
-        given = [*self.site.module_arguments, f"--source={tree}", *labels]
-        export = ["assess", "reports", "export", f"--path={self.site.work / 'reports'}"]
-        run(
-            [*self.command(), *given, *(export if scene.scan else ["build-runtime", "publish", f"--address={address}"])]
-        )
+        site = self.site
+        address = site.reference(self.name, scene.name)
+        given = [*site.module_arguments, f"--source={tree}"]
+        given += [f"--labels=benchmark={number}"] if scene.labels else []
+        given += [f"--platforms={scene.platforms}"] if scene.platforms else []
+        if scene.makes == "published":
+            # Whoever publishes asks the registry from containers, which reach it by another name.
+            port = site.registry.rpartition(":")[2]
+            given.append(f"--repository=registry.localhost:{port}/benchmark/{site.project.name}-{self.name}")
+            given.append(f"--registry-service=tcp://{site.registry}")
+        words = {
+            "image": ["build-runtime", "publish", f"--address={address}"],
+            "reports": ["assess", "reports", "export", f"--path={site.work / 'reports'}"],
+            "published": ["assess", "--fail-on=CRITICAL", "publish", f"--tags=t{number}", *site.publish_arguments],
+            "tar": ["image-tarball", "export", f"--path={site.work / 'image.tar'}"],
+        }
+        run([*self.command(), *given, *words[scene.makes]])
 
 
 class Direct(Module):
@@ -201,8 +222,8 @@ class Incremental(Direct):
     """Directly, and with the beams of the modules that did not change."""
 
     name = "incremental"
-    #: Refused: what is judged is compiled anew.
-    scans = False
+    #: The rest is refused: what is judged is compiled anew.
+    makes = frozenset({"image", "tar"})
 
     def command(self) -> list[str]:
         """Return what is called."""
@@ -341,15 +362,16 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
     begin = int(time.time())
     for contender in contenders:
         contender.build(tree, SCENES[0], 0)
-        for scene in [scene for scene in scenes if scene.scan and contender.scans][:1]:
-            contender.build(tree, scene, 0)
+        for makes in contender.makes - {"image"}:
+            for scene in [scene for scene in scenes if scene.makes == makes][:1]:
+                contender.build(tree, scene, begin)
         tell(f"{contender.name} has built the tree")
     for turn in range(rounds):
         for scene in scenes:
             # Who begins changes, so that nobody always finds a warm disk.
             order = contenders[turn % len(contenders) :] + contenders[: turn % len(contenders)]
             for contender in order:
-                if scene.scan and not contender.scans:
+                if scene.makes not in contender.makes:
                     continue
                 shutil.rmtree(edited.parent, ignore_errors=True)
                 shutil.copytree(tree, edited, symlinks=True)
@@ -362,7 +384,7 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
                 result = results[scene.name].setdefault(contender.name, {"seconds": []})
                 result["seconds"].append(round(seconds, 2))
                 tell(f"{turn + 1}/{rounds} {scene.name:<11} {contender.name:<9} {seconds:7.2f} s")
-                if scene.scan:
+                if scene.makes != "image":
                     continue
                 if contender.pushes:
                     before = blobs(site.reference(contender.name, "unchanged"))
@@ -409,6 +431,9 @@ def main() -> None:
     parser.add_argument("--hex-mirror", default="", metavar="URL", help="as for the module, seen from this machine")
     parser.add_argument("--hex-mirror-key", type=Path, metavar="FILE")
     parser.add_argument("--argument", action="append", default=[], help="a further argument of the module")
+    parser.add_argument(
+        "--publish", action="append", default=[], help="an argument of publish, such as --cosign-key=file:PATH"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--scenes", default=",".join(scene.name for scene in SCENES))
     parser.add_argument("--contenders", default="module,direct,incremental,buildkit,rebar3")
@@ -429,6 +454,7 @@ def main() -> None:
             table[given.runtime],
             given.hex_mirror,
             arguments,
+            tuple(given.publish or ["--unsigned"]),
             key,
             work,
         )
@@ -500,7 +526,7 @@ def page(name: str, result: dict, before: dict | None) -> str:
     lines += [
         "",
         f"Medians of whole commands ({_rounds(scenes)}). Each ends with the image in a registry of the same machine,",
-        "or with all reports.",
+        "or with what the scene names.",
     ]
     lines += ["", "Pushed after a change:", "", *(f"- {line}" for line in pushed)] if pushed else []
     said = "; ".join(f"{key} {value}" for key, value in result["versions"].items())
