@@ -21,6 +21,7 @@ _CACHE = "/root/.cache/rebar3"
 _CLONE = "build/resources/clone.sh"
 _FETCH_SH, _SOURCE = "build/resources/fetch.sh", "build/resources/pipeline_source.erl"
 _REGISTRY = ("build/resources/pipeline_registry.erl", "project/resources/common.hrl")
+_COMPILERS = ("build/resources/pipeline_compiler.erl", "build/resources/pipeline_early.erl")
 #: Further scripts of the stage that gets the dependencies.
 _NATIVE = ("build/resources/pipeline_native.erl", "project/resources/native.hrl", "project/resources/common.hrl")
 _FETCH = "/pipeline/fetch.sh"
@@ -129,7 +130,8 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
     the cache answers for them without the network. The later commands use the network only where rebar3 itself must
     fetch something: plugins, and dependencies that are not locked.
     """
-    filled = (await _got(project, application)).with_exec(["sh", _FETCH, "compile", project.profile])
+    got = _with_scripts(await _got(project, application), *_COMPILERS)
+    filled = got.with_exec(["sh", _FETCH, "compile", project.profile])
     filled = await guard(filled.sync(), "fetching and compiling the dependencies")
     # A fresh container, so that mirrors, secrets and caches of the fetching are not part of any later key.
     stage = (

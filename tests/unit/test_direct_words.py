@@ -138,7 +138,7 @@ def test_values_are_printed_as_the_cli_prints_them() -> None:
 def test_a_terminal_shows_verdicts_and_severities_in_colour() -> None:
     said = "Error: PolicyError: POLICY FAILED: 1 finding of HIGH\n\n CRITICAL  CVE-1 [bold] :bug:\nPASSED: no finding\n"
     out = io.StringIO()
-    rich.console.Console(file=out, force_terminal=True, color_system="standard", soft_wrap=True).print(
+    rich.console.Console(file=out, force_terminal=True, color_system="standard", no_color=False, soft_wrap=True).print(
         direct.coloured(said), end=""
     )
     lines = out.getvalue().splitlines()

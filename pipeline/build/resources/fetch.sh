@@ -48,7 +48,11 @@ case $what in
     registry) flags="$flags -rebar providers [pipeline_registry]"; set -- pipeline_registry ;;
     packages) flags="$flags -rebar providers [pipeline_source]"; set -- pipeline_source ;;
     get) flags="$flags -rebar providers [pipeline_native] -rebar resources $sources"; set -- as "$2" pipeline_native ;;
-    compile) flags="$flags -rebar resources $sources"; set -- as "$2" compile --deps_only ;;
+    compile)
+        flags="$flags -rebar resources $sources"
+        flags="$flags -rebar compilers [rebar_compiler_xrl,rebar_compiler_yrl,rebar_compiler_mib,pipeline_early]"
+        set -- as "$2" compile --deps_only
+        ;;
 esac
 status=0
 ERL_AFLAGS="$flags ${ERL_AFLAGS:-}" rebar3 "$@" >/pipeline/log 2>&1 || status=$?
@@ -66,6 +70,7 @@ if grep -q 'Errors loading plugin' /pipeline/log; then
     exit 1
 fi
 [ "$what" = compile ] || exit 0
+erl -boot no_dot_erlang -noshell -pa /pipeline/ebin -eval 'ok = pipeline_early:handed_over(), halt().'
 [ ! -f "$cache/packages.idx" ] || cp "$cache/packages.idx" /fetched/hex/
 [ -d _build ] || mkdir _build
 mv _build /fetched/_build

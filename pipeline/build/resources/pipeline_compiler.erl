@@ -12,6 +12,7 @@
 %% time. What the compiler warned of is kept with the beam, and shown again.
 -module(pipeline_compiler).
 -export([context/1, needed_files/4, dependencies/3, dependencies/4, compile/4, compile_and_track/4, clean/2]).
+-export([known/2]).
 
 context(App) ->
     Context = rebar_compiler_erl:context(App),
@@ -85,11 +86,17 @@ keep(_, _, _) ->
 %% Where the beam of a module is kept; none if it is not known what it is made of.
 kept(Source, Opts) ->
     case os:getenv("PIPELINE_MODULES") of
-        false -> none;
-        Folder -> kept(Folder, Source, Opts)
+        false ->
+            none;
+        Folder ->
+            case known(Source, Opts) of
+                {ok, Key} -> filename:join(Folder, binary_to_list(Key));
+                none -> none
+            end
     end.
 
-kept(Folder, Source, Given) ->
+%% The hash of all that the beam of a module is made of; none if that is not known.
+known(Source, Given) ->
     Opts = Given ++ compile:env_compiler_options(),
     Includes = [".", filename:dirname(Source) | [Path || {i, Path} <- Opts]],
     Macros = [Macro || Opt <- Opts, Macro <- macro(Opt)],
@@ -103,7 +110,7 @@ kept(Folder, Source, Given) ->
                              erlang:system_info(version),
                              [callbacks(Name) || {attribute, _, Kind, Name} <- Forms,
                                                  Kind =:= behaviour orelse Kind =:= behavior]},
-                    filename:join(Folder, binary_to_list(binary:encode_hex(crypto:hash(sha256, term_to_binary(Known)))));
+                    {ok, binary:encode_hex(crypto:hash(sha256, term_to_binary(Known)))};
                 true ->
                     none
             end;
