@@ -21,8 +21,14 @@ def terminal(report: Report) -> str:
     for title, items in ((breaks, verdict.breaking), ("findings that only warn", verdict.warnings)):
         if items:
             parts.append(f"{title}\n{_findings_table(items)}")
-            told = [(item.finding, _told(item, report)) for item in items]
-            parts.append("".join(wrapped(f"{finding.id}: {words}") + "\n" for finding, words in told if words))
+            # What is said of several findings is said once.
+            about: dict[str, list[str]] = {}
+            for item in items:
+                about.setdefault(_told(item, report), []).append(item.finding.id)
+            about.pop("", None)
+            parts.append(
+                "".join(wrapped(f"{', '.join(dict.fromkeys(ids))}: {words}") + "\n" for words, ids in about.items())
+            )
     parts.append(table(*scanners(report)))
     parts.append("".join(f"{line}\n" for line in remarks(report)))
     parts.append("".join(f"{line}\n" for line in verdict.lines))

@@ -224,7 +224,7 @@ def _decide(finding: Finding, policy: Policy, acceptances: Sequence[Acceptance],
         if policy.only_fixed and not finding.fixed:
             return Judged(finding, Status.TOLERATED, "no fixed version")
         if not finding.severity:
-            reasons.append(f"no source rates its severity, so it counts as {counted.name} (--unknown-as)")
+            reasons.append(f"no source rates the severity, which counts as {counted.name} (--unknown-as)")
         since = finding.urgency.fixed_on
         if since and (ends := since + dt.timedelta(days=policy.grace_days)) > today:
             reasons.append(f"fixed since {since}, so it will break the policy from {ends} (--grace-days)")

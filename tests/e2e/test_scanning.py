@@ -394,7 +394,7 @@ def test_secrets_ended_systems_and_unrated_flaws_break_whatever_the_threshold(
         r"2026-10-01\n",
         failed.message,
     ), failed.message
-    assert "no source rates its severity, so it counts as CRITICAL" in " ".join(failed.message.split())
+    assert "no source rates the severity, which counts as CRITICAL" in " ".join(failed.message.split())
 
     tomorrow = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     entries = [("rule", "private-key", "path", key["name"]), ("id", "end-of-life", "package", "debian")]

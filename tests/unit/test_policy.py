@@ -516,7 +516,7 @@ def test_a_finding_without_a_severity_counts_as_the_threshold() -> None:
     nobody = dataclasses.replace(LIBC, severity=Severity.UNKNOWN)
     for threshold in (Severity.CRITICAL, Severity.HIGH, Severity.LOW):
         [item] = verdict(nobody, policy=Policy(threshold)).breaking
-        assert item.reason == f"no source rates its severity, so it counts as {threshold.name} (--unknown-as)"
+        assert item.reason == f"no source rates the severity, which counts as {threshold.name} (--unknown-as)"
     assert verdict(nobody, policy=Policy(Severity.HIGH, unknown_as=Severity.MEDIUM)).passed
     assert not verdict(nobody, policy=Policy(Severity.HIGH, unknown_as=Severity.CRITICAL)).passed
     # One scanner's word is enough.

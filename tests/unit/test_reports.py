@@ -91,8 +91,8 @@ def full() -> Report:
 EMPTY = report(dataclasses.replace(TRIVY, sightings=()))
 
 
-def crowd(number: int) -> Report:
-    one = Sighting("trivy", "", (), "libc6", "2.41-12", "pkg:deb/debian/libc6@2.41-12", Kind.OS, Severity.HIGH)
+def crowd(number: int, severity: Severity = Severity.HIGH) -> Report:
+    one = Sighting("trivy", "", (), "libc6", "2.41-12", "pkg:deb/debian/libc6@2.41-12", Kind.OS, severity)
     seen = tuple(dataclasses.replace(one, id=f"CVE-2026-{index:05}", title="x" * 120) for index in range(number))
     return report(dataclasses.replace(TRIVY, sightings=seen))
 
@@ -117,6 +117,12 @@ def test_the_terminal_says_what_breaks_and_ends_with_the_verdict() -> None:
     assert "CVE-2019-1010022" not in text  # tolerated: counted, not listed
     assert "dropped as false positives: 1 (an OTP application matched by the CPE of another vendor's program)" in text
     assert "scout: not asked" in text
+
+
+def test_the_terminal_says_once_what_is_to_say_of_several_findings() -> None:
+    words = " ".join(terminal(crowd(3, Severity.UNKNOWN)).split())
+    assert "CVE-2026-00000, CVE-2026-00001, CVE-2026-00002: no source rates the severity, which counts as" in words
+    assert words.count("no source rates") == 1
 
 
 def test_the_terminal_has_counts_by_severity_and_scanner() -> None:
