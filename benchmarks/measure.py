@@ -366,7 +366,6 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
     """Measure each scene with each contender, in turn: seconds, and bytes pushed; write them after each round."""
     earlier = written().get(site.project.name)
     results: dict[str, dict] = {scene.name: {} for scene in scenes}
-    edited = site.work / "edited" / site.project.name
     begin = int(time.time())
     for contender in contenders:
         contender.build(tree, SCENES[0], 0)
@@ -381,8 +380,8 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
             for contender in order:
                 if scene.makes not in contender.makes:
                     continue
-                shutil.rmtree(edited.parent, ignore_errors=True)
-                shutil.copytree(tree, edited, symlinks=True)
+                edited = site.work / f"edited-{contender.name}" / site.project.name
+                as_edited(tree, edited)
                 # One of its own for each: two of them share the engine's cache.
                 number = begin + turn * len(contenders) + contenders.index(contender)
                 scene.edit(site.project, edited, number)
@@ -402,6 +401,13 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
                 else:
                     contender.reset(tree)
         write(site.project.name, results, earlier)
+
+
+def as_edited(tree: Path, target: Path) -> None:
+    """Make a copy like the tree again as an editor does: what is the same stays untouched, and so does git's index."""
+    target.mkdir(parents=True, exist_ok=True)
+    kept = ["--exclude=/.git"] if (target / ".git").exists() else []
+    run(["rsync", "--archive", "--delete", *kept, f"{tree}/", f"{target}/"])
 
 
 def tell(line: str) -> None:
