@@ -367,11 +367,13 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
     earlier = written().get(site.project.name)
     results: dict[str, dict] = {scene.name: {} for scene in scenes}
     begin = int(time.time())
-    for contender in contenders:
-        contender.build(tree, SCENES[0], 0)
+    edited = {each: site.work / f"edited-{each.name}" / site.project.name for each in contenders}
+    for contender, copy in edited.items():
+        as_edited(tree, copy)
+        contender.build(copy, SCENES[0], 0)
         for makes in contender.makes - {"image"}:
             for scene in [scene for scene in scenes if scene.makes == makes][:1]:
-                contender.build(tree, scene, begin)
+                contender.build(copy, scene, begin)
         tell(f"{contender.name} has built the tree")
     for turn in range(rounds):
         for scene in scenes:
@@ -380,13 +382,12 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
             for contender in order:
                 if scene.makes not in contender.makes:
                     continue
-                edited = site.work / f"edited-{contender.name}" / site.project.name
-                as_edited(tree, edited)
+                as_edited(tree, edited[contender])
                 # One of its own for each: two of them share the engine's cache.
                 number = begin + turn * len(contenders) + contenders.index(contender)
-                scene.edit(site.project, edited, number)
+                scene.edit(site.project, edited[contender], number)
                 started = time.monotonic()
-                contender.build(edited, scene, number)
+                contender.build(edited[contender], scene, number)
                 seconds = time.monotonic() - started
                 result = results[scene.name].setdefault(contender.name, {"seconds": []})
                 result["seconds"].append(round(seconds, 2))
