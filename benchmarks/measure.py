@@ -507,7 +507,8 @@ def write(name: str, scenes: dict[str, dict], before: dict | None) -> None:
     (HERE / f"results-{name}.svg").write_text(picture(known[name]))
     pages = [page(each, result, before if each == name else None) for each, result in sorted(known.items())]
     (HERE / "RESULTS.md").write_text(
-        "# What was measured\n\nWritten by `benchmarks/measure.py`.\n\n" + "\n".join(pages)
+        "# What was measured\n\nWritten by `benchmarks/measure.py`. [Explained](explained.md): where the time goes.\n\n"
+        + "\n".join(pages)
     )
 
 
