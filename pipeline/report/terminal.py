@@ -30,7 +30,7 @@ def terminal(report: Report) -> str:
                 "".join(wrapped(f"{', '.join(dict.fromkeys(ids))}: {words}") + "\n" for words, ids in about.items())
             )
     parts.append(table(*scanners(report)))
-    parts.append("".join(f"{wrapped(line)}\n" for line in remarks(report)))
+    parts.append("".join(f"{line}\n" for line in remarks(report)))
     parts.append("".join(f"{line}\n" for line in verdict.lines))
     return "\n".join(part for part in parts if part)
 

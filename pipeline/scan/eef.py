@@ -243,6 +243,6 @@ def warning(records: Records, version: str) -> str:
     number = f"{len(found)} {'advisory' if len(found) == 1 else 'advisories'}"
     # A terminal has 80 columns, and a report a line.
     return (
-        f"Erlang/OTP {version} as a whole has {number} (worst {found[0].severity.name}); "
+        f"Erlang/OTP {version} has {number} (worst {found[0].severity.name}); "
         f"{f'{better} has none' if better else 'every later version has some'}"
     )

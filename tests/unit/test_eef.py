@@ -337,13 +337,13 @@ def test_without_erlang_of_its_own_nothing_is_known_to_be_away() -> None:
 @pytest.mark.parametrize(
     ("version", "expected"),
     [
-        ("27.3.4.1", "Erlang/OTP 27.3.4.1 as a whole has 35 advisories (worst CRITICAL); 27.3.4.15 has none"),
-        ("27.3.4.14", "Erlang/OTP 27.3.4.14 as a whole has 8 advisories (worst CRITICAL); 27.3.4.15 has none"),
-        ("28.5", "Erlang/OTP 28.5 as a whole has 23 advisories (worst CRITICAL); 28.5.0.4 has none"),
+        ("27.3.4.1", "Erlang/OTP 27.3.4.1 has 35 advisories (worst CRITICAL); 27.3.4.15 has none"),
+        ("27.3.4.14", "Erlang/OTP 27.3.4.14 has 8 advisories (worst CRITICAL); 27.3.4.15 has none"),
+        ("28.5", "Erlang/OTP 28.5 has 23 advisories (worst CRITICAL); 28.5.0.4 has none"),
         # Nothing was ever mended on that line.
         (
             "25.3.2.13",
-            ("Erlang/OTP 25.3.2.13 as a whole has 30 advisories (worst CRITICAL); every later version has some"),
+            ("Erlang/OTP 25.3.2.13 has 30 advisories (worst CRITICAL); every later version has some"),
         ),
         ("27.3.4.15", ""),
         ("29.0.4", ""),
@@ -374,7 +374,7 @@ def test_erlang_has_another_name_since_september(whole: str) -> None:
     records = Records.parse(facts.database(DAY, [facts_of]), "test")
     [finding] = join(look(records, sbom("27.3.4.1", OTP["27.3.4.1"], {})).sightings)
     assert finding.fixed == ("11.2.12.13", "OTP 27.3.4.18")
-    assert warning(records, "29.1") == ("Erlang/OTP 29.1 as a whole has 1 advisory (worst CRITICAL); 29.1.1 has none")
+    assert warning(records, "29.1") == ("Erlang/OTP 29.1 has 1 advisory (worst CRITICAL); 29.1.1 has none")
     assert look(records, sbom("27.3.4.18", OTP["27.3.4.18"], {})).sightings == ()
 
 
