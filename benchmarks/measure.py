@@ -231,7 +231,7 @@ class Incremental(Direct):
 
     name = "incremental"
     #: The rest is refused: what is judged is compiled anew.
-    makes = frozenset({"image", "tar"})
+    makes = frozenset({"image"})
 
     def command(self) -> list[str]:
         """Return what is called."""
@@ -363,7 +363,7 @@ def blobs(reference: str) -> dict[str, int]:
 
 
 def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds: int, tree: Path) -> None:
-    """Measure each scene with each contender, in turn: seconds, and bytes pushed; write them after each round."""
+    """Measure each scene with each contender, in turn: seconds, and bytes pushed; write them after each scene."""
     earlier = written().get(site.project.name)
     results: dict[str, dict] = {scene.name: {} for scene in scenes}
     begin = int(time.time())
@@ -401,7 +401,8 @@ def measure(site: Site, contenders: list[Contender], scenes: list[Scene], rounds
                     result["image"] = sum(after.values())
                 else:
                     contender.reset(tree)
-        write(site.project.name, results, earlier)
+            # After each scene: what a later one breaks off is not lost.
+            write(site.project.name, {name: found for name, found in results.items() if found}, earlier)
 
 
 def as_edited(tree: Path, target: Path) -> None:

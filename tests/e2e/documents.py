@@ -17,6 +17,13 @@ NOT_RUN = {
         "ci/run build-runtime export-image --name=erlmcp:3.0.0",
         "docker run --rm -e RELX_COOKIE=secret -p 8080:8080 erlmcp:dev",
         "docker run -it IMAGE console",
+        (
+            'docker run --detach --privileged --name dagger-engine --volume "$PWD/dagger-state:/var/lib/dagger"'
+            " registry.dagger.io/engine:v0.21.8"
+        ),
+        "export _EXPERIMENTAL_DAGGER_RUNNER_HOST=container://dagger-engine",
+        "docker stop -t 60 dagger-engine",
+        "sudo tar --create --zstd --file=dagger-state.tar.zst dagger-state",
     ],
     "the internet: databases and records of today": [
         "trivy image --download-db-only --cache-dir db/trivy",
