@@ -22,6 +22,7 @@ NOT_RUN = {
             " registry.dagger.io/engine:v0.21.8"
         ),
         "export _EXPERIMENTAL_DAGGER_RUNNER_HOST=container://dagger-engine",
+        "ci/run --direct assess reports export --path=reports",
         "docker stop -t 60 dagger-engine",
         "sudo tar --create --zstd --file=dagger-state.tar.zst dagger-state",
     ],
