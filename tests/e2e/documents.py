@@ -24,7 +24,6 @@ NOT_RUN = {
         "export _EXPERIMENTAL_DAGGER_RUNNER_HOST=container://dagger-engine",
         "ci/run --direct assess reports export --path=reports",
         "docker stop -t 60 dagger-engine",
-        "sudo tar --create --zstd --file=dagger-state.tar.zst dagger-state",
     ],
     "the internet: databases and records of today": [
         "trivy image --download-db-only --cache-dir db/trivy",
