@@ -661,9 +661,11 @@ def test_a_runner_that_is_new_each_time_loads_no_module(
 def test_a_new_runner_without_python_or_with_defaults_of_the_module_loads_it(
     shim: Shim, direct: dict[str, str]
 ) -> None:
-    (shim.project / ".env").touch()
-    assert shim("scan", env=direct | HOSTED)[0] == "call"
-    (shim.project / ".env").unlink()
+    # The engine looks for it above the folder of the call, too.
+    for folder in (shim.project, shim.project.parent):
+        (folder / ".env").touch()
+        assert shim("scan", env=direct | HOSTED, folder=shim.project)[0] == "call"
+        (folder / ".env").unlink()
     programs = shim.folder / "programs"
     (programs / "uv").rename(programs / "python3")
     (programs / "python3").write_text("#!/bin/sh\nexit 1\n")
@@ -777,7 +779,9 @@ def test_what_git_does_not_know_is_told_and_never_the_commit(shim: Shim) -> None
     assert "only a commit can be published" in shim.refusal_after("assess", "publish")
     for asked in ("--help", "-h"):
         assert shim.run("assess", "publish", asked).returncode == 0
-    assert shim("assess", "publish", "--dry-run")[-1] == "--dry-run"
+    for switched_off in ("--help=false", "--dry-run=0"):
+        assert shim("assess", "publish", "--dry-run")[-1] == "--dry-run"
+        assert "only a commit can be published" in shim.refusal_after("assess", "publish", switched_off)
     assert "--revision=mine" in shim("--revision=mine", "assess", "publish")
     # With exceptions in the file, git and Docker could differ: then nothing is left out.
     (shim.project / ".dockerignore").write_text("docs\n!docs/x.html\n")
@@ -907,7 +911,10 @@ class TestChanged:
         for name in ("src/a.erl", "docs/x", "README.md", *named, ".github/workflows/x.yml"):
             (shim.project / name).parent.mkdir(parents=True, exist_ok=True)
             (shim.project / name).write_text("1")
-        (shim.project / "erlmcp.toml").write_text('flavor = "debian"\nimages = "kept/images.toml"\n')
+        (shim.project / "erlmcp.toml").write_text(
+            'flavor = "debian"\nimages = "kept/images.toml"\nsys-config = \'kept/a b.config\' # it\'s ours\n'
+            '[policy]\nvex = ["kept/a.json", "kept/b.json"]\n'
+        )
         shim.commit()
         return shim
 
@@ -955,6 +962,8 @@ class TestChanged:
             (("kept/other.json",), False),
             (("kept/vex.json",), True),
             (("kept/images.toml",), True),
+            (("kept/a b.config",), True),
+            (("kept/b.json",), True),
         ],
         ids=str,
     )
