@@ -5,7 +5,27 @@
 # Usage: pack.sh TAR
 set -euf
 names=$(LC_ALL=C sort)
-IFS='
+[ -n "$names" ] || {
+    : >"$1"
+    exit 0
+}
+# GNU's tar would read a backslash in a name as an escape, and a line of a list as an option.
+as_it_is='' listed=''
+case $(tar --version 2>&1) in
+    *GNU*) as_it_is=--no-unquote listed=--verbatim-files-from ;;
+esac
+count=$(printf '%s\n' "$names" | wc -l) bytes=$(printf '%s\n' "$names" | wc -c)
+# Linux takes 2 MiB of arguments, with eight bytes for each one.
+if [ $((bytes + 8 * count)) -lt 1500000 ]; then
+    IFS='
 '
-# shellcheck disable=SC2086 # a name in each line
-if [ -n "$names" ]; then tar -cf "$1" --no-recursion $names; else : >"$1"; fi
+    # shellcheck disable=SC2086 # a name in each line
+    tar -cf "$1" --no-recursion $as_it_is $names
+else
+    # shellcheck disable=SC2086 # options
+    printf '%s\n' "$names" | tar -cf "$1" --no-recursion $as_it_is $listed -T - || {
+        echo "===> ${1##*/}: $count files are too many for the tar of the builder image, which takes no list of names (-T);" \
+            "give a builder image with GNU tar, or put the files of a priv folder into an archive" >&2
+        exit 1
+    }
+fi
