@@ -1,5 +1,6 @@
 """The files of the user's repository that the pipeline uses: those of git, without those in `.dockerignore`."""
 
+import hashlib
 import posixpath
 import re
 import struct
@@ -186,13 +187,14 @@ def tracked_paths(index: bytes) -> set[str] | None:
     signature, version, count = struct.unpack_from(">4sLL", index)
     if signature != b"DIRC" or version not in _INDEX_VERSIONS:
         return None
+    digest = _digest_size(index)
     paths: set[str] = set()
     at, previous = 12, b""
     for _ in range(count):
         start = at
         (mode,) = struct.unpack_from(">L", index, at + 24)
-        (flags,) = struct.unpack_from(">H", index, at + 60)
-        at += 62 + (2 if flags & 0x4000 else 0)
+        (flags,) = struct.unpack_from(">H", index, at + 40 + digest)
+        at += 42 + digest + (2 if flags & 0x4000 else 0)
         if version == _PREFIXED:
             at, cut = _varint(index, at)
             previous = previous[: len(previous) - cut]
@@ -207,6 +209,17 @@ def tracked_paths(index: bytes) -> set[str] | None:
         paths.add(name.decode(errors="surrogateescape") + ("/" if mode == _REPOSITORY else ""))
     # A part of a split index leaves the rest to another file.
     return None if index[at : at + 4] == b"link" else paths
+
+
+def _digest_size(index: bytes) -> int:
+    """Return how many bytes an object's name has: the index ends with a checksum of the same kind.
+
+    With index.skipHash the checksum is zeros, as many as an object's name has bytes.
+    """
+    size = hashlib.sha256().digest_size
+    if index[-size:] in {hashlib.sha256(index[:-size]).digest(), bytes(size)}:
+        return size
+    return hashlib.sha1(usedforsecurity=False).digest_size
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

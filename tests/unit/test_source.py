@@ -33,8 +33,9 @@ def test_takes_every_pattern_of_go(line: str) -> None:
     assert parse_dockerignore(line) == [line]
 
 
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
+@pytest.fixture(params=["sha1", "sha256"])
+def repository(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("GIT_DEFAULT_HASH", request.param)
     for name in ("a", "b/c", "b/cc", "b/d e/é", "long/" + "x" * 200, "later"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
