@@ -480,7 +480,7 @@ def _told(listener: socket.socket | None) -> Iterator[None]:
     collector = Collector(listener, progress)
     shown = rich.live.Live(progress, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
     try:
-        with shown if console.is_terminal else contextlib.nullcontext():
+        with shown if sys.stderr.isatty() and console.is_terminal else contextlib.nullcontext():
             yield
     finally:
         collector.stop()
@@ -530,7 +530,9 @@ def main(words: Sequence[str], process: subprocess.Popen[str] | None, listener: 
             process.kill()
         _say(f"Error: {error}\nRun '{_PROGRAM} --help' for usage.")
         return 1
-    if not session:
+    if call.help or not session:
+        if process:
+            process.kill()
         sys.stdout.write(render_help(call))
         return 0
     # Files have the same permissions as in the module's container, since these are part of the engine's keys.
@@ -540,19 +542,24 @@ def main(words: Sequence[str], process: subprocess.Popen[str] | None, listener: 
         handover.work_outside(Path(folder))
         outcome = _outcome(call, session)
     if outcome.text and call.output:
-        _save(call.output, outcome.text)
-    _show(outcome.text, sys.stdout)
+        try:
+            _save(call.output, outcome.text)
+        except OSError as error:
+            reason = f"--output {call.output}: {error.strerror}; give the path of a file that can be written"
+            outcome = dataclasses.replace(outcome, error=reason, code=outcome.code or 1)
+    show(outcome.text, sys.stdout)
     if outcome.text and not outcome.text.endswith("\n") and sys.stdout.isatty():
         sys.stdout.write("\n")
     if outcome.error:
-        _show(f"Error: {outcome.error}\n", sys.stderr)
+        show(f"Error: {outcome.error}\n", sys.stderr)
     return outcome.code
 
 
-def _show(text: str, stream: typing.TextIO) -> None:
+def show(text: str, stream: typing.TextIO) -> None:
     """Write what a function said: in colour on a terminal that has it, and as it is elsewhere."""
     console = rich.console.Console(file=stream, highlight=False, soft_wrap=True)
-    if console.is_terminal:
+    # FORCE_COLOR, which many a CI sets, makes a terminal of everything: a file would have its codes.
+    if stream.isatty() and console.is_terminal:
         console.print(coloured(text), end="")
     else:
         stream.write(text)
@@ -567,7 +574,7 @@ def coloured(text: str) -> rich.text.Text:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Outcome:
+class Outcome:
     """What a call came to: what goes to standard output, or an error and its exit code."""
 
     text: str = ""
@@ -575,18 +582,18 @@ class _Outcome:
     code: int = 0
 
 
-def _outcome(call: Call, session: Session) -> _Outcome:
+def _outcome(call: Call, session: Session) -> Outcome:
     """Run what was called, and end the session; exit codes are those of `dagger call`."""
     try:
-        return _Outcome(anyio.run(_run, call, session))
+        return Outcome(anyio.run(_run, call, session))
     except PipelineError as error:
-        return _Outcome(error=f"{type(error).__name__}: {error}", code=1)
+        return Outcome(error=f"{type(error).__name__}: {error}", code=1)
     except dagger.ExecError as error:
-        return _Outcome(error=_output_of(error), code=error.exit_code)
+        return Outcome(error=_output_of(error), code=error.exit_code)
     except (UsageError, dagger.DaggerError) as error:
-        return _Outcome(error=str(error), code=1)
+        return Outcome(error=str(error), code=1)
     except KeyboardInterrupt:
-        return _Outcome(error="canceled", code=130)
+        return Outcome(error="canceled", code=130)
     finally:
         session.end()
 

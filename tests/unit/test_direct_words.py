@@ -2,6 +2,7 @@
 
 import base64
 import io
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +24,32 @@ def test_an_option_belongs_to_the_function_before_it() -> None:
         {"--fail-on": ["high"], "--only-fixed": ["true"]},
         {},
     ]
+
+
+def test_a_file_gets_no_codes_of_colours_even_if_they_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    file = io.StringIO()
+    direct.show('{"severity": "HIGH"}\ta\n', file)
+    assert file.getvalue() == '{"severity": "HIGH"}\ta\n'
+
+
+@pytest.mark.parametrize("words", [["scan", "--help=true"], ["--help=1", "scan"]])
+def test_help_that_is_asked_for_with_a_value_is_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert direct.main(words, session, None) == 0
+    assert "USAGE\n  ci/run --direct scan" in capsys.readouterr().out
+
+
+def test_a_file_that_cannot_be_written_is_told_after_what_was_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("pipeline.direct._outcome", lambda *_: direct.Outcome("PASSED: no findings\n"))
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert direct.main(["--output", str(tmp_path), "scan"], session, None) == 1
+    said = capsys.readouterr()
+    assert said.out == "PASSED: no findings\n"
+    assert said.err == f"Error: --output {tmp_path}: Is a directory; give the path of a file that can be written\n"
 
 
 def test_what_the_api_gives_is_chained() -> None:
@@ -150,7 +177,7 @@ def test_a_terminal_shows_verdicts_and_severities_in_colour() -> None:
 
 
 def test_what_is_no_terminal_gets_the_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    direct._show("POLICY FAILED: x\t\x1b[0m\n", sys.stdout)  # noqa: SLF001 # what is written
+    direct.show("POLICY FAILED: x\t\x1b[0m\n", sys.stdout)  # what is written
     assert capsys.readouterr().out == "POLICY FAILED: x\t\x1b[0m\n"
 
 
