@@ -1,9 +1,10 @@
 """The stages that compile the project's own applications."""
 
+import dataclasses
 import hashlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import dagger
 
@@ -33,10 +34,12 @@ _TOGETHER = (
     "warning: all applications are compiled in one container, because one of them does not compile with only the "
     "interfaces of the applications in its .app.src; so a change in one may recompile others. The compiler said:\n{}\n"
 )
+_COMPILER = "build/resources/pipeline_compiler.erl"
 _SCRIPTS = ("application.sh", "pack.sh", "pipeline_compiler.erl", "pipeline_interface.escript")
 #: Set where every module is compiled: rebar3 need not look for one; see `rebar3.sh`.
 _COMPILED = "PIPELINE_COMPILED"
-_MODULES = "/pipeline/modules"
+#: Where the compiler keeps the beams of modules, and the variable that says so.
+_MODULES, _KEPT = "/pipeline/modules", "PIPELINE_MODULES"
 
 
 async def compiled(project: Project, application: Application) -> dagger.Container:
@@ -86,7 +89,10 @@ async def _together(
     for name, way in ways.items():
         for answering in (git, project.git) if project.git and not git else (git,):
             try:
-                return await guard(way(answering).sync(), "compiling")
+                container = await guard(way(answering).sync(), "compiling")
+                # For rebar3's own compiler nothing is compiled: it would do it again when it assembles the release.
+                kept = project.incremental and name != "siblings"
+                return container.with_env_variable(_COMPILED, "yes") if kept else container
             except BuildError as error:
                 failures[name] = error
                 if _ASKED not in str(error):
@@ -134,8 +140,7 @@ async def separate(project: Project, application: Application, base: dagger.Cont
     for app in application.apps:
         container = ready.with_directory(BUILD, _files(project, application, app))
         if project.incremental:
-            container = container.with_mounted_cache(_MODULES, modules(project, application))
-            container = container.with_env_variable("PIPELINE_MODULES", _MODULES)
+            container = _keeping(container, project, application)
         for name in application.needed(app):
             container = container.with_file(f"/pipeline/seen/{name}.tar", _interface(stages[name]))
         others = [other.dir for other in application.apps if other is not app]
@@ -173,11 +178,12 @@ def grown(
     container = configured(_ready(project, application, base, git), application)
     if application.one_stage:
         files = project.source.filter(exclude=[*aside(application), *_without(application)])
-        return _compile(container.with_directory(BUILD, files), project, application.apps)
+        return _compile(container.with_directory(BUILD, files), project, application, application.apps)
     for files in _shared(project, application):
         container = container.with_directory(BUILD, files)
     for app in application.apps:
-        container = _compile(container.with_directory(BUILD, _files(project, application, app)), project, [app])
+        container = container.with_directory(BUILD, _files(project, application, app))
+        container = _compile(container, project, application, [app])
     return container
 
 
@@ -192,7 +198,10 @@ def whole(
     """Compile all at once with every file of the project; with `siblings` also applications outside the release."""
     exclude = [*_configurations(application), *([] if siblings else _strangers(application))]
     container = configured(_ready(project, application, base, git), application, "rebar.release.config")
-    return _compile(container.with_directory(BUILD, project.source.filter(exclude=exclude)), project, application.apps)
+    container = container.with_directory(BUILD, project.source.filter(exclude=exclude))
+    # The siblings are none of the release's, and are compiled here too.
+    project = dataclasses.replace(project, incremental=project.incremental and not siblings)
+    return _compile(container, project, application, application.apps)
 
 
 def aside(application: Application) -> list[str]:
@@ -206,10 +215,11 @@ def aside(application: Application) -> list[str]:
         and path.split("/")[0] not in _OF_AN_APPLICATION
         and not any(path == folder or path.startswith(f"{folder}/") for folder in dirs)
     ]
+    # An application may have the name of such a folder.
+    own = {"/".join(folder.split("/")[:depth]) for folder in dirs for depth in range(1, folder.count("/") + 2)}
     return [
-        *_ASIDE,
-        *_ASIDE_AT_ROOT,
-        *(f"{folder}/{name}" for folder in dirs for name in _ASIDE),
+        *(name for name in (*_ASIDE, *_ASIDE_AT_ROOT) if name not in own),
+        *(f"{folder}/{name}" for folder in dirs for name in _ASIDE if f"{folder}/{name}" not in own),
         *dict.fromkeys(relx),
     ]
 
@@ -255,9 +265,20 @@ def _ready(
 
 
 def _compile(
-    container: dagger.Container, project: Project, apps: tuple[OwnApplication, ...] | list[OwnApplication]
+    container: dagger.Container, project: Project, application: Application, apps: Sequence[OwnApplication]
 ) -> dagger.Container:
     folders = ":".join(app.dir for app in apps)
-    return container.with_exec(["sh", "/pipeline/rebar3.sh", project.profile, folders, "compile"]).with_label(
-        "stage", "compile"
-    )
+    command = ["sh", "/pipeline/rebar3.sh", project.profile, folders, "compile"]
+    if project.incremental:
+        container = container.with_file("/pipeline/pipeline_compiler.erl", script(_COMPILER))
+        container = _keeping(container, project, application).with_exec(command)
+        container = container.without_mount(_MODULES).without_env_variable(_KEPT)
+    else:
+        container = container.with_exec(command)
+    return container.with_label("stage", "compile")
+
+
+def _keeping(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
+    """Let the compiler keep the beams of modules, and take those that are kept."""
+    volume = modules(project, application)
+    return container.with_mounted_cache(_MODULES, volume).with_env_variable(_KEPT, _MODULES)

@@ -8,6 +8,7 @@ compiles the changed one from nothing. All must make the same files, or all refu
 
 import contextlib
 import dataclasses
+import io
 import re
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from dagger import dag
 from plain import by_rebar3, tree
 
 from pipeline.build.applications import compiled, modules
+from pipeline.build.release import assembled
 from pipeline.errors import PipelineError
 from pipeline.project.images import images_in_use
 from pipeline.project.project import Project, builder
@@ -311,30 +313,40 @@ def test_no_beam_is_stale(made: dict[str, Made], name: str) -> None:
 
 
 def compiled_incrementally(
-    engine: dict[str, str], images: Path, folder: Path, config: str, changes: list[Files]
+    engine: dict[str, str], images: Path, folder: Path, base: Files, changes: list[Files], *, then: str = "true"
 ) -> tuple[list[int], list[str]]:
-    """Compile a project once for each of the changes; return how many modules were kept, and the log, after each."""
+    """Make the release once for each of the changes; return how many modules were kept, and the log, after each.
+
+    Each time the release must be that of a call that compiles everything. `then` is shell that runs where the modules
+    are kept.
+    """
     table = images_in_use(images.read_text(), {})
     # A name of its own: the beams of another run are in another volume.
-    config = config.replace("demo", f"demo_{time.time_ns()}")
+    config = base["rebar.config"].replace("{demo,", f"{{demo_{time.time_ns()},")
     counts, logs = [], []
 
-    async def compile_one(source: dagger.Directory) -> int:
-        project = Project(await filtered(source), table, "debian", incremental=True)
-        application = await read(project)
-        await compiled(project, application)
-        # The clock is in the key, so that it is looked at now.
-        looking = builder(project).with_env_variable("NOW", str(time.time_ns()))
-        looking = looking.with_mounted_cache("/kept", modules(project, application))
-        return len((await looking.with_exec(["ls", "/kept"]).stdout()).split())
+    async def assemble(source: Path, made: Path, *, incremental: bool) -> Project:
+        files = await filtered(dag.host().directory(str(source)))
+        project = Project(files, table, "debian", incremental=incremental)
+        release = await assembled(project, await read(project))
+        await release.directory("/layers/applications").export(str(made))
+        return project
 
     async def run(number: int, change: Files) -> None:
-        path = folder / f"{number}.log"
+        source = written(folder / str(number), {**base, "rebar.config": config, **change})
+        whole, kept, path = (folder / f"{name}-{number}" for name in ("whole", "kept", "log"))
         with path.open("w") as log:
             async with dagger.connection(dagger.Config(log_output=log)):
-                files = {**BASE, "rebar.config": config, **change}
-                counts.append(await compile_one(dag.host().directory(str(written(folder / str(number), files)))))
+                project = await assemble(source, kept, incremental=True)
+                # The clock is in the key, so that it is looked at now.
+                looking = builder(project).with_env_variable("NOW", str(time.time_ns()))
+                looking = looking.with_mounted_cache("/kept", modules(project, await read(project)))
+                command = ["sh", "-euc", f"ls /kept; cd /kept; {then}"]
+                counts.append(len((await looking.with_exec(command).stdout()).split()))
         logs.append(path.read_text())
+        async with dagger.connection(dagger.Config(log_output=io.StringIO())):
+            await assemble(source, whole, incremental=False)
+        assert tree(kept) == tree(whole)
 
     with session(engine, folder):
         for number, change in enumerate(changes):
@@ -348,9 +360,31 @@ def test_incremental_compiles_what_changed_and_nothing_else(
     changed = {"apps/one/src/one.erl": ONE.replace("1.", "2.")}
     header = {"apps/one/include/one.hrl": "-define(SHOWN, 2).\n-record(shown, {a = 1}).\n"}
     changes: list[Files] = [{}, changed, changed, {**changed, **header}]
-    counts, _ = compiled_incrementally(engine, images, tmp_path, CONFIG, changes)
+    counts, _ = compiled_incrementally(engine, images, tmp_path, BASE, changes)
     # one, one_behaviour, two; then one again; then nothing; then two, which includes the header.
     assert counts == [3, 4, 4, 5]
+
+
+@pytest.mark.parametrize("hooks", ["", '{post_hooks, [{compile, "echo compiled"}]}.\n'], ids=["plain", "hooks"])
+def test_one_application_alone_is_compiled_incrementally_too(
+    engine: dict[str, str], images: Path, tmp_path: Path, hooks: str
+) -> None:
+    base = {
+        "rebar.config": CONFIG.replace("[one, two]", "[one]") + hooks,
+        "src/one.app.src": APP % ("one", ""),
+        "src/one.erl": ONE,
+        "src/one_behaviour.erl": BEHAVIOUR,
+    }
+    changes: list[Files] = [{}, {"src/one.erl": ONE.replace("1.", "2.")}]
+    counts, _ = compiled_incrementally(engine, images, tmp_path, base, changes)
+    assert counts == [2, 3]
+
+
+def test_a_beam_that_was_kept_in_part_is_made_again(engine: dict[str, str], images: Path, tmp_path: Path) -> None:
+    changed = {"apps/one/src/one.erl": ONE.replace("1.", "2.")}
+    spoil = "for each in *; do : >$each; done"
+    counts, _ = compiled_incrementally(engine, images, tmp_path, BASE, [{}, changed], then=spoil)
+    assert counts == [3, 4]
 
 
 def test_a_warning_of_a_module_that_is_not_compiled_again_is_shown_again(
@@ -358,8 +392,8 @@ def test_a_warning_of_a_module_that_is_not_compiled_again_is_shown_again(
 ) -> None:
     careless = {"apps/one/src/one_behaviour.erl": f"{BEHAVIOUR}unused() -> none.\n"}
     changed = {"apps/one/src/one.erl": ONE.replace("1.", "2.")}
-    config = CONFIG.replace(", warnings_as_errors", "")
-    counts, logs = compiled_incrementally(engine, images, tmp_path, config, [careless, {**careless, **changed}])
+    base = {**BASE, "rebar.config": CONFIG.replace(", warnings_as_errors", "")}
+    counts, logs = compiled_incrementally(engine, images, tmp_path, base, [careless, {**careless, **changed}])
     assert counts == [3, 4]
     for log in logs:
         assert re.search(r"one_behaviour\.erl.*function unused/0 is unused", log), log

@@ -9,6 +9,7 @@ import pytest
 from answers import APPLICATION, FILES, READ, execs, project, words, written
 from recorder import Chain, Recorder, exec_error
 
+from pipeline.build.applications import aside
 from pipeline.build.dependencies import fetched
 from pipeline.build.release import FILE_TIME, assembled
 from pipeline.errors import BuildError, InputError
@@ -90,6 +91,14 @@ async def changes(
 @pytest.mark.usefixtures("anyio_backend")
 async def test_an_edit_reruns_what_depends_on_it_alone(path: str, changed: set[str]) -> None:
     assert await changes({path: FILES.get(path, "")}) == changed
+
+
+@pytest.mark.parametrize("folder", ["vex", "docs", "test/app", "doc/app"])
+def test_an_application_in_a_folder_that_is_aside_elsewhere_is_compiled(folder: str) -> None:
+    assert folder.split("/", maxsplit=1)[0] in aside(APPLICATION)
+    apps = (dataclasses.replace(APPLICATION.apps[0], dir=folder), *APPLICATION.apps[1:])
+    patterns = aside(dataclasses.replace(APPLICATION, apps=apps))
+    assert not {folder, folder.split("/", maxsplit=1)[0]} & set(patterns)
 
 
 @pytest.mark.usefixtures("anyio_backend")
@@ -515,6 +524,16 @@ async def test_incremental_gives_a_volume_to_the_compiler_alone(recorder: Record
     await assembled(project(recorder, incremental=True), APPLICATION)
     with_volume = {" ".join(words(chain)[1:4]) for chain in recorder.execs() if chain.calls("withMountedCache")}
     assert with_volume == {f"/pipeline/application.sh prod apps/{name}" for name in APPS}
+
+
+async def test_incremental_is_for_one_application_too_and_the_release_sees_no_volume(recorder: Recorder) -> None:
+    await assembled(project(recorder, incremental=True), dataclasses.replace(APPLICATION, apps=APPLICATION.apps[:1]))
+    [compiling] = execs(recorder, "/pipeline/rebar3.sh")
+    [release] = execs(recorder, "/pipeline/release.sh")
+    assert compiling.calls("withMountedCache")
+    assert not compiling.calls("withoutMount")
+    assert [call.args["path"] for call in release.calls("withoutMount")] == ["/pipeline/modules"]
+    assert "PIPELINE_COMPILED" in [call.args["name"] for call in release.calls("withEnvVariable")]
 
 
 async def test_a_builder_answers_questions_to_repositories_with_another_images_git(recorder: Recorder) -> None:

@@ -45,7 +45,7 @@ if [ -n "${PIPELINE_MODULES:-}" ] || [ -n "$(find "$folder" -name '*.erl' -exec 
     erlc -o /pipeline /pipeline/pipeline_compiler.erl
     flags="-pa /pipeline -rebar compilers [rebar_compiler_xrl,rebar_compiler_yrl,rebar_compiler_mib,pipeline_compiler]"
 fi
-PIPELINE_FOLDER=$folder ERL_AFLAGS="$flags ${ERL_AFLAGS:-}" sh /pipeline/rebar3.sh "$profile" "" compile
+PIPELINE_FOLDERS=$folder ERL_AFLAGS="$flags ${ERL_AFLAGS:-}" sh /pipeline/rebar3.sh "$profile" "" compile
 
 find "$folder" -name '*.hrl' | while read -r header; do
     mkdir -p "$shown/${header%/*}"

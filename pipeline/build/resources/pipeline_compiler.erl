@@ -1,6 +1,6 @@
 %% -*- erlang -*-
-%% rebar3's own compiler of modules, but for two things. It compiles the application in PIPELINE_FOLDER alone: the others
-%% are compiled.
+%% rebar3's own compiler of modules, but for two things. It compiles the applications in PIPELINE_FOLDERS alone, parted by
+%% colons: the others are compiled.
 %%
 %% Of two modules of one name, which rebar3 compiles into one file at the same time, the one is compiled first that comes
 %% first in rebar3's order. So the other one stays, as it does where there is one scheduler.
@@ -16,10 +16,13 @@
 
 context(App) ->
     Context = rebar_compiler_erl:context(App),
-    case filename:absname(rebar_app_info:dir(App)) =:= filename:absname(os:getenv("PIPELINE_FOLDER")) of
+    Folders = [absolute(Folder) || Folder <- string:lexemes(os:getenv("PIPELINE_FOLDERS"), ":")],
+    case lists:member(absolute(rebar_app_info:dir(App)), Folders) of
         true -> Context;
         false -> Context#{src_dirs => []}
     end.
+
+absolute(Folder) -> filename:join([Part || Part <- filename:split(filename:absname(Folder)), Part =/= "."]).
 
 needed_files(Graph, Found, Mappings, App) ->
     {{First, FirstOpts}, {{Sequential, Parallel}, Opts}} = rebar_compiler_erl:needed_files(Graph, Found, Mappings, App),
@@ -53,18 +56,28 @@ compile_and_track(Source, [{Extension, Folder}] = Mappings, Config, Opts) ->
         none ->
             rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts);
         Kept ->
-            case file:read_file(Kept) of
-                {ok, Bytes} ->
-                    {Beam, Warnings} = binary_to_term(Bytes),
+            case read(Kept) of
+                {Beam, Warnings} ->
                     ok = file:write_file(Target, Beam),
                     made([{Source, Target, Opts}], Warnings);
-                {error, enoent} ->
+                none ->
                     Made = rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts),
                     keep(Made, Target, Kept),
                     Made
             end
     end.
 clean(Files, App) -> rebar_compiler_erl:clean(Files, App).
+
+%% What is kept in a file; none if there is no such file, or a machine that stopped left a part of one.
+read(Kept) ->
+    try
+        {ok, Bytes} = file:read_file(Kept),
+        {Beam, Warnings} = binary_to_term(Bytes),
+        {ok, _} = beam_lib:md5(Beam),
+        {Beam, Warnings}
+    catch
+        error:_ -> none
+    end.
 
 %% As rebar3's own compiler says it.
 made(Tracked, []) -> {ok, Tracked};

@@ -3,6 +3,7 @@
 # Runs a command of rebar3 in the working folder, which has the project as far as this stage needs it.
 # Usage: rebar3.sh PROFILE FOLDERS COMMAND...
 #   FOLDERS   those of the applications that are compiled here, parted by colons
+# With PIPELINE_MODULES in the environment, modules are compiled there that changed; see pipeline_compiler.erl.
 set -eu
 profile=$1 folders=$2
 shift 2
@@ -27,6 +28,11 @@ for folder in $folders; do
     fi
 done
 unset IFS
+if [ -n "$folders" ] && [ -n "${PIPELINE_MODULES:-}" ]; then
+    erlc -o /pipeline /pipeline/pipeline_compiler.erl
+    compilers="[rebar_compiler_xrl,rebar_compiler_yrl,rebar_compiler_mib,pipeline_compiler]"
+    export PIPELINE_FOLDERS="$folders" ERL_AFLAGS="-pa /pipeline -rebar compilers $compilers ${ERL_AFLAGS:-}"
+fi
 # Every module is compiled, each application in a container of its own: what rebar3 noted there of times is not here.
 [ -z "${PIPELINE_COMPILED:-}" ] || export ERL_AFLAGS="-rebar compilers [] ${ERL_AFLAGS:-}"
 : >/pipeline/asked
