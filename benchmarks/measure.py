@@ -546,7 +546,7 @@ def page(name: str, result: dict, before: dict | None) -> str:
         "or with what the scene names.",
     ]
     lines += ["", "Pushed after a change:", "", *(f"- {line}" for line in pushed)] if pushed else []
-    said = "; ".join(f"{key} {value}" for key, value in result["versions"].items())
+    said = "; ".join(f"{key} {value.removeprefix(key).strip()}" for key, value in result["versions"].items())
     lines += ["", f"{result['date']}, {result['machine']}. {said}.", ""]
     return "\n".join(lines)
 
@@ -554,7 +554,9 @@ def page(name: str, result: dict, before: dict | None) -> str:
 def _rounds(scenes: dict) -> str:
     """Say how often each was measured."""
     counts = {len(found["seconds"]) for scene in scenes.values() for found in scene.values()}
-    return f"{min(counts)} to {max(counts)} rounds" if len(counts) > 1 else f"{counts.pop()} rounds"
+    if len(counts) > 1:
+        return f"{min(counts)} to {max(counts)} rounds"
+    return "1 round" if counts == {1} else f"{counts.pop()} rounds"
 
 
 def _row(cells: list[str]) -> str:
