@@ -177,7 +177,7 @@ def test_a_terminal_shows_verdicts_and_severities_in_colour() -> None:
 
 
 def test_what_is_no_terminal_gets_the_text_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    direct.show("POLICY FAILED: x\t\x1b[0m\n", sys.stdout)  # what is written
+    direct.show("POLICY FAILED: x\t\x1b[0m\n", sys.stdout)
     assert capsys.readouterr().out == "POLICY FAILED: x\t\x1b[0m\n"
 
 
