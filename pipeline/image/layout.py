@@ -16,8 +16,9 @@ from pipeline.errors import BuildError, InputError
 
 #: The time of an image whose revision has none. RFC 3339.
 NO_TIME = "1980-01-01T00:00:00Z"
-#: Layers of a runtime image above those of its base.
-OWN_LAYERS = 4
+#: What each layer of a runtime image above those of its base holds, as its history says.
+_LAYERS = ("libraries, user, init", "Erlang runtime system and OTP", "dependencies", "applications and configuration")
+OWN_LAYERS = len(_LAYERS)
 _WHITEOUT = ".wh."
 _INDEX = "application/vnd.oci.image.index.v1+json"
 
@@ -67,10 +68,11 @@ class Image:
 
 
 def finished(image: Image, time: str, base: Image | None = None) -> Image:
-    """Return an image with one time throughout, and with the layers that the registry has of its base, if given.
+    """Return an image with one time and one history throughout, and with the registry's layers of its base, if given.
 
     Every time in the configuration that a build wrote is set: of the specification (image-spec 1.1, config.md)
-    `created` and `history[].created`.
+    `created` and `history[].created`. Of a layer that it has from before its last start an engine writes another
+    history (`rehydrated persisted snapshot`), so the steps of our layers are written here.
 
     Raises
     ------
@@ -78,7 +80,7 @@ def finished(image: Image, time: str, base: Image | None = None) -> Image:
         If the image is not made of the base and our layers.
     """
     manifest, config = dict(image.manifest), dict(image.config)
-    history = [{**step, "created": time} for step in config.get("history", [])]
+    history = [{**step, "created": time} for step in config.get("history", [])[:-OWN_LAYERS]]
     if base:
         count = len(base.layers)
         if len(image.layers) != count + OWN_LAYERS or image.platform != base.platform:
@@ -90,8 +92,12 @@ def finished(image: Image, time: str, base: Image | None = None) -> Image:
         ids = base.config["rootfs"]["diff_ids"] + config["rootfs"]["diff_ids"][count:]
         config["rootfs"] = {**config["rootfs"], "diff_ids": ids}
         # The engine writes a step for each layer; the base's own say more.
-        history = base.config.get("history", []) + history[-OWN_LAYERS:]
-    config |= {"created": time} | ({"history": history} if "history" in config else {})
+        history = base.config.get("history", [])
+    # The specification wants a step for each layer; a base may have none.
+    named = sum(not step.get("empty_layer") for step in history) + OWN_LAYERS
+    unnamed = [{"created": time}] * (len(manifest["layers"]) - named)
+    own = [{"created": time, "created_by": step} for step in _LAYERS]
+    config |= {"created": time, "history": [*history, *unnamed, *own]}
     return Image(image.media_type, manifest, config)
 
 

@@ -75,7 +75,9 @@ class Result:
 def engine() -> dict[str, str]:
     """Return the environment in which an engine answers, or skip."""
     env = {name: value for name, value in os.environ.items() if not OF_A_RUN.match(name)}
-    env |= {"DAGGER_NO_NAG": "1", "NO_COLOR": "1"}
+    # Of a session of dozens of builds the engine writes its traces for longer than the 10 s after which the CLI, whose
+    # exit code is 1 then, stops to wait for it (shutdownServer in engine/client/client.go of Dagger v0.21.8).
+    env |= {"DAGGER_NO_NAG": "1", "NO_COLOR": "1", "_EXPERIMENTAL_DAGGER_SHUTDOWN_TIMEOUT": "300s"}
     if not shutil.which("dagger"):
         pytest.skip(f"needs dagger on the PATH: {NO_ENGINE}")
     if "_EXPERIMENTAL_DAGGER_RUNNER_HOST" not in env:
@@ -185,12 +187,18 @@ class Module:
     images: Path
     #: The distribution of the stand-in images; nothing where a project's erlmcp.toml says it.
     flavor: tuple[str, ...] = ("--flavor=debian",)
+    #: Have the layers of the base from its registry, as is done for one on the internet.
+    bases: bool = True
 
     def words(self, source: Path, *words: str) -> list[str]:
         """Return a command line: the module's arguments come before the function's name."""
         # One init does not run on two platforms: those come by URL.
         several = any(word.startswith("--platforms=") for word in words)
         own = files.by_url(self.images) if several else [f"--images={self.images}", *files.given()]
+        here = re.search(r'"(127\.0\.0\.1:\d+)/', self.images.read_text())
+        if here and self.bases and not any(word.startswith("--registry-service=") for word in words):
+            # An engine packs them anew, with other bytes from one export to the next, and other steps in the history.
+            own.append(f"--registry-service=tcp://{here[1]}")
         return [*self.flavor, *own, f"--source={source}", *words]
 
     def __call__(self, source: Path, *words: str) -> Result:
@@ -261,7 +269,12 @@ def session(engine: dict[str, str], folder: Path) -> Iterator[None]:
         mock.patch.object(handover, "handed_over", handed_over),
         contextlib.chdir(folder),
     ):
-        yield
+        try:
+            yield
+        except BaseException as error:
+            for log in sorted(folder.glob("log*")):
+                error.add_note(f"The log of the session ends with:\n{log.read_text(errors='replace')[-4000:]}")
+            raise
 
 
 @dataclass(frozen=True)

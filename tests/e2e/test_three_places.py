@@ -105,7 +105,8 @@ OVERLAY = ("dagger.json", "pyproject.toml", "uv.lock", ".dockerignore", "pipelin
 GIT = ("git", "-c", "user.name=x", "-c", "user.email=x@example.org")
 ARGUMENTS = (
     "--flavor=debian --images=images.toml --init=files/init --certificates=files/certificates "
-    "--trivy-db=db/trivy --grype-db=db/grype --eef-db=db/eef --repository=registry.example.com/greeter"
+    "--trivy-db=db/trivy --grype-db=db/grype --eef-db=db/eef --repository=registry.example.com/greeter "
+    "--registry-service=tcp://{}"
 )
 LAPTOP = ("build-runtime sync", "assess reports export --path=reports", "assess verdict")
 
@@ -129,7 +130,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def repository(
-    engine: dict[str, str], images: Path, tmp_path_factory: pytest.TempPathFactory
+    engine: dict[str, str], images: Path, registry: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, dict[str, str]]:
     """Return a repository with an application, the pipeline laid over it, and the environment to run it in."""
     folder = tmp_path_factory.mktemp("ci") / "repository"
@@ -154,7 +155,7 @@ def repository(
     subprocess.run([*GIT, "init", "--quiet", "--initial-branch=main"], cwd=folder, check=True)
     subprocess.run([*GIT, "add", "--all", "--force"], cwd=folder, check=True)
     subprocess.run([*GIT, "commit", "--quiet", "--message=x"], cwd=folder, check=True)
-    return folder, engine | {"ERLMCP_ARGUMENTS": ARGUMENTS}
+    return folder, engine | {"ERLMCP_ARGUMENTS": ARGUMENTS.format(registry)}
 
 
 def clone(repository: Path, place: str) -> Path:
@@ -209,7 +210,7 @@ def gitlab(repository: tuple[Path, dict[str, str]]) -> Run:
     # It takes variables by argument alone; a variable of its own environment is one of the runner's.
     runner = {key: value for key, value in env.items() if key != "ERLMCP_ARGUMENTS"}
     given = {
-        "ERLMCP_ARGUMENTS": ARGUMENTS,
+        "ERLMCP_ARGUMENTS": env["ERLMCP_ARGUMENTS"],
         "CI_PIPELINE_SOURCE": "merge_request_event",
         "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "main",
     }

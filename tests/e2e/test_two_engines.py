@@ -43,7 +43,7 @@ def test_the_digest_is_that_of_an_engine_with_an_empty_state_and_no_network(
     expected = {}
     for architecture in files.PACKAGES:
         given = (f"--init={init(architecture)}", f"--certificates={files.folder() / 'certificates'}")
-        words = (f"--platforms=linux/{architecture}", f"--created={CREATED}", f"--registry-service=tcp://{registry}")
+        words = (f"--platforms=linux/{architecture}", f"--created={CREATED}")
         archive = tmp_path / f"{architecture}.tar"
         result = module(source, *given, *words, "image-tarball", "export", f"--path={archive}")
         assert result.code == 0, result.err

@@ -85,10 +85,14 @@ MORNING, EVENING = "2026-11-24T01:02:03.123456Z", "2026-11-25T18:05:06Z"
 
 
 def test_two_builds_of_one_content_have_one_digest(tmp_path: Path) -> None:
+    base = image("2026-01-01T00:00:00Z", LAYERS[:1], step="debian")
     first, second = image(MORNING, LAYERS), image(EVENING, LAYERS)
     assert first != second
     texts = [texts_of([finished(made, TIME)]) for made in (first, second)]
     assert texts[0] == texts[1]
+    # What an engine says of layers that it has from before its last start.
+    restarted = image(EVENING, LAYERS, step="rehydrated persisted snapshot")
+    assert finished(restarted, TIME, base) == finished(first, TIME, base)
     for name in ("1", "2"):
         for path, text in texts[0][0].items():
             (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
@@ -145,10 +149,25 @@ def test_the_bases_layers_are_the_registrys_whatever_the_engine_packed() -> None
     made = [finished(image(TIME, [first, *LAYERS[1:]]), TIME, base) for first in (LAYERS[0], repacked)]
     assert made[0] == made[1]
     assert made[0].layers[0] == base.layers[0]
-    assert [step["created_by"] for step in made[0].config["history"]] == ["debian", *["s"] * OWN_LAYERS]
+    steps = [step["created_by"] for step in made[0].config["history"]]
+    assert len(steps) == len(LAYERS)
+    assert [steps[0], steps[-1]] == ["debian", "applications and configuration"]
     assert made[0].config["history"][0]["created"] == "2026-01-01T00:00:00Z"
     ids = [hashlib.sha256(gzip.decompress(layer)).hexdigest() for layer in LAYERS]
     assert made[0].config["rootfs"]["diff_ids"] == ids
+
+
+def test_each_layer_has_its_step_in_the_history() -> None:
+    base = image(TIME, LAYERS[:1])
+    base.config["history"].append({"created": TIME, "created_by": "CMD sh", "empty_layer": True})
+    without = image(TIME, LAYERS[:1])
+    del without.config["history"]
+    for given in (base, without, None):
+        steps = finished(image(TIME, LAYERS), TIME, given).config["history"]
+        assert len([step for step in steps if "empty_layer" not in step]) == len(LAYERS)
+        assert [step.get("created_by", "")[:9] for step in steps[-OWN_LAYERS:]] == [
+            *("libraries", "Erlang ru", "dependenc", "applicati"),
+        ]
 
 
 def test_a_base_of_another_platform_or_of_other_layers_is_refused() -> None:
