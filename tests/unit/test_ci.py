@@ -126,6 +126,13 @@ def test_without_a_terminal_only_what_failed_is_told(shim: Shim) -> None:
     assert "DAGGER_PROGRESS=plain\n" in shim.env
 
 
+def test_an_engine_has_two_minutes_to_end_a_session(shim: Shim) -> None:
+    shim("size")
+    assert "_EXPERIMENTAL_DAGGER_SHUTDOWN_TIMEOUT=2m\n" in shim.env
+    shim("size", env={"_EXPERIMENTAL_DAGGER_SHUTDOWN_TIMEOUT": "5m"})
+    assert "_EXPERIMENTAL_DAGGER_SHUTDOWN_TIMEOUT=5m\n" in shim.env
+
+
 GITHUB_RUN = "actions/runs/1658821493/attempts"
 PUBLISHED = {
     "github-push": {
