@@ -7,9 +7,11 @@ adds to a container, a directory or a file comes from the SDK. The command line 
 import contextlib
 import csv
 import dataclasses
+import difflib
 import enum
 import functools
 import inspect
+import itertools
 import json
 import operator
 import os
@@ -21,7 +23,7 @@ import tempfile
 import textwrap
 import time
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -289,7 +291,7 @@ def parse(words: Sequence[str]) -> Call:
         elif word in verbs:
             call.steps.append(Step(verbs[word]))
         else:
-            raise UsageError(f'unknown command "{word}" for "{call.path}"')
+            raise UsageError(f'unknown command "{word}" for "{call.path}"{_near(word, verbs)}')
     if not call.help:
         _check(call)
     return call
@@ -306,7 +308,7 @@ def _read_option(call: Call, word: str, rest: list[str]) -> None:
     if telling([word]):
         return
     if not (option or switch or flag in _VALUES):
-        raise UsageError(f"unknown flag: {flag}")
+        raise UsageError(f"unknown flag: {flag}{_place(call, flag)}")
     if not separator and not switch:
         if not rest:
             raise UsageError(f"flag needs an argument: {flag}")
@@ -321,6 +323,22 @@ def _read_option(call: Call, word: str, rest: list[str]) -> None:
         setattr(call, _SWITCHES[flag], text in _TRUE)
     elif _VALUES[flag]:
         setattr(call, _VALUES[flag], text)
+
+
+def _place(call: Call, flag: str) -> str:
+    """Say where an option could be meant, if anywhere."""
+    for step, behind in itertools.pairwise(call.steps):
+        if flag in step.verb.options:
+            return f'; write it before "{behind.verb.name}"'
+    for verb in call.steps[0].verb.next.values():
+        if flag in verb.options:
+            return f'; it is an option of "{verb.name}"'
+    return _near(flag, [known for step in call.steps for known in step.verb.options])
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(word, list(known), 1)
+    return f'; did you mean "{found[0]}"?' if found else ""
 
 
 def _check(call: Call) -> None:

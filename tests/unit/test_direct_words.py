@@ -82,8 +82,11 @@ def test_who_tells_what_the_engine_does(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["scan", "--fail-on=high"], "unknown flag: --fail-on"),
-        (["scann"], 'unknown command "scann" for "ci/run --direct"'),
+        (["scan", "--fail-on=high"], 'unknown flag: --fail-on; it is an option of "assess"'),
+        (["scan", "--flavor=alpine"], 'unknown flag: --flavor; write it before "scan"'),
+        (["--flavour=alpine", "scan"], 'unknown flag: --flavour; did you mean "--flavor"?'),
+        (["--nothing-like-it", "scan"], "unknown flag: --nothing-like-it"),
+        (["scann"], 'unknown command "scann" for "ci/run --direct"; did you mean "scan"?'),
         (["application", "more"], 'unknown command "more" for "ci/run --direct application"'),
         (["assess", "--fail-on"], "flag needs an argument: --fail-on"),
         (
