@@ -12,6 +12,11 @@ _UNDEFINED = re.compile(r"undef,\s*\[\{(\w+),\s*(\w+),\s*(\[[^\]]*\]|\d+)")
 _SERVER = re.compile(
     r"(?:Generic server|State machine) (\S+) terminating\.? *\n?\*{0,2} *(?:Reason|Reason for termination)[ =:]*(.*)"
 )
+#: What net_kernel says of it may be below the level of the release's logger.
+_NO_DISTRIBUTION = (
+    "Erlang's distribution did not start: a name without a host (-name NAME in vm.args) gets the container's host "
+    "name, which has no domain; write -name NAME@127.0.0.1"
+)
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _RAW = re.compile(r"^(?:Exec: |Root: |/\S+$|Crash dump is being written)")
 _STACK = re.compile(r",\s*\[\{\w+,\s*'?[\w\-/]+'?,.*", re.DOTALL)
@@ -42,6 +47,8 @@ def diagnose(log: str) -> list[str]:
         if children:
             parents = " < ".join(reversed(children[:-1])) or application[1]
             said.append(f"process {children[-1]} failed; it is a child of {parents}")
+        if application[1] == "kernel" and "nodistribution" in term:
+            said.insert(0, _NO_DISTRIBUTION)
     else:
         said.append(term)
         said.extend(line[:_MAX_REASON] for line in lines if line.startswith("error: Failed"))

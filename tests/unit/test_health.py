@@ -55,6 +55,16 @@ def test_a_wrong_logger_level_is_named() -> None:
     assert "{logger_level,warn" in diagnose((BOOT / "badlevel.log").read_text())[0]
 
 
+def test_a_node_without_a_host_in_its_name_is_told_what_to_write() -> None:
+    # Of ReVault's `-name ${NODENAME:-revault}`, whose logger writes nothing of net_kernel's.
+    term = (
+        "{application_start_failure,kernel,{{shutdown,{failed_to_start_child,net_sup,{shutdown,{failed_to_start_child,"
+        "net_kernel,{'EXIT',nodistribution}}}}},{kernel,start,[normal,[]]}}}"
+    )
+    [first, *_] = diagnose(f'Kernel pid terminated (application_controller) ("{term}")\n')
+    assert "write -name NAME@127.0.0.1" in first
+
+
 def test_an_emulator_that_aborts_at_its_start_is_shown_as_it_is() -> None:
     # On musl and processors with AMX (github.com/erlang/otp issues 11248 and 11349).
     words = "sys/unix/sys_signal_stack.c:103:sys_sigaltstack(): Internal error: Failed to set alternate signal stack"
