@@ -17,6 +17,11 @@ _NO_DISTRIBUTION = (
     "Erlang's distribution did not start: a name without a host (-name NAME in vm.args) gets the container's host "
     "name, which has no domain; write -name NAME@127.0.0.1"
 )
+_REFUSED = re.compile(r"\beacces\b|permission denied", re.IGNORECASE)
+_WRITABLE = (
+    "If the permission is one to write a file: the release may write to log/ and data/ of its folder, to /var/run/NAME "
+    "and to /tmp; configure the application to write there"
+)
 _TIME = re.compile(r"^\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d) ")
 _RAW = re.compile(r"^(?:Exec: |Root: |/\S+$|Crash dump is being written)")
 _STACK = re.compile(r",\s*\[\{\w+,\s*'?[\w\-/]+'?,.*", re.DOTALL)
@@ -30,6 +35,10 @@ def diagnose(log: str) -> list[str]:
     log
         Standard output and error of the node.
     """
+    return [*_said(log), *([_WRITABLE] if _REFUSED.search(log) else [])]
+
+
+def _said(log: str) -> list[str]:
     words = (_TIME.sub("", line.rstrip()) for line in log.splitlines() if line.strip() and not _RAW.match(line))
     lines = list(dict.fromkeys(words))
     usage = next((index for index, line in enumerate(lines) if line.startswith("Usage:")), 0)

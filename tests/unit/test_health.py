@@ -65,6 +65,12 @@ def test_a_node_without_a_host_in_its_name_is_told_what_to_write() -> None:
     assert "write -name NAME@127.0.0.1" in first
 
 
+def test_a_node_that_writes_elsewhere_is_told_where_it_may() -> None:
+    said = diagnose("[critical] Aborting: Cannot create run directory run: permission denied\n")
+    assert said[0] == "[critical] Aborting: Cannot create run directory run: permission denied"
+    assert "may write to log/ and data/ of its folder" in said[1]
+
+
 def test_an_emulator_that_aborts_at_its_start_is_shown_as_it_is() -> None:
     # On musl and processors with AMX (github.com/erlang/otp issues 11248 and 11349).
     words = "sys/unix/sys_signal_stack.c:103:sys_sigaltstack(): Internal error: Failed to set alternate signal stack"
