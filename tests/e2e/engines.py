@@ -3,11 +3,10 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +30,11 @@ exec dagger-engine --root "$PWD/state" --addr "unix://$PWD/engine.sock" \\
 """
 
 
-@dataclass
+@dataclass(frozen=True)
 class Engine:
     """An engine that runs, and where its log is."""
 
     folder: Path
-    process: subprocess.Popen[bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -53,30 +51,6 @@ class Engine:
         env = dict(os.environ) | {"_EXPERIMENTAL_DAGGER_RUNNER_HOST": self.address, "DAGGER_NO_NAG": "1"}
         command = ["dagger", "-s", "query", "-M"]
         return subprocess.run(command, input=text, env=env, capture_output=True, text=True, timeout=180, check=False)
-
-    def start(self) -> None:
-        """Start it, with what its state has."""
-        socket = self.folder / "engine.sock"
-        socket.unlink(missing_ok=True)
-        with (self.folder / "engine.log").open("a") as log:
-            self.process = subprocess.Popen(
-                ["unshare", "--mount", "--net", "sh", "-euc", _START],
-                cwd=self.folder,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        for _ in range(60):
-            if self.process.poll() is not None or socket.exists():
-                break
-            time.sleep(0.5)
-        assert self.process.poll() is None, self.log
-
-    def stop(self) -> None:
-        """Stop it in order: it writes down what its cache has."""
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(60)
 
 
 @contextmanager
@@ -102,10 +76,22 @@ def apart(folder: Path, settings: Mapping[str, object], registries: Mapping[str,
     (folder / "registries").mkdir()
     for number, (address, storage) in enumerate(registries.items()):
         (folder / "registries" / f"{number}.yml").write_text(registry.settings(address, storage))
-    engine = Engine(folder)
-    try:
-        engine.start()
-        yield engine
-    finally:
-        engine.stop()
-        shutil.rmtree(folder / "state", ignore_errors=True)
+    with (folder / "engine.log").open("w") as log:
+        process = subprocess.Popen(
+            ["unshare", "--mount", "--net", "sh", "-euc", _START],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            for _ in range(60):
+                if process.poll() is not None or (folder / "engine.sock").exists():
+                    break
+                time.sleep(0.5)
+            assert process.poll() is None, (folder / "engine.log").read_text()
+            yield Engine(folder)
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(60)
+            shutil.rmtree(folder / "state", ignore_errors=True)
