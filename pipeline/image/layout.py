@@ -80,7 +80,7 @@ def finished(image: Image, time: str, base: Image | None = None) -> Image:
         If the image is not made of the base and our layers.
     """
     manifest, config = dict(image.manifest), dict(image.config)
-    history = [{**step, "created": time} for step in config.get("history", [])[:-OWN_LAYERS]]
+    history = [{**step, "created": time} for step in (config.get("history") or [])[:-OWN_LAYERS]]
     if base:
         count = len(base.layers)
         if len(image.layers) != count + OWN_LAYERS or image.platform != base.platform:
@@ -92,7 +92,7 @@ def finished(image: Image, time: str, base: Image | None = None) -> Image:
         ids = base.config["rootfs"]["diff_ids"] + config["rootfs"]["diff_ids"][count:]
         config["rootfs"] = {**config["rootfs"], "diff_ids": ids}
         # The engine writes a step for each layer; the base's own say more.
-        history = base.config.get("history", [])
+        history = base.config.get("history") or []
     # The specification wants a step for each layer; a base may have none.
     named = sum(not step.get("empty_layer") for step in history) + OWN_LAYERS
     unnamed = [{"created": time}] * (len(manifest["layers"]) - named)
