@@ -7,9 +7,10 @@ from collections.abc import Iterable
 
 import dagger
 
-from pipeline.errors import InputError, guard
+from pipeline.errors import InputError, gathered, guard
 from pipeline.handover import script, scripts
 from pipeline.project.application import Application
+from pipeline.project.config_scripts import is_plain
 from pipeline.project.project import BUILD, Project, asking, builder
 
 #: What rebar3 must see to tell the shape of most projects: the key changes with that, not with the code.
@@ -19,6 +20,7 @@ _SHAPE = [
     "relx.config",
     "**/rebar.config",
     "**/*.app.src",
+    "**/*.script",
     "**/ebin/*.app",
     "**/mix.exs",
     "**/c_src/*",
@@ -39,8 +41,9 @@ _OUT = "/out"
 async def read(project: Project) -> Application:
     """Ask rebar3 what it knows of the project.
 
-    For most projects the configuration files are enough. If a script, a command or a file determines something, rebar3
-    gets the whole source, and the git directory if it was given.
+    For most projects the configuration files are enough, so that no other change makes this run again. If a command or
+    a file determines something, or a script may ask for more, rebar3 gets the whole source, and the git directory if
+    it was given.
 
     Raises
     ------
@@ -58,7 +61,7 @@ async def read(project: Project) -> Application:
     await _refuse_links(source, names)
     if not any(name.startswith("rebar.config") for name in names):
         raise InputError("rebar.config: not found; give the root of a rebar3 project with --source")
-    if not any(name.endswith(".script") for name in names):
+    if await _has_plain_scripts(source, names):
         text, asked = await _ask(project, _shape(source, names), whole=False)
         if "again" not in json.loads(text):
             return Application.parse(text, asked)
@@ -69,6 +72,12 @@ async def read(project: Project) -> Application:
             "sources are copied without their repository; give the .git directory of the checkout with --git=.git"
         )
     return Application.parse(text, asked)
+
+
+async def _has_plain_scripts(source: dagger.Directory, names: Iterable[str]) -> bool:
+    """Tell whether the configuration files are all that the scripts of the project, if any, can ask for."""
+    paths = [name for name in names if name.endswith(".script")]
+    return all(is_plain(text) for text in await gathered(*(source.file(path).contents() for path in paths)))
 
 
 async def _refuse_links(source: dagger.Directory, names: Iterable[str]) -> None:

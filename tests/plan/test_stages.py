@@ -140,13 +140,30 @@ async def test_where_relx_would_find_a_configuration_its_content_is_not_in_the_k
     assert "config/other" not in seen(reader)
 
 
+ASKING = '[{v, os:cmd("git describe")} | CONFIG].'
+
+
 async def test_where_a_script_has_its_say_rebar3_sees_all_and_git_answers(recorder: Recorder) -> None:
     answers.of_reading(recorder)
     git = recorder.host_directory({"HEAD": "ref: refs/heads/main", "packed-refs": ""})
-    await read(project(recorder, {**FILES, "rebar.config.script": "CONFIG.", "VERSION": "1"}, git=git))
+    await read(project(recorder, {**FILES, "rebar.config.script": ASKING, "VERSION": "1"}, git=git))
     [reader] = execs(recorder, "/pipeline/reader.sh")
     assert {"VERSION", "apps/web/src/web.erl"} <= seen(reader).keys()
     assert [call for call in reader.calls("withDirectory") if call.args["path"] == "/build/.git"]
+
+
+async def test_a_script_that_asks_nothing_but_the_environment_makes_no_other_file_part_of_the_key(
+    recorder: Recorder,
+) -> None:
+    answers.of_reading(recorder)
+    scripts = {
+        "rebar.config.script": 'case os:getenv("CI") of false -> CONFIG; _ -> lists:keydelete(hooks, 1, CONFIG) end.',
+        "apps/web/src/web.app.src.script": "CONFIG.",
+    }
+    await read(project(recorder, {**FILES, **scripts}))
+    [reader] = execs(recorder, "/pipeline/reader.sh")
+    assert scripts.keys() <= seen(reader).keys()
+    assert "apps/web/src/web.erl" not in seen(reader)
 
 
 async def test_a_version_that_a_command_gives_is_read_from_the_whole_source(recorder: Recorder) -> None:
@@ -168,7 +185,7 @@ async def test_a_version_that_a_command_gives_is_read_from_the_whole_source(reco
 async def test_what_asks_git_is_refused_without_its_folder(recorder: Recorder) -> None:
     answers.of_reading(recorder)
     recorder.answer("File.contents", "git describe --tags\n", when=answers.reads("asked"))
-    made = project(recorder, {**FILES, "rebar.config.script": "CONFIG."})
+    made = project(recorder, {**FILES, "rebar.config.script": ASKING})
     with pytest.raises(InputError, match=r"runs git \(git describe --tags\).*--git=\.git"):
         await read(made)
 
