@@ -132,12 +132,14 @@ async def _ignored(source: dagger.Directory, names: Collection[str]) -> list[str
     if tracked is None:
         return []
     others = untracked(names, tracked)
-    if not others:
-        return []
-    # Of these alone, since the engine copies what it filters; it reads each .gitignore above them, copied or not
-    # (dagger v0.21.8, util/layercopy/filter.go).
-    seen = await source.filter(include=patterns_of(others), gitignore=True).glob("**")
-    return patterns_of(others.difference(seen))
+    files = {path for path in others if not path.endswith("/")}
+    # Folders without a file are none of git's: a fresh clone would not have them.
+    found = files | {f"{parent}/" for path in files for parent in _parents(path)}
+    if files:
+        # Of these alone, since the engine copies what it filters; it reads each .gitignore above them, copied or not
+        # (dagger v0.21.8, util/layercopy/filter.go).
+        found &= {*await source.filter(include=patterns_of(files), gitignore=True).glob("**")}
+    return patterns_of(others - found)
 
 
 def untracked(names: Iterable[str], tracked: Collection[str]) -> set[str]:

@@ -29,6 +29,8 @@ def checkout(tmp_path: Path) -> Path:
     for name in (*TRACKED, *UNTRACKED, *IGNORED):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(IGNORED.get(name, name))
+    for name in ("empty", "apps/a/empty/deep", "tmp/empty"):
+        (folder / name).mkdir(parents=True)
     git(folder, "init", "-q")
     git(folder, "add", "--force", *TRACKED)
     return folder
@@ -39,15 +41,19 @@ def git(folder: Path, *words: str) -> list[str]:
     return done.stdout.split("\0")[:-1]
 
 
-def taken(engine: dict[str, str], folder: Path) -> list[str]:
-    """Return the files that the pipeline takes of a checkout."""
+def taken(engine: dict[str, str], folder: Path, *, emptied: bool = False) -> list[str]:
+    """Return the files that the pipeline takes of a checkout, and no folder without a file unless some are emptied."""
     found: list[str] = []
 
     async def ask() -> None:
         async with dagger.connection():
             given = dag.host().directory(str(folder), exclude=list(source.SOURCE_IGNORE))
             names = await (await source.filtered(given)).glob("**")
-            found.extend(sorted(name for name in names if not name.endswith("/")))
+            files = {Path(name) for name in names if not name.endswith("/")}
+            folders = {Path(name) for name in names if name.endswith("/")}
+            # As in a fresh clone.
+            assert emptied or folders == {parent for file in files for parent in file.parents} - {Path()}
+            found.extend(sorted(map(str, files)))
 
     with session(engine, folder.parent):
         anyio.run(ask)
@@ -58,6 +64,8 @@ def test_the_files_are_those_that_git_sees(engine: dict[str, str], checkout: Pat
     seen = git(checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     assert {"rebar.lock", "kept.log", "build/keep", "odd [x]", "new/in/a/folder"} < set(seen)
     assert taken(engine, checkout) == sorted(seen)
+    for name in ("empty", "apps/a/empty/deep", "apps/a/empty", "tmp/empty"):
+        (checkout / name).rmdir()
     (checkout / ".git/index").rename(checkout / ".git/other")
     assert "a.log" in taken(engine, checkout), "without an index nothing says what is tracked"
 
@@ -68,4 +76,4 @@ def test_a_dockerignore_takes_away_and_brings_back_nothing_that_git_ignores(
 ) -> None:
     (checkout / ".dockerignore").write_text(f"docs\n{exclusion}\nnew/in\n")
     seen = git(checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    assert taken(engine, checkout) == sorted(set(seen) - {"docs/a.md", "new/in/a/folder"})
+    assert taken(engine, checkout, emptied=True) == sorted(set(seen) - {"docs/a.md", "new/in/a/folder"})
