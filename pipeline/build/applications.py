@@ -12,7 +12,7 @@ from pipeline.build.dependencies import configured, fetched, libraries
 from pipeline.errors import BuildError, InputError, gathered, guard
 from pipeline.handover import script
 from pipeline.project.application import Application, OwnApplication
-from pipeline.project.project import BUILD, Project, asking, with_git
+from pipeline.project.project import BUILD, Project, asking, compiled_script, with_git
 from pipeline.project.source import OWN_FILES
 
 #: Documentation and tests, at the root and in the folder of each application: no stage before the release sees them.
@@ -34,8 +34,10 @@ _TOGETHER = (
     "warning: all applications are compiled in one container, because one of them does not compile with only the "
     "interfaces of the applications in its .app.src; so a change in one may recompile others. The compiler said:\n{}\n"
 )
-_COMPILER = "build/resources/pipeline_compiler.erl"
-_SCRIPTS = ("application.sh", "pack.sh", "pipeline_compiler.erl", "pipeline_interface.escript")
+_SCRIPTS = ("application.sh", "pack.sh")
+#: Compiled before, for all applications.
+_COMPILER, _INTERFACE = "build/resources/pipeline_compiler.erl", "build/resources/pipeline_interface.escript"
+_COMPILER_BEAM = "/pipeline/pipeline_compiler.beam"
 #: Set where every module is compiled: rebar3 need not look for one; see `rebar3.sh`.
 _COMPILED = "PIPELINE_COMPILED"
 #: Where the compiler keeps the beams of modules, and the variable that says so.
@@ -135,6 +137,8 @@ async def separate(project: Project, application: Application, base: dagger.Cont
         ready = ready.with_directory(BUILD, files)
     for name in _SCRIPTS:
         ready = ready.with_file(f"/pipeline/{name}", script(f"build/resources/{name}"))
+    ready = ready.with_file("/pipeline/pipeline_interface.escript", compiled_script(project, _INTERFACE))
+    ready = ready.with_file(_COMPILER_BEAM, compiled_script(project, _COMPILER))
     folder = libraries(project).removeprefix(f"{BUILD}/")
     stages: dict[str, dagger.Container] = {}
     for app in application.apps:
@@ -270,7 +274,7 @@ def _compile(
     folders = ":".join(app.dir for app in apps)
     command = ["sh", "/pipeline/rebar3.sh", project.profile, folders, "compile"]
     if project.incremental:
-        container = container.with_file("/pipeline/pipeline_compiler.erl", script(_COMPILER))
+        container = container.with_file(_COMPILER_BEAM, compiled_script(project, _COMPILER))
         container = _keeping(container, project, application).with_exec(command)
         container = container.without_mount(_MODULES).without_env_variable(_KEPT)
     else:

@@ -8,16 +8,13 @@ from pipeline.build.configuration import checked, made, proved
 from pipeline.build.dependencies import libraries
 from pipeline.errors import guard
 from pipeline.project.application import Application
-from pipeline.project.project import BUILD, Project
+from pipeline.project.project import BUILD, Project, compiled_script
 
 #: The time of every file that we make, so that a layer depends on its content only. Seconds since the epoch.
 FILE_TIME = 315532800  # 1980-01-01, the earliest that zip archives can hold
-_SCRIPTS = (
-    "build/resources/release.sh",
-    "build/resources/pack.sh",
-    "image/resources/elf.escript",
-    "image/resources/root.hrl",
-)
+_SCRIPTS = ("build/resources/release.sh", "build/resources/pack.sh")
+#: Where the stages have the script that reads ELF files.
+ELF = "/pipeline/elf.escript"
 
 
 async def assembled(project: Project, application: Application) -> dagger.Container:
@@ -34,6 +31,7 @@ async def assembled(project: Project, application: Application) -> dagger.Contai
     own = [app.name for app in application.apps]
     container = (
         container.with_directory("/pipeline", handover.scripts(*_SCRIPTS))
+        .with_file(ELF, elf(project))
         .with_exec(["sh", "/pipeline/release.sh", *arguments, *own])
         .with_workdir(f"/opt/{application.name}")
         .with_label("stage", "release")
@@ -41,6 +39,11 @@ async def assembled(project: Project, application: Application) -> dagger.Contai
     release = await guard(container.sync(), f"assembling the release {application.name}")
     await proved(release, application)
     return release
+
+
+def elf(project: Project) -> dagger.File:
+    """Return the script that reads and writes ELF files, to be put at `ELF`."""
+    return compiled_script(project, "image/resources/elf.escript", "image/resources/root.hrl")
 
 
 def packed(release: dagger.Container, name: str) -> dagger.File:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import dagger
 from dagger import dag
 
-from pipeline.errors import BuildError, excerpt
+from pipeline.errors import BuildError, excerpt, gathered
 from pipeline.image.platforms import Platform, container
 from pipeline.project.logins import Login, docker_config, logged_in
 
@@ -72,18 +72,18 @@ async def bases(
     a private registry; then the image has the same content, but maybe another digest, and a warning says so.
     """
     logins = await docker_config({reference.partition("/")[0]: Login()}, config) if config else None
-    found = {}
-    for name, platform in platforms.items():
+
+    async def pulled(name: str, platform: Platform | None) -> dagger.Directory | None:
         pinned = await container(platform, reference).image_ref()
         try:
-            layers = await base_layers(logged_in(dag.container().from_(crane), logins), pinned, name, registry)
+            return await base_layers(logged_in(dag.container().from_(crane), logins), pinned, name, registry)
         except BuildError as error:
             # This goes to the log of the run.
             sys.stderr.write(
                 f"warning: {error}\nThe image has the base layers as this engine packs them, so another engine may "
                 "give it another digest. For a private registry give the login with --docker-config.\n"
             )
-            continue
-        if layers:
-            found[name] = layers
-    return found
+            return None
+
+    found = await gathered(*(pulled(name, platform) for name, platform in platforms.items()))
+    return {name: layers for name, layers in zip(platforms, found, strict=True) if layers}

@@ -11,17 +11,17 @@ from dagger import dag
 
 from pipeline import handover
 from pipeline.build.dependencies import equipped
-from pipeline.build.release import assembled
-from pipeline.errors import BuildError
+from pipeline.build.release import FILE_TIME, assembled
+from pipeline.errors import BuildError, gathered
 from pipeline.image.base import bases
-from pipeline.image.layout import Image, blob, finished, pack, parse_time, texts_of
+from pipeline.image.layout import Image, blob, finished, parse_time, texts_of
 from pipeline.image.platforms import parse_platforms
 from pipeline.image.runtime import Filled, filled, metadata
 from pipeline.project.application import Application
 from pipeline.project.project import Project, builder
 from pipeline.project.reader import read
 
-#: Paths in the container that unpacks the image.
+#: Paths in the containers that unpack and pack the image.
 _TAR, _LAYOUT = "/image.tar", "/layout"
 
 
@@ -47,9 +47,10 @@ async def variants(
 ) -> tuple[dict[str, Filled], dict[str, dagger.Directory]]:
     """Return the image for each of --platforms, without metadata, and its base as the registry has it."""
     wanted = parse_platforms(project.platforms, await dag.default_platform())
-    images = {name: await filled(project, application, release, platform) for name, platform in wanted.items()}
+    images = await gathered(*(filled(project, application, release, platform) for platform in wanted.values()))
     crane, service = project.images["crane"], project.registry_service
-    return images, await bases(crane, project.runtime, wanted, service, project.docker_config)
+    layers = await bases(crane, project.runtime, wanted, service, project.docker_config)
+    return dict(zip(wanted, images, strict=True)), layers
 
 
 async def archive(project: Project) -> dagger.File:
@@ -60,11 +61,7 @@ async def archive(project: Project) -> dagger.File:
     images, layers = await variants(project, application, await assembled(project, application))
     whole = {name: metadata(image.container, project, application) for name, image in images.items()}
     made, _ = await layout(project, whole, layers)
-    folder = handover.working_folder()
-    await made.export(str(folder / "layout"))
-    (folder / "archive").mkdir()
-    pack(folder / "layout", folder / "archive" / "image.tar")
-    return await handover.handed_over(folder / "archive").file("image.tar").sync()
+    return await _archived(project, made).sync()
 
 
 async def layout(
@@ -87,8 +84,8 @@ async def layout(
     """
     time = parse_time(project.created)
     layers: dict[str, dagger.File] = {}
-    made = []
-    for platform, container in images.items():
+
+    async def variant(platform: str, container: dagger.Container) -> Image:
         packed, given = _packed(project, container), bases.get(platform)
         base = await described(given) if given else None
         if base and base.platform != platform:
@@ -100,8 +97,9 @@ async def layout(
         for layer in image.layers:
             source = given if given and base and layer in base.layers else packed
             layers[layer["digest"]] = source.file(blob(layer["digest"]))
-        made.append(image)
-    texts, digest = texts_of(made)
+        return image
+
+    texts, digest = texts_of(await gathered(*(variant(*each) for each in images.items())))
     whole = handover.directory(texts)
     for name, file in layers.items():
         whole = whole.with_file(blob(name), file)
@@ -116,6 +114,23 @@ def _packed(project: Project, image: dagger.Container) -> dagger.Directory:
         .with_mounted_file(_TAR, tarball(image))
         .with_exec(["sh", "-c", f"mkdir {_LAYOUT} && tar -xf {_TAR} -C {_LAYOUT}", "unpack the image"])
         .directory(_LAYOUT)
+    )
+
+
+def _archived(project: Project, layout: dagger.Directory) -> dagger.File:
+    """Return a layout as an archive whose bytes depend on its content and the builder's tar alone."""
+    command = (
+        f"find . -type f -exec chmod 644 {{}} + && find . -type f -exec touch -d @{FILE_TIME} {{}} + && "
+        f"find * -type f | sh /pipeline/pack.sh {_TAR}"
+    )
+    return (
+        builder(project)
+        .with_user("root")
+        .with_file("/pipeline/pack.sh", handover.script("build/resources/pack.sh"))
+        .with_mounted_directory(_LAYOUT, layout)
+        .with_workdir(_LAYOUT)
+        .with_exec(["sh", "-c", command, "pack the archive"])
+        .file(_TAR)
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 import dagger
 
 from pipeline.build.dependencies import MIRROR_HOST
+from pipeline.build.release import ELF, elf
 from pipeline.errors import BuildError, InputError, guard
-from pipeline.handover import script, scripts
+from pipeline.handover import script
 from pipeline.image.platforms import Platform, architecture
 from pipeline.project.project import Project, builder
 
@@ -15,7 +16,7 @@ from pipeline.project.project import Project, builder
 INIT = "/usr/local/bin/tini"
 #: The bundle of certificates, where Erlang and OpenSSL look for it on Alpine and on Debian.
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
-_ELF, _FETCH = "/pipeline/elf.escript", "/pipeline/fetch.escript"
+_FETCH = "/pipeline/fetch.escript"
 _OUT = "/pipeline/fetched"
 
 
@@ -44,9 +45,9 @@ async def init(project: Project, platform: Platform | None) -> dagger.File:
     checked = (
         builder(project)
         .with_user("root")
-        .with_directory("/pipeline", scripts("image/resources/elf.escript", "image/resources/root.hrl"))
+        .with_file(ELF, elf(project))
         .with_mounted_file(_OUT, given)
-        .with_exec(["escript", _ELF, "static", platform.architecture if platform else "native", _OUT])
+        .with_exec(["escript", ELF, "static", platform.architecture if platform else "native", _OUT])
     )
     what = "--init" if project.init else f"init-{name} of --images"
     try:

@@ -122,16 +122,6 @@ def texts_of(images: Iterable[Image]) -> tuple[dict[str, str], str]:
     return texts, str(top[0]["digest"])
 
 
-def pack(folder: Path, target: Path) -> None:
-    """Write a layout as an archive whose bytes depend on its content alone."""
-    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as out:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            info = tarfile.TarInfo(path.relative_to(folder).as_posix())
-            info.size = path.stat().st_size
-            with path.open("rb") as data:
-                out.addfile(info, data)
-
-
 def read_layers(path: Path) -> list[Layer]:
     """Return the layers of an image in an OCI archive, lowest first."""
     layers = []

@@ -2,7 +2,7 @@
 
 import dagger
 
-from pipeline.build.release import FILE_TIME
+from pipeline.build.release import ELF, FILE_TIME, elf
 from pipeline.errors import guard
 from pipeline.handover import script, scripts
 from pipeline.image import files, platforms
@@ -85,9 +85,9 @@ async def _own_files(project: Project, base: dagger.Directory, platform: Platfor
 
 def _tools(project: Project) -> dagger.Container:
     """Return the builder of the engine's own platform with our scripts."""
-    names = ("elf.escript", "packages.escript", "root.hrl", "root.sh")
+    names = ("packages.escript", "root.hrl", "root.sh")
     own = scripts(*(f"image/resources/{name}" for name in names))
-    return builder(project).with_user("root").with_directory("/pipeline", own)
+    return builder(project).with_user("root").with_directory("/pipeline", own).with_file(ELF, elf(project))
 
 
 def _architecture(platform: Platform | None) -> str:

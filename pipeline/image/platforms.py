@@ -10,10 +10,12 @@ from collections.abc import Iterable, Sequence
 import dagger
 from dagger import dag
 
-from pipeline.build.release import FILE_TIME, packed
+from pipeline.build.release import ELF, FILE_TIME, elf, packed
 from pipeline.errors import InputError, guard
-from pipeline.handover import script
-from pipeline.project.project import Project
+from pipeline.handover import scripts
+from pipeline.project.project import Project, builder
+
+_SCRIPTS = ("build/resources/pack.sh", "image/resources/swap.sh")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,8 +81,14 @@ async def erts_for(platform: Platform, project: Project, release: dagger.Contain
         If the builder has another Erlang for that platform, or a dependency or an application has native code.
     """
     await check_pulls(platform, project.builder)
+    # Of two files that are keyed by their content: after a change of an application the engine has the layer already.
     swapped = (
-        release.with_file("/pipeline/swap.sh", script("image/resources/swap.sh"))
+        builder(project)
+        .with_user("root")
+        .with_directory("/pipeline", scripts(*_SCRIPTS))
+        .with_file(ELF, elf(project))
+        .with_mounted_file("/pipeline/erts.tar", packed(release, "erts"))
+        .with_mounted_file("/pipeline/native.tar", packed(release, "native"))
         .with_mounted_directory("/foreign", container(platform, project.builder).rootfs())
         .with_exec(["sh", "/pipeline/swap.sh", platform.architecture, str(FILE_TIME)])
     )

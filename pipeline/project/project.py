@@ -1,15 +1,17 @@
 """The user's arguments, and the build image that every stage starts from."""
 
 import dataclasses
+from pathlib import PurePosixPath
 
 import dagger
 from dagger import dag
 
 from pipeline.errors import InputError
-from pipeline.handover import script
+from pipeline.handover import script, scripts
 from pipeline.project.images import Images
 
 BUILD = "/build"
+_COMPILE = "project/resources/compile.sh"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -120,3 +122,21 @@ def builder(project: Project) -> dagger.Container:
         .with_env_variable("ERL_COMPILER_OPTIONS", "deterministic")
         .with_env_variable("REBAR_COLOR", "low")
     )
+
+
+def compiled_script(project: Project, path: str, *included: str) -> dagger.File:
+    """Return one of the module's own scripts in Erlang as the builder compiles it, once for all stages that run it.
+
+    Parameters
+    ----------
+    project
+        The project, whose builder compiles.
+    path
+        Of an escript or a module, in this package.
+    included
+        The paths of files that it includes.
+    """
+    name = PurePosixPath(path).name
+    container = builder(project).with_user("root").with_directory("/pipeline", scripts(_COMPILE, path, *included))
+    made = container.with_exec(["sh", "/pipeline/compile.sh", name]).directory("/compiled")
+    return made.file(name.removesuffix(".erl") + ".beam" if name.endswith(".erl") else name)

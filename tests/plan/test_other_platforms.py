@@ -59,6 +59,19 @@ async def test_erts_comes_from_the_builder_of_that_platform(recorder: Recorder) 
     assert (platform(mounted), mounted.images()) == ("linux/arm64", [made.builder])
 
 
+async def test_erts_of_that_platform_is_not_made_again_after_a_change_of_an_application(recorder: Recorder) -> None:
+    made = project(recorder)
+    await erts_for(ARM, made, await assembled(made, APPLICATION))
+    [swap] = execs(recorder, "/pipeline/swap.sh")
+    # It does not come after the release, and what it takes of it are files of directories: keyed by their content.
+    assert len(swap.calls("withExec")) == 1
+    files = {call.args["path"]: call.args["source"] for call in swap.calls("withMountedFile")}
+    assert {path: [step.call.field for step in file.steps()[-2:]] for path, file in files.items()} == {
+        "/pipeline/erts.tar": ["directory", "file"],
+        "/pipeline/native.tar": ["directory", "file"],
+    }
+
+
 @pytest.mark.parametrize(("one", "architecture"), [(None, "native"), (ARM, "arm64")])
 async def test_libraries_come_from_the_builder_of_that_platform_in_one_way(
     recorder: Recorder, one: Platform | None, architecture: str

@@ -573,3 +573,23 @@ async def test_a_given_configuration_takes_the_place_of_the_projects_and_of_its_
     assert seen(reader)["rebar.config"][0] == "{deps, [given]}."
     # That of an application is its own.
     assert [name for name in seen(reader) if name.endswith(".script")] == ["apps/web/rebar.config.script"]
+
+
+async def test_the_scripts_in_erlang_are_compiled_once_for_all_stages(recorder: Recorder) -> None:
+    answers.of_images(recorder)
+    made = project(recorder)
+    await (await runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
+    scripts = {"elf.escript", "pipeline_interface.escript", "pipeline_compiler.beam"}
+    given = {
+        (call.args["path"], call.args["source"].key, call.args["source"].parent.parent.call.args["args"][-1])
+        for chain in recorder.execs()
+        for call in chain.calls("withFile")
+        if call.args["path"].removeprefix("/pipeline/") in scripts
+    }
+    assert {(path, script) for path, _, script in given} == {
+        ("/pipeline/elf.escript", "elf.escript"),
+        ("/pipeline/pipeline_interface.escript", "pipeline_interface.escript"),
+        ("/pipeline/pipeline_compiler.beam", "pipeline_compiler.erl"),
+    }
+    # By one recipe each, so that the engine compiles each once.
+    assert len(given) == len(scripts)

@@ -42,7 +42,6 @@ done
 # compiler of ours lets it stay that is the last one in rebar3's own order.
 flags=
 if [ -n "${PIPELINE_MODULES:-}" ] || [ -n "$(find "$folder" -name '*.erl' -exec basename {} \; | sort | uniq -d)" ]; then
-    erlc -o /pipeline /pipeline/pipeline_compiler.erl
     flags="-pa /pipeline -rebar compilers [rebar_compiler_xrl,rebar_compiler_yrl,rebar_compiler_mib,pipeline_compiler]"
 fi
 PIPELINE_FOLDERS=$folder ERL_AFLAGS="$flags ${ERL_AFLAGS:-}" sh /pipeline/rebar3.sh "$profile" "" compile

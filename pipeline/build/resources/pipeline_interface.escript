@@ -6,6 +6,10 @@
 %% behaviour_info(optional_callbacks).
 %% It prints each behaviour of which that does not do: one that computes the answer, or runs code when it is loaded.
 
+%% A name of its own makes the compiled script the same every time.
+-module(pipeline_interface).
+-export([main/1]).
+
 main([From, To]) ->
     %% A behaviour may ask another one, of this application, of one that it needs, or of a dependency.
     ok = code:add_pathsz([From | filelib:wildcard(filename:join(From, "../../../*/*/ebin"))]),

@@ -29,7 +29,6 @@ for folder in $folders; do
 done
 unset IFS
 if [ -n "$folders" ] && [ -n "${PIPELINE_MODULES:-}" ]; then
-    erlc -o /pipeline /pipeline/pipeline_compiler.erl
     compilers="[rebar_compiler_xrl,rebar_compiler_yrl,rebar_compiler_mib,pipeline_compiler]"
     export PIPELINE_FOLDERS="$folders" ERL_AFLAGS="-pa /pipeline -rebar compilers $compilers ${ERL_AFLAGS:-}"
 fi

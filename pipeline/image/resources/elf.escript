@@ -23,6 +23,9 @@
 %%     Fails unless FILE is a program of that processor that needs no library.
 %%
 %% ARCHITECTURE is amd64 or arm64, or native: that of this Erlang.
+%% A name of its own makes the compiled script the same every time.
+-module(elf).
+-export([main/1]).
 -include_lib("kernel/include/file.hrl").
 -mode(compile).
 
