@@ -83,9 +83,8 @@ async def layout(
         other bytes after a restart of the engine, and so with another digest.
     """
     time = parse_time(project.created)
-    layers: dict[str, dagger.File] = {}
 
-    async def variant(platform: str, container: dagger.Container) -> Image:
+    async def variant(platform: str, container: dagger.Container) -> tuple[Image, dict[str, dagger.File]]:
         packed, given = _packed(project, container), bases.get(platform)
         base = await described(given) if given else None
         if base and base.platform != platform:
@@ -94,14 +93,16 @@ async def layout(
                 f"{platform} with --runtime-image"
             )
         image = finished(await described(packed), time, base)
+        layers = {}
         for layer in image.layers:
             source = given if given and base and layer in base.layers else packed
             layers[layer["digest"]] = source.file(blob(layer["digest"]))
-        return image
+        return image, layers
 
-    texts, digest = texts_of(await gathered(*(variant(*each) for each in images.items())))
+    made = await gathered(*(variant(*each) for each in images.items()))
+    texts, digest = texts_of(image for image, _ in made)
     whole = handover.directory(texts)
-    for name, file in layers.items():
+    for name, file in {name: file for _, layers in made for name, file in layers.items()}.items():
         whole = whole.with_file(blob(name), file)
     return await whole.sync(), digest
 
