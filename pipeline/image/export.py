@@ -12,7 +12,7 @@ from dagger import dag
 from pipeline import handover
 from pipeline.build.dependencies import equipped
 from pipeline.build.release import FILE_TIME, assembled
-from pipeline.errors import BuildError, gathered
+from pipeline.errors import BuildError, gathered, guard
 from pipeline.image.base import bases
 from pipeline.image.layout import Image, blob, finished, parse_time, texts_of
 from pipeline.image.platforms import parse_platforms
@@ -61,7 +61,7 @@ async def archive(project: Project) -> dagger.File:
     images, layers = await variants(project, application, await assembled(project, application))
     whole = {name: metadata(image.container, project, application) for name, image in images.items()}
     made, _ = await layout(project, whole, layers)
-    return await _archived(project, made).sync()
+    return await guard(_archived(project, made).sync(), "packing the archive")
 
 
 async def layout(
