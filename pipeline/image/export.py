@@ -121,7 +121,7 @@ def _packed(project: Project, image: dagger.Container) -> dagger.Directory:
 def _archived(project: Project, layout: dagger.Directory) -> dagger.File:
     """Return a layout as an archive whose bytes depend on its content and the builder's tar alone."""
     command = (
-        f"find . -type f -exec chmod 644 {{}} + && find . -type f -exec touch -d @{FILE_TIME} {{}} + && "
+        f"find . -type f -exec chmod 644 {{}} + -exec touch -d @{FILE_TIME} {{}} + && "
         f"find * -type f | sh /pipeline/pack.sh {_TAR}"
     )
     return (

@@ -136,7 +136,7 @@ def compiled_script(project: Project, path: str, *included: str) -> dagger.File:
     included
         The paths of files that it includes.
     """
-    name = PurePosixPath(path).name
+    source = PurePosixPath(path)
     container = builder(project).with_user("root").with_directory("/pipeline", scripts(_COMPILE, path, *included))
-    made = container.with_exec(["sh", "/pipeline/compile.sh", name]).directory("/compiled")
-    return made.file(name.removesuffix(".erl") + ".beam" if name.endswith(".erl") else name)
+    made = container.with_exec(["sh", "/pipeline/compile.sh", source.name]).directory("/compiled")
+    return made.file((source.with_suffix(".beam") if source.suffix == ".erl" else source).name)

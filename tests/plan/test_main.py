@@ -332,6 +332,8 @@ async def test_image_tarball_is_an_index_of_its_platforms(recorder: Recorder) ->
     [pack] = [chain for chain in recorder.execs() if words(chain)[-1] == "pack the archive"]
     [layout] = [call.args["source"] for call in pack.calls("withMountedDirectory")]
     assert {"index.json", "oci-layout"} < layout.tree.keys()
+    # The name that whoever exports it into a folder gets.
+    assert recorder.find("file", path="/image.tar")
     platforms = [chain.calls("container")[0].args.get("platform") for chain in recorder.find("asTarball")]
     assert sorted(platforms, key=str) == [None, "linux/arm64"]
     pulls = [words(chain)[2] for chain in recorder.execs() if words(chain)[0] == "pull"]
