@@ -299,7 +299,7 @@ class Erlmcp:
     @function
     async def compile(self) -> dagger.Container:
         """Compile the project's applications that the release needs into /build/_build."""
-        return await applications.compiled(*await self.opened())
+        return (await applications.compiled(*await self.opened())).container
 
     @function
     async def release(self) -> dagger.Container:

@@ -1,6 +1,7 @@
 """The stage of the dependencies."""
 
 import dataclasses
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from pipeline.project.project import BUILD, Project, builder, with_git
 MIRROR_HOST = "mirror"
 #: A line for each locked package that was fetched: NAME VERSION REPOSITORY sha512:CHECKSUM.
 PACKAGES = "/pipeline/packages"
+#: Where the compiler keeps the beams of modules, and the variable that says so.
+MODULES, KEPT = "/pipeline/modules", "PIPELINE_MODULES"
 _CACHE = "/root/.cache/rebar3"
 _CLONE = "build/resources/clone.sh"
 _FETCH_SH, _SOURCE = "build/resources/fetch.sh", "build/resources/pipeline_source.erl"
@@ -51,6 +54,18 @@ def libraries(project: Project) -> str:
     """Return the folder that has every compiled application by name: dependencies and the project's own."""
     # rebar3 joins the names of several profiles.
     return f"{BUILD}/_build/{project.profile.replace(',', '+')}/lib"
+
+
+def modules(project: Project, application: Application) -> dagger.CacheVolume:
+    """Return the volume in which the compiler keeps the beams of modules; see `pipeline_compiler.erl`."""
+    name = hashlib.sha256(f"{project.builder} {application.name}".encode()).hexdigest()
+    return dag.cache_volume(f"erlmcp-modules-{name[:16]}")
+
+
+def keeping(container: dagger.Container, project: Project, application: Application) -> dagger.Container:
+    """Let the compiler keep the beams of modules, and take those that are kept."""
+    volume = modules(project, application)
+    return container.with_mounted_cache(MODULES, volume).with_env_variable(KEPT, MODULES)
 
 
 def configured(
@@ -131,6 +146,8 @@ async def fetched(project: Project, application: Application) -> dagger.Containe
     fetch something: plugins, and dependencies that are not locked.
     """
     got = _with_scripts(await _got(project, application), *_COMPILERS)
+    if project.incremental:
+        got = keeping(got, project, application)
     filled = got.with_exec(["sh", _FETCH, "compile", project.profile])
     filled = await guard(filled.sync(), "fetching and compiling the dependencies")
     # A fresh container, so that mirrors, secrets and caches of the fetching are not part of any later key.

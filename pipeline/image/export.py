@@ -11,14 +11,14 @@ from dagger import dag
 
 from pipeline import handover
 from pipeline.build.dependencies import equipped
-from pipeline.build.release import FILE_TIME, assembled
+from pipeline.build.release import assembled
 from pipeline.errors import BuildError, gathered, guard
 from pipeline.image.base import bases
 from pipeline.image.layout import Image, blob, finished, parse_time, texts_of
 from pipeline.image.platforms import parse_platforms
 from pipeline.image.runtime import Filled, filled, metadata
 from pipeline.project.application import Application
-from pipeline.project.project import Project, builder
+from pipeline.project.project import FILE_TIME, Project, builder
 from pipeline.project.reader import read
 
 #: Paths in the containers that unpack and pack the image.

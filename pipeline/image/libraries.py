@@ -2,13 +2,13 @@
 
 import dagger
 
-from pipeline.build.release import ELF, FILE_TIME, elf
+from pipeline.build.release import ELF, elf
 from pipeline.errors import guard
 from pipeline.handover import script, scripts
 from pipeline.image import files, platforms
 from pipeline.image.platforms import Platform
 from pipeline.project.application import Application
-from pipeline.project.project import Project, builder
+from pipeline.project.project import FILE_TIME, Project, builder
 
 UID = 1000
 _ADDED, _NATIVE, _LOADS = "/added", "/native.tar", "/pipeline/loads"

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 import dagger
 from dagger import dag
 
-from pipeline.build.release import ELF, FILE_TIME, elf, packed
+from pipeline.build.release import ELF, elf, packed
 from pipeline.errors import InputError, guard
 from pipeline.handover import scripts
-from pipeline.project.project import Project, builder
+from pipeline.project.project import FILE_TIME, Project, builder
 
 _SCRIPTS = ("build/resources/pack.sh", "image/resources/swap.sh")
 

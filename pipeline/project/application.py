@@ -100,6 +100,8 @@ class Application:
     configs: dict[str, str]
     #: What of the project, or of its plugins, runs or reaches into other applications while one is compiled.
     executed: tuple[str, ...] = ()
+    #: What may look at the modules of the project while relx assembles the release.
+    assembled_with: tuple[str, ...] = ()
     #: What the project asks of its git repository when it is read.
     asked: tuple[str, ...] = ()
 

@@ -11,6 +11,8 @@ from pipeline.handover import script, scripts
 from pipeline.project.images import Images
 
 BUILD = "/build"
+#: The time of every file that we make, so that a layer depends on its content only. Seconds since the epoch.
+FILE_TIME = 315532800  # 1980-01-01, the earliest that zip archives can hold
 _COMPILE = "project/resources/compile.sh"
 
 

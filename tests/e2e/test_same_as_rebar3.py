@@ -4,7 +4,9 @@ Each project of tests/fixtures/inputs is built twice in the same builder image: 
 the developers' options of relx taken out of its configuration, and by the pipeline's own stages.
 """
 
+import contextlib
 import dataclasses
+import io
 import os
 import re
 import shutil
@@ -18,6 +20,7 @@ from conftest import FIXTURES, session
 from dagger import dag
 from plain import by_rebar3, tree
 
+from pipeline.build.applications import compiled
 from pipeline.build.dependencies import equipped
 from pipeline.build.release import assembled
 from pipeline.errors import PipelineError
@@ -60,6 +63,16 @@ OURS_ALONE = {
 SEVERAL = {"05-extend", "07-release-opts"}
 #: Those whose versions come out of git.
 OF_GIT = {"13-vsn-cmd", "13-vsn-git", "13-vsn-semver", "28b-script-git"}
+#: Those whose modules relx gets, and not a placeholder for each: code of the project runs when it is compiled, or
+#: something may look at its modules or sources when the release is assembled.
+WITH_MODULES = {
+    *("13-vsn-cmd", "13-vsn-git", "13-vsn-semver", "14-root-hooks", "31-appsrc-script"),
+    *("37-nif-make", "37b-nif-umbrella", "39-native-dir"),
+    *("18-release-hook", "80-excluded-module", "81-debug-in-prod", "82-overlay-source", "83-overlay-beam"),
+    "85-hook-reads-beam",
+}
+#: Those whose modules keep their debug information.
+WITH_DEBUG_INFORMATION = {"81-debug-in-prod"}
 #: Those that ask for a dependency from a place that is not there: it lies among the checkouts.
 WITH_TINY = {"01-atom-dep", "04-prod-dep", "27-app-prod-deps"}
 
@@ -70,6 +83,8 @@ class Outcome:
 
     plain: Path | str = ""
     ours: Path | str = ""
+    #: Whether relx got placeholders.
+    frame: bool = False
     #: Of `sys.config` and `vm.args`, which the pipeline made.
     made: tuple[str, ...] = ()
     version: str = ""
@@ -88,6 +103,11 @@ def made(name: str, target: Path) -> Path:
         tiny.mkdir(parents=True)
         (tiny / "tiny.app.src").write_text('{application, tiny, [{vsn, "1.0"}, {applications, [kernel, stdlib]}]}.\n')
         (tiny / "tiny.erl").write_text("-module(tiny).\n")
+    if name not in WITH_DEBUG_INFORMATION:
+        # Most projects leave it in, and relx strips it; with it relx must get the modules.
+        config = target / "rebar.config"
+        text = re.sub(r"\bdebug_info\b", "no_debug_info", config.read_text())
+        config.write_text(text if "erl_opts" in text else f"{text}{{erl_opts, [no_debug_info]}}.\n")
     if name in OF_GIT:
         commit(target)
         (target / "NEWS").write_text("one commit after the tag\n")
@@ -126,6 +146,7 @@ async def by_us(project: Project, target: Path, outcome: Outcome) -> Path | str:
         project = await equipped(project, application)
         release = await assembled(project, application)
         await release.directory("/opt/demo").export(str(target))
+        outcome.frame = (await compiled(project, application)).frame is not None
     except PipelineError as error:
         return str(error)
     config = {"sys.config": application.sys_config, "vm.args": application.vm_args}
@@ -160,8 +181,10 @@ def outcomes(engine: dict[str, str], images: Path, tmp_path_factory: pytest.Temp
                 for name in NAMES:
                     group.start_soon(build, name, limit)
 
-    with session(engine, folder):
+    with session(engine, folder), contextlib.redirect_stderr(io.StringIO()) as told:
         anyio.run(run)
+    # With placeholders relx must do what it does without them.
+    assert "placeholders" not in told.getvalue()
     return found
 
 
@@ -184,6 +207,11 @@ def test_the_release_is_that_of_rebar3(outcomes: dict[str, Outcome], name: str) 
         for root in (outcome.plain, outcome.ours)
     )
     assert ours == plain
+
+
+def test_relx_gets_placeholders_unless_it_may_look_at_modules(outcomes: dict[str, Outcome]) -> None:
+    built = {name for name, outcome in outcomes.items() if isinstance(outcome.ours, Path)}
+    assert {name for name in built if not outcomes[name].frame} == WITH_MODULES
 
 
 @pytest.mark.parametrize(

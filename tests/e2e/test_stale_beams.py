@@ -1,9 +1,9 @@
 """Many ways to make a stale beam: an application changes, and one that needs it was compiled before.
 
-Each case is a project of two applications, `two` needs `one`, and a change of it. The pipeline compiles the project,
-then the changed one, with the same engine, which answers from its cache what it can; and once more with --incremental,
-where the compiler takes the beams of modules that it made before, in this case or in any other one. Plain rebar3
-compiles the changed one from nothing. All must make the same files, or all refuse.
+Each case is a project of two applications, `two` needs `one`, and a change of it. The pipeline makes the release, then
+that of the changed project, with the same engine, which answers from its cache what it can; and once more with
+--incremental, where the compiler takes the beams of modules that it made before, in this case or in any other one.
+Plain rebar3 makes that of the changed one from nothing. All must have the same files, or all refuse.
 """
 
 import contextlib
@@ -20,9 +20,11 @@ from conftest import session
 from dagger import dag
 from plain import by_rebar3, tree
 
-from pipeline.build.applications import compiled, modules
+from pipeline.build.applications import compiled, separate
+from pipeline.build.dependencies import fetched, modules
 from pipeline.build.release import assembled
 from pipeline.errors import PipelineError
+from pipeline.project.application import Application
 from pipeline.project.images import images_in_use
 from pipeline.project.project import Project, builder
 from pipeline.project.reader import read
@@ -30,12 +32,13 @@ from pipeline.project.source import filtered
 
 Files = dict[str, str]
 
-CONFIG = """{erl_opts, [debug_info, warnings_as_errors]}.
+CONFIG = """{erl_opts, [no_debug_info, warnings_as_errors]}.
 {relx, [{release, {demo, "1.0.0"}, [one, two]}]}.
 """
 APP = '{application, %s, [{vsn, "1.0.0"}, {applications, [kernel, stdlib%s]}]}.\n'
 ONE = "-module(one).\n-export([value/0]).\nvalue() -> 1.\n"
 BEHAVIOUR = "-module(one_behaviour).\n-callback first() -> term().\n"
+MORE = "-callback second() -> term().\n"
 TWO = """-module(two).
 -behaviour(one_behaviour).
 -include_lib("one/include/one.hrl").
@@ -72,6 +75,34 @@ TRANSFORMED = "-module(two_transformed).\n%s-export([transformed/0]).\ntransform
 SUM = "sh -c 'cd $REBAR_BUILD_DIR/lib && md5sum one/ebin/one.beam >two/ebin/sum'"
 HOOKED = f'{{post_hooks, [{{compile, "{SUM}"}}]}}.\n'
 TWICE = "two modules of one name"
+#: A dependency, which `one` needs, and a module of `two` that includes a header of it.
+DEP = """-module(dep).
+-behaviour(dep_behaviour).
+-include("dep.hrl").
+-export([first/0, option/0]).
+first() -> ?DEP.
+-ifdef(OTHER).
+option() -> 2.
+-else.
+option() -> 1.
+-endif.
+"""
+OPTION = "{erl_opts, [no_debug_info%s]}.\n"
+DEPENDENCY: Files = {
+    "rebar.config": f"{CONFIG}{{deps, [dep]}}.\n",
+    "_checkouts/dep/rebar.config": OPTION % "",
+    "_checkouts/dep/src/dep.app.src": APP % ("dep", ""),
+    "_checkouts/dep/src/dep.erl": DEP,
+    "_checkouts/dep/src/dep_behaviour.erl": BEHAVIOUR.replace("one", "dep"),
+    "_checkouts/dep/include/dep.hrl": "-define(DEP, 1).\n",
+    "apps/one/src/one.app.src": APP % ("one", ", dep"),
+    "apps/two/src/two_dep.erl": '-module(two_dep).\n-include_lib("dep/include/dep.hrl").\n'
+    "-export([value/0]).\nvalue() -> ?DEP.\n",
+}
+#: A module that is begun before its turn, since it has more than 100,000 bytes.
+LARGE = '-module(dep_large).\n-include("dep.hrl").\n-export([value/1]).\n{}value(_) -> ?DEP.\n'.format(
+    "".join(f'value({number}) -> {{"{number}", <<"the text of {number}, long">>}};\n' for number in range(2500))
+)
 BASIC = "-module(one_basic).\n-callback first() -> term().\n"
 
 
@@ -97,7 +128,8 @@ CASES = {
     ),
     "a header beside the modules": Case({"apps/one/src/one_private.hrl": "-define(PRIVATE, 2).\n"}),
     "a header's type": Case(
-        {"apps/one/include/one.hrl": BASE["apps/one/include/one.hrl"] + "-type unused() :: atom().\n"}
+        {"apps/one/include/one.hrl": BASE["apps/one/include/one.hrl"] + "-type unused() :: atom().\n"},
+        {"rebar.config": CONFIG.replace("no_debug_info", "debug_info")},
     ),
     "a header of the project": Case(
         {"include/all.hrl": "-define(ALL, 2).\n"},
@@ -107,14 +139,9 @@ CASES = {
             "-export([all/0]).\nall() -> ?ALL.\n",
         },
     ),
-    "a callback more": Case(
-        {"apps/one/src/one_behaviour.erl": BEHAVIOUR + "-callback second() -> term().\n"}, refused=True
-    ),
+    "a callback more": Case({"apps/one/src/one_behaviour.erl": BEHAVIOUR + MORE}, refused=True),
     "a callback more that is optional": Case(
-        {
-            "apps/one/src/one_behaviour.erl": BEHAVIOUR
-            + "-callback second() -> term().\n-optional_callbacks([second/0]).\n"
-        }
+        {"apps/one/src/one_behaviour.erl": f"{BEHAVIOUR}{MORE}-optional_callbacks([second/0]).\n"}
     ),
     "a behaviour that is none any more": Case({}, removed=("apps/one/src/one_behaviour.erl",), refused=True),
     "a behaviour that asks another one": Case(
@@ -166,7 +193,7 @@ CASES = {
         },
     ),
     "an option": Case(
-        {"rebar.config": CONFIG.replace("[debug_info,", "[debug_info, {d, 'OTHER'},")},
+        {"rebar.config": CONFIG.replace("[no_debug_info,", "[no_debug_info, {d, 'OTHER'},")},
         {
             "apps/two/src/two_option.erl": "-module(two_option).\n-export([value/0]).\n"
             "-ifdef(OTHER).\nvalue() -> 2.\n-else.\nvalue() -> 1.\n-endif.\n"
@@ -214,6 +241,37 @@ CASES = {
             "apps/one/src/deep/twice.erl": "-module(twice).\n-export([value/0]).\nvalue() -> 2.\n",
         },
     ),
+    "a function of a dependency": Case(
+        {"_checkouts/dep/src/dep.erl": DEP.replace("option() -> 1", "option() -> 3")}, DEPENDENCY
+    ),
+    "a macro of a dependency": Case({"_checkouts/dep/include/dep.hrl": "-define(DEP, 2).\n"}, DEPENDENCY),
+    "a macro of a large module of a dependency": Case(
+        {"_checkouts/dep/include/dep.hrl": "-define(DEP, 2).\n"},
+        {**DEPENDENCY, "_checkouts/dep/src/dep_large.erl": LARGE},
+    ),
+    "an option of a dependency": Case({"_checkouts/dep/rebar.config": OPTION % ", {d, 'OTHER'}"}, DEPENDENCY),
+    "an option that the project gives a dependency": Case(
+        {"rebar.config": DEPENDENCY["rebar.config"] + "{overrides, [{add, dep, [{erl_opts, [{d, 'OTHER'}]}]}]}.\n"},
+        DEPENDENCY,
+    ),
+    "a callback of a dependency that its module lacks": Case(
+        {"_checkouts/dep/src/dep_behaviour.erl": DEPENDENCY["_checkouts/dep/src/dep_behaviour.erl"] + MORE},
+        {**DEPENDENCY, "_checkouts/dep/rebar.config": OPTION % ", warnings_as_errors"},
+        refused=True,
+    ),
+    "a transform of a dependency": Case(
+        {"_checkouts/dep/src/one_transform.erl": TRANSFORM.replace("one_values:value()", "7")},
+        {
+            **DEPENDENCY,
+            "_checkouts/dep/src/one_transform.erl": TRANSFORM.replace("one_values:value()", "6"),
+            "_checkouts/dep/src/two_transformed.erl": TRANSFORMED % "-compile({parse_transform, one_transform}).\n",
+        },
+    ),
+    "a module of a dependency that is removed": Case(
+        {},
+        {**DEPENDENCY, "_checkouts/dep/src/gone.erl": "-module(gone).\n"},
+        removed=("_checkouts/dep/src/gone.erl",),
+    ),
 }
 
 
@@ -239,27 +297,31 @@ def written(folder: Path, files: Files) -> Path:
     return folder
 
 
-async def beams(container: dagger.Container, folder: Path) -> dict[str, str]:
-    """Return what was compiled of both applications."""
+async def beams(container: dagger.Container, release: dagger.Directory, folder: Path) -> dict[str, str]:
+    """Return what was compiled of both applications, and what a release has of them and of a dependency."""
     for name in ("one", "two"):
         await container.directory(f"/build/_build/prod/lib/{name}/ebin").export(str(folder / name))
+    await release.filter(include=[f"lib/{name}-*/ebin" for name in ("one", "two", "dep")]).export(str(folder))
     return tree(folder)
 
 
 async def by_us(
     images: dict[str, str], source: dagger.Directory, folder: Path, *, incremental: bool = False
 ) -> dict[str, str] | str:
-    """Compile as the pipeline does."""
+    """Make the release as the pipeline does."""
     project = Project(await filtered(source), images, "debian", incremental=incremental)
     try:
-        return await beams(await compiled(project, await read(project)), folder)
+        application = await read(project)
+        release = await assembled(project, application)
+        container = (await compiled(project, application)).container
+        return await beams(container, release.directory("/opt/demo"), folder)
     except PipelineError as error:
         return str(error)
 
 
 @pytest.fixture(scope="module")
 def made(engine: dict[str, str], images: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Made]:
-    """Compile every case, in one session."""
+    """Make the releases of every case, in one session."""
     folder = tmp_path_factory.mktemp("stale")
     table = images_in_use(images.read_text(), {})
     found = {name: Made() for name in CASES}
@@ -279,11 +341,12 @@ def made(engine: dict[str, str], images: Path, tmp_path_factory: pytest.TempPath
             found[name].incremental = await by_us(table, sources[1], here / "incremental", incremental=True)
             # With more of them rebar3 has two modules of one name destroy each other, or keeps either.
             flags = "+S 1:1" if name == TWICE else ""
-            done = by_rebar3(table["builder-debian"], sources[1], "as", "prod", "compile", flags=flags)
+            done = by_rebar3(table["builder-debian"], sources[1], "as", "prod", "release", flags=flags)
             if await done.exit_code():
                 found[name].plain = await done.stdout() + await done.stderr()
             else:
-                found[name].plain = await beams(done, here / "plain")
+                release = done.directory("/build/_build/prod/rel/demo")
+                found[name].plain = await beams(done, release, here / "plain")
 
     async def run() -> None:
         with (folder / "log").open("w") as log:
@@ -315,7 +378,7 @@ def test_no_beam_is_stale(made: dict[str, Made], name: str) -> None:
 def compiled_incrementally(
     engine: dict[str, str], images: Path, folder: Path, base: Files, changes: list[Files], *, then: str = "true"
 ) -> tuple[list[int], list[str]]:
-    """Make the release once for each of the changes; return how many modules were kept, and the log, after each.
+    """Make the release once for each of the changes; return how many modules were kept, and what was said, after each.
 
     Each time the release must be that of a call that compiles everything. `then` is shell that runs where the modules
     are kept.
@@ -323,35 +386,37 @@ def compiled_incrementally(
     table = images_in_use(images.read_text(), {})
     # A name of its own: the beams of another run are in another volume.
     config = base["rebar.config"].replace("{demo,", f"{{demo_{time.time_ns()},")
-    counts, logs = [], []
+    counts, said = [], []
 
-    async def assemble(source: Path, made: Path, *, incremental: bool) -> Project:
+    async def assemble(source: Path, made: Path, *, incremental: bool) -> tuple[Project, Application]:
         files = await filtered(dag.host().directory(str(source)))
         project = Project(files, table, "debian", incremental=incremental)
-        release = await assembled(project, await read(project))
-        await release.directory("/layers/applications").export(str(made))
-        return project
+        application = await read(project)
+        release = await assembled(project, application)
+        layers = release.directory("/layers").filter(include=["applications/**", "dependencies/**"])
+        await layers.export(str(made))
+        return project, application
 
     async def run(number: int, change: Files) -> None:
         source = written(folder / str(number), {**base, "rebar.config": config, **change})
-        whole, kept, path = (folder / f"{name}-{number}" for name in ("whole", "kept", "log"))
-        with path.open("w") as log:
-            async with dagger.connection(dagger.Config(log_output=log)):
-                project = await assemble(source, kept, incremental=True)
-                # The clock is in the key, so that it is looked at now.
-                looking = builder(project).with_env_variable("NOW", str(time.time_ns()))
-                looking = looking.with_mounted_cache("/kept", modules(project, await read(project)))
-                command = ["sh", "-euc", f"ls /kept; cd /kept; {then}"]
-                counts.append(len((await looking.with_exec(command).stdout()).split()))
-        logs.append(path.read_text())
+        whole, kept = (folder / f"{name}-{number}" for name in ("whole", "kept"))
         async with dagger.connection(dagger.Config(log_output=io.StringIO())):
+            project, application = await assemble(source, kept, incremental=True)
+            # The clock is in the key, so that it is looked at now.
+            looking = builder(project).with_env_variable("NOW", str(time.time_ns()))
+            looking = looking.with_mounted_cache("/kept", modules(project, application))
+            command = ["sh", "-euc", f"ls /kept; cd /kept; {then}"]
+            counts.append(len((await looking.with_exec(command).stdout()).split()))
+            # The engine has what the commands printed; of its log it was seen to lose some of that.
+            stages = await separate(project, application, await fetched(project, application)) or {}
+            said.append("".join([await stage.stdout() for stage in stages.values()]))
             await assemble(source, whole, incremental=False)
         assert tree(kept) == tree(whole)
 
     with session(engine, folder):
         for number, change in enumerate(changes):
             anyio.run(run, number, change)
-    return counts, logs
+    return counts, said
 
 
 def test_incremental_compiles_what_changed_and_nothing_else(
@@ -363,6 +428,18 @@ def test_incremental_compiles_what_changed_and_nothing_else(
     counts, _ = compiled_incrementally(engine, images, tmp_path, BASE, changes)
     # one, one_behaviour, two; then one again; then nothing; then two, which includes the header.
     assert counts == [3, 4, 4, 5]
+
+
+def test_incremental_compiles_of_a_dependency_what_changed_too(
+    engine: dict[str, str], images: Path, tmp_path: Path
+) -> None:
+    base = {**BASE, **DEPENDENCY, "_checkouts/dep/src/dep_large.erl": LARGE}
+    option = {"_checkouts/dep/rebar.config": OPTION % ", {d, 'OTHER'}"}
+    changed = {"_checkouts/dep/src/dep.erl": DEP.replace("option() -> 1", "option() -> 3")}
+    header = {"_checkouts/dep/include/dep.hrl": "-define(DEP, 2).\n"}
+    counts, _ = compiled_incrementally(engine, images, tmp_path, base, [{}, changed, header, option, option])
+    # Seven modules; then dep; dep, dep_large and two_dep, which include the header; the three of dep; then nothing.
+    assert counts == [7, 8, 11, 14, 14]
 
 
 @pytest.mark.parametrize("hooks", ["", '{post_hooks, [{compile, "echo compiled"}]}.\n'], ids=["plain", "hooks"])
@@ -393,7 +470,7 @@ def test_a_warning_of_a_module_that_is_not_compiled_again_is_shown_again(
     careless = {"apps/one/src/one_behaviour.erl": f"{BEHAVIOUR}unused() -> none.\n"}
     changed = {"apps/one/src/one.erl": ONE.replace("1.", "2.")}
     base = {**BASE, "rebar.config": CONFIG.replace(", warnings_as_errors", "")}
-    counts, logs = compiled_incrementally(engine, images, tmp_path, base, [careless, {**careless, **changed}])
+    counts, said = compiled_incrementally(engine, images, tmp_path, base, [careless, {**careless, **changed}])
     assert counts == [3, 4]
-    for log in logs:
-        assert re.search(r"one_behaviour\.erl.*function unused/0 is unused", log), log
+    for text in said:
+        assert re.search(r"one_behaviour\.erl.*function unused/0 is unused", text), text

@@ -53,6 +53,7 @@ READ = {
     "native": [],
     "hex": "",
     "executed": [],
+    "assembled_with": [],
     "plugins": [],
     "dropped_plugins": [],
     "sys_config": None,
@@ -134,7 +135,8 @@ def of_reading(recorder: Recorder, read: dict | None = None) -> None:
 def of_images(recorder: Recorder) -> None:
     """Let builder and runtime be of one Alpine release, and nothing stand against the other platform."""
     recorder.answer("File.contents", "ID=alpine\nVERSION_ID=3.22.1\n", when=reads("/etc/os-release"))
-    recorder.answer("File.contents", "", when=reads("/layers/problems", "/pipeline/why"))
+    files = ("/layers/problems", *(f"/pipeline/{name}" for name in ("why", "whole", "unlike")))
+    recorder.answer("File.contents", "", when=reads(*files))
     recorder.answer(
         "Directory.exists", lambda _: True, when=lambda chain: chain.call.args["path"].endswith("ca-certificates.crt")
     )

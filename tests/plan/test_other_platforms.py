@@ -6,12 +6,13 @@ import pytest
 from answers import APPLICATION, execs, project, words
 from recorder import Chain, Recorder, exec_error, pull_error
 
-from pipeline.build.release import FILE_TIME, assembled, packed
+from pipeline.build.release import assembled, packed
 from pipeline.errors import BuildError, InputError
 from pipeline.image.base import base_layers
 from pipeline.image.libraries import libraries, unpacked
 from pipeline.image.platforms import Platform, check_pulls, erts_for, parse_platforms
 from pipeline.image.runtime import runtime
+from pipeline.project.project import FILE_TIME
 
 pytestmark = pytest.mark.anyio
 

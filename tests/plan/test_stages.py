@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 
 import answers
 import dagger
@@ -11,14 +12,14 @@ from recorder import Chain, Recorder, exec_error
 
 from pipeline.build.applications import aside
 from pipeline.build.dependencies import fetched
-from pipeline.build.release import FILE_TIME, assembled
+from pipeline.build.release import assembled
 from pipeline.errors import BuildError, InputError
 from pipeline.image.distribution import check_distributions
 from pipeline.image.labels import labels
 from pipeline.image.layout import OWN_LAYERS
 from pipeline.image.runtime import metadata, runtime
 from pipeline.project.application import Application
-from pipeline.project.project import Project
+from pipeline.project.project import FILE_TIME, Project
 from pipeline.project.reader import read
 
 pytestmark = pytest.mark.anyio
@@ -33,14 +34,18 @@ async def recorder(recorder: Recorder) -> Recorder:
 APPS = ("core", "web", "alone")
 
 
+def leave(recorder: Recorder, files: Mapping[str, str]) -> None:
+    """Let every application leave these files, and the same others."""
+    tree = {"interface.tar": "same", "frame.tar": "same", "stripped/opt/greeter/lib": "", **files}
+    recorder.answer("Container.directory", tree, when=lambda chain: chain.call.args["path"] == "/pipeline")
+
+
 async def keys(
-    recorder: Recorder, made: Project, application: Application = APPLICATION, interface: str = "same"
+    recorder: Recorder, made: Project, application: Application = APPLICATION, left: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Build the release; return the key of each stage's command. Every application shows this interface."""
+    """Build the release; return the key of each stage's command. Every application leaves these files, or others."""
     answers.of_images(recorder)
-    recorder.answer(
-        "Container.directory", {"interface.tar": interface}, when=lambda chain: chain.call.args["path"] == "/pipeline"
-    )
+    leave(recorder, left or {})
     await assembled(made, application)
     runs = {tuple(words(chain)[1:4]): chain.content_key for chain in recorder.execs()}
     script = "/pipeline/rebar3.sh" if application.executed else "/pipeline/application.sh"
@@ -53,37 +58,35 @@ async def keys(
     return {stage: runs[command] for stage, command in stages.items()}
 
 
-async def changes(
-    files: dict[str, str], application: Application = APPLICATION, interfaces: tuple[str, str] = ("same", "same")
-) -> set[str]:
-    """Return the stages that run again when these files are edited, or what the applications show of themselves."""
+async def changes(files: dict[str, str], application: Application = APPLICATION, left: str = "") -> set[str]:
+    """Return the stages that run again when these files are edited, or when the applications leave another file."""
     found = []
-    for text, interface in zip(("", " "), interfaces, strict=True):
+    for text in ("", " "):
         async with Recorder() as recorder:
             made = project(recorder, {**FILES, **{path: content + text for path, content in files.items()}})
-            found.append(await keys(recorder, made, application, interface))
+            found.append(await keys(recorder, made, application, {left: text} if left else None))
     return {stage for stage in found[0] if found[0][stage] != found[1][stage]}
 
 
 @pytest.mark.parametrize(
     ("path", "changed"),
     [
-        # What is compiled of an application that others need is in the key of the release alone.
-        ("apps/core/src/core.erl", {"core", "release"}),
-        ("apps/web/src/web.erl", {"web", "release"}),
-        ("apps/alone/src/alone.erl", {"alone", "release"}),
+        # Modules are put into a release that relx assembled before.
+        ("apps/core/src/core.erl", {"core"}),
+        ("apps/web/src/web.erl", {"web"}),
+        ("apps/alone/src/alone.erl", {"alone"}),
         # rebar3 looks at these files of all applications.
         ("apps/alone/src/alone.app.src", {"core", "web", "alone", "release"}),
         # Siblings include headers without naming each other: a header is everybody's.
-        ("include/greeter.hrl", {"core", "web", "alone", "release"}),
-        ("apps/core/include/core.hrl", {"core", "web", "alone", "release"}),
+        ("include/greeter.hrl", {"core", "web", "alone"}),
+        ("apps/core/include/core.hrl", {"core", "web", "alone"}),
         ("rebar.lock", {"deps", "core", "web", "alone", "release"}),
-        # What only relx copies, and what people read, compiles nothing.
+        # What only relx copies compiles nothing; what people read, and what only we read, does nothing.
         ("config/motd.txt", {"release"}),
-        ("README.md", {"release"}),
-        ("accept.toml", {"release"}),
-        ("vex/app.openvex.json", {"release"}),
-        ("apps/core/test/core_SUITE.erl", {"release"}),
+        ("README.md", set()),
+        ("accept.toml", set()),
+        ("vex/app.openvex.json", set()),
+        ("apps/core/test/core_SUITE.erl", set()),
         # Anything else may be a hook's.
         ("scripts/generate.sh", {"core", "web", "alone", "release"}),
     ],
@@ -103,7 +106,80 @@ def test_an_application_in_a_folder_that_is_aside_elsewhere_is_compiled(folder: 
 
 @pytest.mark.usefixtures("anyio_backend")
 async def test_what_an_application_shows_of_itself_is_in_the_key_of_those_that_need_it() -> None:
-    assert await changes({}, interfaces=("one", "two")) == {"web", "release"}
+    assert await changes({}, left="interface.tar") == {"web"}
+
+
+@pytest.mark.usefixtures("anyio_backend")
+async def test_what_relx_copies_of_an_application_is_in_the_key_of_the_release() -> None:
+    assert await changes({}, left="frame.tar") == {"release"}
+
+
+@pytest.mark.usefixtures("anyio_backend")
+async def test_where_relx_may_look_at_modules_it_gets_them() -> None:
+    hooked = dataclasses.replace(APPLICATION, assembled_with=("rebar.config: relx has the option exref",))
+    assert await changes({"apps/core/src/core.erl": ""}, hooked) == {"core", "release"}
+    assert await changes({"README.md": ""}, hooked) == {"release"}
+
+
+async def test_modules_with_debug_information_are_given_to_relx(recorder: Recorder) -> None:
+    recorder.answer("File.contents", "web.beam has debug information\n", when=answers.reads("/pipeline/whole"))
+    await assembled(project(recorder), APPLICATION)
+    [release] = execs(recorder, "/pipeline/release.sh")
+    assert "/pipeline/frames/0.tar" not in [call.args["path"] for call in release.calls("withFile")]
+    assert {call.args["path"] for call in release.calls("withDirectory")} >= {
+        f"/build/_build/prod/lib/{name}" for name in APPS
+    }
+
+
+async def test_where_modules_cannot_be_stripped_relx_does_it(
+    recorder: Recorder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    application = dataclasses.replace(APPLICATION, apps=APPLICATION.apps[:1])
+    error = exec_error(1, "escript: exception error")
+    recorder.answer("Container.withExec", error, when=lambda chain: "/pipeline/part.sh" in words(chain))
+    await assembled(project(recorder), application)
+    [release] = execs(recorder, "/pipeline/release.sh")
+    assert not with_frames(release)
+    assert "escript: exception error" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_release_that_relx_does_not_assemble_with_placeholders_gets_the_modules(
+    recorder: Recorder, capsys: pytest.CaptureFixture[str], *, fails: bool
+) -> None:
+    text = "/opt/greeter/lib/web-1/ebin: the release does not have it, or other modules in it"
+    if fails:
+        recorder.answer(
+            "Container.withExec",
+            exec_error(1, text),
+            when=lambda chain: "/pipeline/release.sh" in words(chain) and with_frames(chain),
+        )
+    else:
+        recorder.answer("File.contents", text, when=answers.reads("/pipeline/unlike"))
+    container = await assembled(project(recorder), APPLICATION)
+    assert [with_frames(chain) for chain in execs(recorder, "/pipeline/release.sh")] == [True, False]
+    assert not [call for call in (await of(recorder, container)).calls("withDirectory") if call.args["path"] == "/"]
+    assert "other modules in it" in capsys.readouterr().err
+
+
+def with_frames(release: Chain) -> bool:
+    """Tell whether a command assembles the release with placeholders."""
+    return any("/frames/" in call.args["path"] for call in release.calls("withFile"))
+
+
+async def of(recorder: Recorder, container: dagger.Container) -> Chain:
+    """Return the chain that a container is made by."""
+    await container.sync()
+    return recorder.plan[-1]
+
+
+async def test_modules_are_put_into_the_release_and_into_its_layer(recorder: Recorder) -> None:
+    container = await assembled(project(recorder), APPLICATION)
+    put = (await of(recorder, container)).calls("withDirectory")[-2:]
+    assert [call.args["path"] for call in put] == ["/", "/layers/applications"]
+    stripped = [call.args["source"] for call in put[-1].args["source"].calls("withDirectory")]
+    assert [source.call.args["path"] for source in stripped] == ["stripped"] * len(APPS)
+    assert [source.calls("withExec")[-1].args["args"][3] for source in stripped] == [f"apps/{name}" for name in APPS]
 
 
 @pytest.mark.usefixtures("anyio_backend")
@@ -254,12 +330,12 @@ async def test_layers_come_by_rate_of_change_each_with_one_time(recorder: Record
 @pytest.mark.parametrize(
     ("changed", "runs"),
     [
-        # What an edit of an application comes to.
-        (None, {"/pipeline/release.sh"}),
-        ("native.tar", {"/pipeline/release.sh", "/pipeline/root.sh", "/pipeline/loads"}),
+        # What an edit of a module comes to.
+        (None, set()),
+        ("native.tar", {"/pipeline/root.sh", "/pipeline/loads"}),
         # What is asked of the libraries is asked of what ERTS loads, and it lies beneath.
-        ("erts.tar", {"/pipeline/release.sh", "/pipeline/root.sh", "/pipeline/loads", "erts.tar"}),
-        ("dependencies.tar", {"/pipeline/release.sh", "dependencies.tar"}),
+        ("erts.tar", {"/pipeline/root.sh", "/pipeline/loads", "erts.tar"}),
+        ("dependencies.tar", {"dependencies.tar"}),
     ],
 )
 async def test_after_an_edit_what_is_made_of_equal_tars_runs_not_again(changed: str | None, runs: set[str]) -> None:
@@ -268,6 +344,7 @@ async def test_after_an_edit_what_is_made_of_equal_tars_runs_not_again(changed: 
     for edit in ("", " "):
         async with Recorder() as recorder:
             answers.of_images(recorder)
+            leave(recorder, {})
             tars = {name: name + (edit if name == changed else "") for name in names}
             recorder.answer("Container.directory", tars, when=lambda chain: chain.call.args["path"] == "/packed")
             path = "apps/alone/src/alone.erl"
@@ -338,10 +415,11 @@ async def test_what_the_growing_tree_cannot_model_is_compiled_at_once(recorder: 
         exec_error(1, "behaviour web undefined"),
         when=lambda chain: words(chain)[3:4] == ["apps/core"],
     )
-    container = await assembled(project(recorder, {**FILES, "README.md": ""}), APPLICATION)
-    await container.sync()
-    compiled = next(chain for chain in recorder.plan[-1].steps() if chain.call.field == "withExec")
+    await assembled(project(recorder), APPLICATION)
+    [parting] = execs(recorder, "/pipeline/part.sh")
+    compiled = next(chain for chain in parting.steps() if chain.call.field == "withExec")
     assert words(compiled)[3] == "apps/core:apps/web:apps/alone"
+    assert words(parting)[5:] == [word for name in APPS for word in (f"apps/{name}", name)]
 
 
 async def test_an_application_that_nobody_needs_is_not_seen_by_rebar3(recorder: Recorder) -> None:
@@ -540,16 +618,21 @@ async def test_no_stage_keeps_what_another_project_could_find(recorder: Recorder
 async def test_incremental_gives_a_volume_to_the_compiler_alone(recorder: Recorder) -> None:
     await assembled(project(recorder, incremental=True), APPLICATION)
     with_volume = {" ".join(words(chain)[1:4]) for chain in recorder.execs() if chain.calls("withMountedCache")}
-    assert with_volume == {f"/pipeline/application.sh prod apps/{name}" for name in APPS}
+    assert with_volume == {
+        "/pipeline/fetch.sh compile prod",
+        *(f"/pipeline/application.sh prod apps/{name}" for name in APPS),
+    }
 
 
 async def test_incremental_is_for_one_application_too_and_the_release_sees_no_volume(recorder: Recorder) -> None:
     await assembled(project(recorder, incremental=True), dataclasses.replace(APPLICATION, apps=APPLICATION.apps[:1]))
     [compiling] = execs(recorder, "/pipeline/rebar3.sh")
-    [release] = execs(recorder, "/pipeline/release.sh")
     assert compiling.calls("withMountedCache")
     assert not compiling.calls("withoutMount")
-    assert [call.args["path"] for call in release.calls("withoutMount")] == ["/pipeline/modules"]
+    [parting] = execs(recorder, "/pipeline/part.sh")
+    assert [call.args["path"] for call in parting.calls("withoutMount")] == ["/pipeline/modules"]
+    [release] = execs(recorder, "/pipeline/release.sh")
+    assert not release.calls("withMountedCache")
     assert "PIPELINE_COMPILED" in [call.args["name"] for call in release.calls("withEnvVariable")]
 
 
@@ -579,7 +662,8 @@ async def test_the_scripts_in_erlang_are_compiled_once_for_all_stages(recorder: 
     answers.of_images(recorder)
     made = project(recorder)
     await (await runtime(made, APPLICATION, await assembled(made, APPLICATION))).sync()
-    scripts = {"elf.escript", "pipeline_interface.escript", "pipeline_compiler.beam"}
+    names = ("elf", "pipeline_interface", "pipeline_modules")
+    scripts = {*(f"{name}.escript" for name in names), "pipeline_compiler.beam", "pipeline_placeholder.beam"}
     given = {
         (call.args["path"], call.args["source"].key, call.args["source"].parent.parent.call.args["args"][-1])
         for chain in recorder.execs()
@@ -587,9 +671,8 @@ async def test_the_scripts_in_erlang_are_compiled_once_for_all_stages(recorder: 
         if call.args["path"].removeprefix("/pipeline/") in scripts
     }
     assert {(path, script) for path, _, script in given} == {
-        ("/pipeline/elf.escript", "elf.escript"),
-        ("/pipeline/pipeline_interface.escript", "pipeline_interface.escript"),
-        ("/pipeline/pipeline_compiler.beam", "pipeline_compiler.erl"),
+        *((f"/pipeline/{name}.escript", f"{name}.escript") for name in names),
+        *((f"/pipeline/pipeline_{name}.beam", f"pipeline_{name}.erl") for name in ("compiler", "placeholder")),
     }
     # By one recipe each, so that the engine compiles each once.
     assert len(given) == len(scripts)

@@ -1,16 +1,17 @@
 #!/bin/sh
 # Shown as: compile $3
 # Compiles one application in the working folder; of the other applications it sees the interfaces in /pipeline/seen.
-# Usage: application.sh PROFILE FOLDER NAME LIBRARIES OTHER_FOLDER...
+# Usage: application.sh PROFILE FOLDER NAME LIBRARIES RELEASE TIME OTHER_FOLDER...
 #   LIBRARIES   the folder of rebar3 with every application that was built, as _build/prod/lib
+#   RELEASE, TIME   for part.sh, if that is there; what it makes is left too
 # It leaves
 #   /pipeline/interface.tar   what the compiler can ask of this application when it compiles another one: its headers,
 #                             and of its modules the behaviours, which say what callbacks they have and nothing else;
 #                             the same content gives the same bytes
 #   /pipeline/why             why the project cannot be compiled in this way; empty if it can
 set -eu
-profile=$1 folder=$2 name=$3 libraries=$4
-shift 4
+profile=$1 folder=$2 name=$3 libraries=$4 release=$5 time=$6
+shift 6
 shown=/pipeline/interface
 mkdir "$shown"
 : >"$shown.tar"
@@ -46,6 +47,11 @@ if [ -n "${PIPELINE_MODULES:-}" ] || [ -n "$(find "$folder" -name '*.erl' -exec 
 fi
 PIPELINE_FOLDERS=$folder ERL_AFLAGS="$flags ${ERL_AFLAGS:-}" sh /pipeline/rebar3.sh "$profile" "" compile
 
+parting=
+if [ -e /pipeline/part.sh ]; then
+    sh /pipeline/part.sh "$libraries" "$release" "$time" "$folder" "$name" &
+    parting=$!
+fi
 find "$folder" -name '*.hrl' | while read -r header; do
     mkdir -p "$shown/${header%/*}"
     cp -P "$header" "$shown/$header"
@@ -60,3 +66,4 @@ fi
 cd "$shown"
 find . -exec touch -h -d @0 {} +
 find . \( -type f -o -type l \) | sh /pipeline/pack.sh "$shown.tar"
+[ -z "$parting" ] || wait "$parting"

@@ -12,7 +12,7 @@
 %% time. What the compiler warned of is kept with the beam, and shown again.
 -module(pipeline_compiler).
 -export([context/1, needed_files/4, dependencies/3, dependencies/4, compile/4, compile_and_track/4, clean/2]).
--export([known/2]).
+-export([known/2, compile_known/5, taken/3]).
 
 context(App) ->
     Context = rebar_compiler_erl:context(App),
@@ -50,20 +50,28 @@ relative(File) ->
 dependencies(Source, SourceDir, Dirs) -> rebar_compiler_erl:dependencies(Source, SourceDir, Dirs).
 dependencies(Source, SourceDir, Dirs, Opts) -> rebar_compiler_erl:dependencies(Source, SourceDir, Dirs, Opts).
 compile(Source, Mappings, Config, Opts) -> rebar_compiler_erl:compile(Source, Mappings, Config, Opts).
-compile_and_track(Source, [{Extension, Folder}] = Mappings, Config, Opts) ->
-    Target = filename:join(Folder, filename:basename(Source, ".erl") ++ Extension),
-    case kept(Source, Opts) of
-        none ->
+compile_and_track(Source, Mappings, Config, Opts) ->
+    Known = case kept() of
+                false -> none;
+                _ -> known(Source, Opts)
+            end,
+    compile_known(Known, Source, Mappings, Config, Opts).
+
+%% The same; Known is what known/2 says of it.
+compile_known(Known, Source, Mappings, Config, Opts) ->
+    case Known =/= none andalso kept() of
+        false ->
             rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts);
-        Kept ->
+        Modules ->
+            {ok, Key} = Known,
+            Kept = filename:join(Modules, binary_to_list(Key)),
             case read(Kept) of
-                {Beam, Warnings} ->
-                    ok = file:write_file(Target, Beam),
-                    made([{Source, Target, Opts}], Warnings);
                 none ->
                     Made = rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts),
-                    keep(Made, Target, Kept),
-                    Made
+                    keep(Made, target(Source, Mappings), Kept),
+                    Made;
+                Made ->
+                    taken(Made, Source, Mappings)
             end
     end.
 clean(Files, App) -> rebar_compiler_erl:clean(Files, App).
@@ -72,41 +80,40 @@ clean(Files, App) -> rebar_compiler_erl:clean(Files, App).
 read(Kept) ->
     try
         {ok, Bytes} = file:read_file(Kept),
-        {Beam, Warnings} = binary_to_term(Bytes),
+        {Beam, Tracked, Warnings} = binary_to_term(Bytes),
         {ok, _} = beam_lib:md5(Beam),
-        {Beam, Warnings}
+        {Beam, Tracked, Warnings}
     catch
         error:_ -> none
     end.
 
-%% As rebar3's own compiler says it.
-made(Tracked, []) -> {ok, Tracked};
-made(Tracked, Warnings) -> {ok, Tracked, Warnings}.
+%% Put a beam where rebar3's own compiler would, and say of it what that one would: Tracked are the options that it notes.
+taken({Beam, Tracked, Warnings}, Source, [{_, Folder}] = Mappings) ->
+    Target = target(Source, Mappings),
+    ok = file:write_file(Target, Beam),
+    Made = [{Source, Target, [{outdir, Folder} | proplists:delete(outdir, Tracked)]}],
+    case Warnings of
+        [] -> {ok, Made};
+        _ -> {ok, Made, Warnings}
+    end.
 
-keep({ok, [_]}, Target, Kept) -> keep([], Target, Kept);
-keep({ok, [_], Warnings}, Target, Kept) -> keep(Warnings, Target, Kept);
-keep(Warnings, Target, Kept) when is_list(Warnings) ->
+target(Source, [{Extension, Folder}]) -> filename:join(Folder, filename:basename(Source, ".erl") ++ Extension).
+
+keep({ok, [{_, _, Tracked}]}, Target, Kept) -> keep(Target, Tracked, [], Kept);
+keep({ok, [{_, _, Tracked}], Warnings}, Target, Kept) -> keep(Target, Tracked, Warnings, Kept);
+keep(_, _, _) -> ok.
+
+keep(Target, Tracked, Warnings, Kept) ->
     %% Whole or not at all: another container may do the same.
     New = lists:concat([Kept, ".", os:getpid(), ".", erlang:unique_integer([positive])]),
     {ok, Beam} = file:read_file(Target),
-    case file:write_file(New, term_to_binary({Beam, Warnings})) of
+    case file:write_file(New, term_to_binary({Beam, Tracked, Warnings})) of
         ok -> ok = file:rename(New, Kept);
         {error, _} -> ok
-    end;
-keep(_, _, _) ->
-    ok.
-
-%% Where the beam of a module is kept; none if it is not known what it is made of.
-kept(Source, Opts) ->
-    case os:getenv("PIPELINE_MODULES") of
-        false ->
-            none;
-        Folder ->
-            case known(Source, Opts) of
-                {ok, Key} -> filename:join(Folder, binary_to_list(Key));
-                none -> none
-            end
     end.
+
+%% Where beams are kept, if they are.
+kept() -> os:getenv("PIPELINE_MODULES").
 
 %% The hash of all that the beam of a module is made of; none if that is not known.
 known(Source, Given) ->

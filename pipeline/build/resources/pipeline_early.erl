@@ -40,23 +40,15 @@ dependencies(Source, SourceDir, Dirs, Opts) -> rebar_compiler_erl:dependencies(S
 compile(Source, Mappings, Config, Opts) -> rebar_compiler_erl:compile(Source, Mappings, Config, Opts).
 clean(Files, App) -> rebar_compiler_erl:clean(Files, App).
 
-compile_and_track(Source, [{Extension, Folder}] = Mappings, Config, Opts) ->
+compile_and_track(Source, Mappings, Config, Opts) ->
     case made_early(Source) of
-        {Key, Beam, Tracked, Warnings} ->
+        {Key, Made} ->
             case pipeline_compiler:known(Source, Opts) of
-                {ok, Key} ->
-                    Target = filename:join(Folder, filename:basename(Source, ".erl") ++ Extension),
-                    ok = file:write_file(Target, Beam),
-                    Made = [{Source, Target, [{outdir, Folder} | proplists:delete(outdir, Tracked)]}],
-                    case Warnings of
-                        [] -> {ok, Made};
-                        _ -> {ok, Made, Warnings}
-                    end;
-                _ ->
-                    rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts)
+                {ok, Key} -> pipeline_compiler:taken(Made, Source, Mappings);
+                Known -> pipeline_compiler:compile_known(Known, Source, Mappings, Config, Opts)
             end;
         nothing ->
-            rebar_compiler_erl:compile_and_track(Source, Mappings, Config, Opts)
+            pipeline_compiler:compile_and_track(Source, Mappings, Config, Opts)
     end.
 
 %% The large modules of an application of which no other one of it needs to be compiled first, with the options that rebar3
@@ -94,16 +86,16 @@ work({_, Source, Opts, Config}) ->
     is_first(Source) andalso note(Source, try early(Source, Opts, Config) catch _:_ -> nothing end).
 
 early(Source, Opts, Config) ->
-    {ok, Key} = pipeline_compiler:known(Source, Opts),
+    {ok, Key} = Known = pipeline_compiler:known(Source, Opts),
     Folder = filename:join(?FOLDER, integer_to_list(erlang:unique_integer([positive]))),
     ok = filelib:ensure_dir(filename:join(Folder, "x")),
     {Target, Tracked, Warnings} =
-        case rebar_compiler_erl:compile_and_track(Source, [{".beam", Folder}], Config, Opts) of
+        case pipeline_compiler:compile_known(Known, Source, [{".beam", Folder}], Config, Opts) of
             {ok, [{Source, File, Options}]} -> {File, Options, []};
             {ok, [{Source, File, Options}], Found} -> {File, Options, Found}
         end,
     {ok, Beam} = file:read_file(Target),
-    {Key, Beam, Tracked, Warnings}.
+    {Key, {Beam, Tracked, Warnings}}.
 
 %% What was made of a module before its turn, if anything.
 made_early(Source) ->

@@ -2,6 +2,8 @@
 # Shown as: assemble the release $2
 # Assembles the release with rebar3, removes what never runs, and sorts the rest by how often it changes:
 # /layers/erts (ERTS and OTP), /layers/dependencies, /layers/applications. The whole stays at /opt/NAME.
+# In /pipeline/frames is what `part.sh` left of the project's applications, if their modules are put in later. Then
+# /pipeline/unlike says why they cannot be; it is empty if they can.
 # Usage: release.sh PROFILE NAME LIBRARIES TIME [OWN_APPLICATION...]
 #   LIBRARIES   the folder of rebar3 with every application that was built, as _build/prod/lib
 #   TIME        of every file, in seconds since the epoch
@@ -10,12 +12,25 @@
 set -eu
 profile=$1 name=$2 libraries=$3 time=$4
 shift 4
+for frame in /pipeline/frames/*.tar; do
+    [ ! -e "$frame" ] || tar -xf "$frame"
+done
 sh /pipeline/rebar3.sh "$profile" "" release --relname "$name"
 own=" $* "
 root=/opt/$name
 rm -rf "$root" /layers
 mkdir -p /opt
 mv "${libraries%/lib}/rel/$name" "$root"
+if [ -e /pipeline/frames ]; then
+    for app do
+        set -- "$@" "$libraries/$app/ebin"
+        shift
+    done
+    escript /pipeline/pipeline_modules.escript compare /pipeline/pipeline_placeholder.beam "$root/lib" "$@" \
+        >/pipeline/unlike
+    # A command that fails would run again each time.
+    [ ! -s /pipeline/unlike ] || exit 0
+fi
 
 find "$root" -type l ! -exec test -e {} \; -print | sed 's/^/===> symbolic link without a target: /' | grep . && exit 1
 # Build tools, sources and manuals: nothing of it runs. escript stays, the start script's nodetool needs it.

@@ -90,6 +90,9 @@ read(State) ->
                     Ts =/= []],
       hex => bin([io_lib:format("~tp.~n", [T]) || T <- config(Root), key(T) =:= hex]),
       executed => [bin(W) || W <- executed(State, Root, Own, Kept)],
+      assembled_with => [bin(W) || W <- assembled_with(State, Relx1, Own,
+                                                       relx_files(Relx1, RelxState, Root) ++ variables(Relx1, Root)
+                                                       ++ [P || #{path := P} <- [SysConfig, VmArgs], P =/= <<>>])],
       plugins => [#{name => plugin_name(P), pinned => is_tuple(P)} || P <- Kept],
       dropped_plugins => [plugin_name(P) || P <- Dropped],
       sys_config => SysConfig,
@@ -105,7 +108,7 @@ forced(Relx, State, SysConfig, VmArgs) ->
     Output = {output_dir, filename:join(rebar_dir:base_dir(State), "rel")},
     Forced = ?FORCED ++ [Output] ++ made(sys_config, "SYS_CONFIG", "sys.config.src", SysConfig)
              ++ made(vm_args, "VM_ARGS", "vm.args.src", VmArgs),
-    [case is_release(T) andalso is_options(element(tuple_size(T), T)) andalso tuple_size(T) > 3 of
+    [case has_options(T) of
          true -> setelement(tuple_size(T), T, element(tuple_size(T), T) ++ Forced);
          false -> T
      end || T <- Relx] ++ Forced.
@@ -308,6 +311,11 @@ relx_files(Relx, RelxState, Root) ->
     Files = [element(2, E) || E <- Overlays, is_tuple(E), tuple_size(E) > 2],
     lists:usort([bin(relative(filename:absname(F, Root), Root)) || F <- Files, is_text(F)]).
 
+%% Files of variables for templates.
+variables(Relx, Root) ->
+    Given = lists:append([case V of [C | _] when is_integer(C) -> [V]; _ -> list(V) end || {overlay_vars, V} <- Relx]),
+    [bin(relative(filename:absname(F, Root), Root)) || F <- Given, is_text(F)].
+
 relative(Path, Root) ->
     case string:prefix(filename:flatten(normal(Path)), Root ++ "/") of
         nomatch -> Path;
@@ -409,13 +417,43 @@ executed(State, Root, Own, Kept) ->
     ++ [io_lib:format("rebar3 does not compile ~ts itself", [N])
         || #{name := N, info := I} <- Own, not lists:member(rebar_app_info:project_type(I), [rebar3, undefined])].
 
+%% What may look at the modules of the project, or at its sources, while relx assembles the release.
+assembled_with(State, Relx, Own, Files) ->
+    Every = [{"rebar.config", rebar_state:opts(State)}
+             | [{filename:join(D, "rebar.config"), rebar_app_info:opts(I)} || #{dir := D, info := I} <- Own]],
+    Options = [T || T <- Relx ++ lists:append([element(tuple_size(T), T) || T <- Relx, has_options(T)]),
+                    lists:member(key(T), [exclude_modules, exref, warnings_as_errors])],
+    [io_lib:format("~ts has hooks that run when the release is assembled", [F])
+     || {F, O} <- Every, lists:member(release, hooks(O))]
+    ++ [io_lib:format("rebar.config: relx has the option ~ts", [key(T)]) || T <- Options]
+    ++ [io_lib:format("rebar.config: relx takes ~ts from the folder of an application", [F])
+        || F <- Files, Parts <- [filename:split(to_list(F))], is_of_an_application(Parts, Own)].
+
+has_options(T) -> is_release(T) andalso tuple_size(T) > 3 andalso is_options(element(tuple_size(T), T)).
+
+%% Of these folders relx has only priv; of the root's, if that is an application, all but these.
+is_of_an_application(Parts, Own) ->
+    %% Up to a wildcard or a variable.
+    Literal = lists:takewhile(fun(Part) -> lists:all(fun(C) -> not lists:member(C, "*?[{") end, Part) end, Parts),
+    Folders = [["include"] | lists:append([case Dir of
+                                               "." -> [["src"], ["c_src"]];
+                                               _ -> [filename:split(Dir)]
+                                           end || #{dir := Dir} <- Own])],
+    lists:member(hd(Parts), ["/", "_build"])
+        orelse lists:any(fun(Folder) ->
+                                 lists:prefix(Literal, Folder) orelse
+                                     (lists:prefix(Folder, Literal) andalso not lists:prefix(Folder ++ ["priv"], Literal))
+                         end, Folders).
+
 %% Commands of rebar3 that run when all is compiled, or never for a release; any other one may be part of compiling.
 -define(NOT_COMPILING, [none, clean, cover, ct, dialyzer, edoc, escriptize, eunit, release, shell, tar, xref]).
 
-is_hooked(Opts) ->
-    Commands = [When || K <- [pre_hooks, post_hooks], H <- list(rebar_opts:get(Opts, K, [])), {When, _} <- [hook(H)]],
-    Providers = [When || {_, Pairs} <- list(rebar_opts:get(Opts, provider_hooks, [])), {When, _} <- list(Pairs)],
-    lists:any(fun(When) -> not lists:member(When, ?NOT_COMPILING) end, Commands ++ Providers).
+is_hooked(Opts) -> lists:any(fun(When) -> not lists:member(When, ?NOT_COMPILING) end, hooks(Opts)).
+
+%% The commands of rebar3 that have hooks.
+hooks(Opts) ->
+    [When || K <- [pre_hooks, post_hooks], H <- list(rebar_opts:get(Opts, K, [])), {When, _} <- [hook(H)]]
+        ++ [When || {_, Pairs} <- list(rebar_opts:get(Opts, provider_hooks, [])), {When, _} <- list(Pairs)].
 
 %% Those of OTP look at what they are given alone.
 transforms(Opts) ->
