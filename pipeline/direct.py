@@ -608,6 +608,11 @@ def _outcome(call: Call, session: Session) -> Outcome:
         return Outcome(error=f"{type(error).__name__}: {error}", code=1)
     except dagger.ExecError as error:
         return Outcome(error=_output_of(error), code=error.exit_code)
+    except dagger.TransportError as error:
+        # The CLI would wait for traces, for as long as an engine that is stopping keeps the connection open.
+        session.process.kill()
+        reason = str(error).splitlines()[0]
+        return Outcome(error=f"the engine no longer answers ({reason}); see its log, and call again", code=1)
     except (UsageError, dagger.DaggerError) as error:
         return Outcome(error=str(error), code=1)
     except KeyboardInterrupt:

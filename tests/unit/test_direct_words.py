@@ -2,10 +2,12 @@
 
 import base64
 import io
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import dagger
 import pytest
 import rich.console
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -39,6 +41,22 @@ def test_help_that_is_asked_for_with_a_value_is_help(words: list[str], capsys: p
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
         assert direct.main(words, session, None) == 0
     assert "USAGE\n  ci/run --direct scan" in capsys.readouterr().out
+
+
+def test_an_engine_that_is_gone_is_told_and_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def run(*_: object) -> str:
+        raise dagger.TransportError("Unexpected response: 502 Bad Gateway\nFor more: https://example.org")
+
+    monkeypatch.setattr("pipeline.direct._run", run)
+    # As a CLI whose connection an engine that is stopping keeps open: the end of its input does not end it.
+    with subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as session:
+        assert direct.main(["scan"], session, None) == 1
+        assert session.returncode == -signal.SIGKILL
+    assert capsys.readouterr().err == (
+        "Error: the engine no longer answers (Unexpected response: 502 Bad Gateway); see its log, and call again\n"
+    )
 
 
 def test_a_file_that_cannot_be_written_is_told_after_what_was_said(
